@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * TCE tree: a radix tree of 8-byte big-endian entries in the format that
+ * POWER PCI host bridges walk.
+ *
+ * Every level has the same size, 1 << level_shift bytes. An entry of a
+ * non-leaf level holds the real address of the level below with both
+ * permission bits set, or zero when that subtree is absent. What a leaf holds
+ * is up to the user of the tree: the table that the hardware walks keeps TCEs
+ * there, the user view of such a table keeps user addresses.
+ *
+ * Levels only ever appear (tce_tree_reserve()) until the whole tree goes
+ * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
+ * the tree does and readers need no lock.
+ */
+#ifndef _ASM_POWERPC_TCE_TREE_H
+#define _ASM_POWERPC_TCE_TREE_H
+
+#include <linux/atomic.h>
+#include <linux/gfp_types.h>
+#include <linux/mutex_types.h>
+#include <linux/types.h>
+
+#define TCE_TREE_MAX_LEVELS	5
+
+/* The least that the hardware accepts */
+#define TCE_LEVEL_SHIFT_MIN	12
+
+/*
+ * Trees deepen rather than have levels above this size: small enough to keep
+ * a sparse window cheap, large enough for range operations to spend their
+ * time in leaves.
+ */
+#define TCE_LEVEL_SHIFT_GOAL	13
+
+/* PCI addresses above these select the window and are not translated */
+#define TCE_TREE_ADDRESS_BITS	55
+
+struct mm_struct;
+
+/**
+ * struct tce_account - who pays for the levels of a table
+ * @lock: serializes changes of @bytes and the charge that follows from it
+ * @mm: whose locked_vm is charged
+ * @bytes: size of all levels that are charged here
+ *
+ * The charge is @bytes rounded up to whole system pages, so several trees of
+ * one table share the rounding.
+ */
+struct tce_account {
+	struct mutex lock;
+	struct mm_struct *mm;
+	unsigned long bytes;
+};
+
+/**
+ * struct tce_tree - a radix tree of TCE-sized entries
+ * @root: the first level, always present
+ * @entries: valid indices are 0 to @entries - 1
+ * @levels: number of levels, 1 to TCE_TREE_MAX_LEVELS
+ * @level_shift: log2 of the size of a level in bytes
+ * @nid: NUMA node to allocate from
+ * @account: who is charged, NULL for the kernel's own tables
+ * @bytes: memory held by levels
+ */
+struct tce_tree {
+	__be64 *root;
+	unsigned long entries;
+	unsigned int levels;
+	unsigned int level_shift;
+	int nid;
+	struct tce_account *account;
+	atomic_long_t bytes;
+};
+
+void tce_account_init(struct tce_account *account, struct mm_struct *mm);
+unsigned long tce_account_pages(struct tce_account *account);
+
+int tce_tree_init(struct tce_tree *tree, unsigned long entries,
+		  unsigned int levels, unsigned int max_levels,
+		  unsigned int page_shift, int nid,
+		  struct tce_account *account);
+void tce_tree_destroy(struct tce_tree *tree);
+__be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index,
+		      unsigned long *span);
+int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
+		     unsigned long nr, gfp_t gfp);
+
+/* log2 of the number of entries in one level */
+static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
+{
+	return tree->level_shift - 3;
+}
+
+#endif /* _ASM_POWERPC_TCE_TREE_H */

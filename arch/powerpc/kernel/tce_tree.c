@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tree: multilevel tables of TCEs whose levels are allocated on demand.
+ *
+ * The tree knows nothing of host bridges, hypercalls or VFIO. Two rules carry
+ * the rest:
+ *
+ * - A level is complete (zeroed) before its address is published, and it is
+ *   published with cmpxchg(), so concurrent callers and the hardware see
+ *   either no level or a whole one.
+ * - tce_tree_reserve() has everything it may need in hand, paid for, before
+ *   it publishes anything. What it cannot get it reports with the tree as it
+ *   was; what a concurrent caller made superfluous it gives back.
+ */
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+
+#include <asm/tce.h>
+#include <asm/tce_tree.h>
+
+/* Both bits set make the hardware follow the address to the next level */
+#define TCE_TREE_LINK	(TCE_PCI_READ | TCE_PCI_WRITE)
+
+/* Levels smaller than a system page */
+static struct kmem_cache *tce_level_cache[PAGE_SHIFT - TCE_LEVEL_SHIFT_MIN + 1];
+
+static int __init tce_tree_caches_init(void)
+{
+	static const char * const names[] = {
+		"tce_level_4k", "tce_level_8k", "tce_level_16k",
+		"tce_level_32k",
+	};
+	unsigned int i, size;
+
+	for (i = 0; i < PAGE_SHIFT - TCE_LEVEL_SHIFT_MIN; i++) {
+		size = 1U << (TCE_LEVEL_SHIFT_MIN + i);
+		/* The hardware wants a level naturally aligned */
+		tce_level_cache[i] = kmem_cache_create(names[i], size, size,
+						       SLAB_PANIC, NULL);
+	}
+
+	return 0;
+}
+core_initcall(tce_tree_caches_init);
+
+static __be64 *tce_level_alloc(struct tce_tree *tree, gfp_t gfp)
+{
+	unsigned int shift = tree->level_shift;
+	struct page *page;
+
+	gfp |= __GFP_ZERO | __GFP_NOWARN;
+	if (tree->account)
+		gfp |= __GFP_ACCOUNT;
+
+	if (shift < PAGE_SHIFT)
+		return kmem_cache_alloc_node(tce_level_cache[shift - TCE_LEVEL_SHIFT_MIN],
+					     gfp, tree->nid);
+
+	page = alloc_pages_node(tree->nid, gfp, shift - PAGE_SHIFT);
+
+	return page ? page_address(page) : NULL;
+}
+
+static void tce_level_free(struct tce_tree *tree, __be64 *level)
+{
+	unsigned int shift = tree->level_shift;
+
+	if (shift < PAGE_SHIFT)
+		kmem_cache_free(tce_level_cache[shift - TCE_LEVEL_SHIFT_MIN],
+				level);
+	else
+		free_pages((unsigned long)level, shift - PAGE_SHIFT);
+}
+
+/**
+ * tce_account_init() - prepare to charge levels to a process
+ * @account: what to initialize
+ * @mm: whose locked_vm pays; the caller holds a reference (mmgrab()) for as
+ *	long as @account is used
+ */
+void tce_account_init(struct tce_account *account, struct mm_struct *mm)
+{
+	mutex_init(&account->lock);
+	account->mm = mm;
+	account->bytes = 0;
+}
+
+/**
+ * tce_account_pages() - how much is charged now
+ * @account: the account
+ *
+ * Return: the charge in system pages.
+ */
+unsigned long tce_account_pages(struct tce_account *account)
+{
+	return DIV_ROUND_UP(READ_ONCE(account->bytes), PAGE_SIZE);
+}
+
+static int tce_account_set(struct tce_account *account, unsigned long bytes)
+{
+	unsigned long old = tce_account_pages(account);
+	unsigned long new = DIV_ROUND_UP(bytes, PAGE_SIZE);
+	int ret = 0;
+
+	if (new > old)
+		ret = account_locked_vm(account->mm, new - old, true);
+	else if (new < old)
+		account_locked_vm(account->mm, old - new, false);
+	if (!ret)
+		WRITE_ONCE(account->bytes, bytes);
+
+	return ret;
+}
+
+static int tce_tree_charge(struct tce_tree *tree, unsigned long levels)
+{
+	unsigned long bytes = levels << tree->level_shift;
+	int ret = 0;
+
+	if (tree->account) {
+		mutex_lock(&tree->account->lock);
+		ret = tce_account_set(tree->account,
+				      tree->account->bytes + bytes);
+		mutex_unlock(&tree->account->lock);
+	}
+	if (!ret)
+		atomic_long_add(bytes, &tree->bytes);
+
+	return ret;
+}
+
+static void tce_tree_uncharge(struct tce_tree *tree, unsigned long levels)
+{
+	unsigned long bytes = levels << tree->level_shift;
+
+	atomic_long_sub(bytes, &tree->bytes);
+	if (tree->account) {
+		mutex_lock(&tree->account->lock);
+		tce_account_set(tree->account, tree->account->bytes - bytes);
+		mutex_unlock(&tree->account->lock);
+	}
+}
+
+/*
+ * Levels that are allocated and charged but not in the tree yet, linked
+ * through their first word.
+ */
+struct tce_spares {
+	__be64 *head;
+	unsigned long nr;
+};
+
+static __be64 *tce_spares_pop(struct tce_spares *spares)
+{
+	__be64 *level = spares->head;
+
+	spares->head = (__be64 *)*(unsigned long *)level;
+	spares->nr--;
+	*level = 0;
+
+	return level;
+}
+
+static void tce_spares_push(struct tce_spares *spares, __be64 *level)
+{
+	*(unsigned long *)level = (unsigned long)spares->head;
+	spares->head = level;
+	spares->nr++;
+}
+
+static void tce_spares_drain(struct tce_tree *tree, struct tce_spares *spares)
+{
+	unsigned long nr = spares->nr;
+
+	if (!nr)
+		return;
+	while (spares->nr)
+		tce_level_free(tree, tce_spares_pop(spares));
+	tce_tree_uncharge(tree, nr);
+}
+
+static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
+			   unsigned long nr, gfp_t gfp)
+{
+	unsigned long done;
+	__be64 *level;
+
+	if (tce_tree_charge(tree, nr))
+		return -ENOMEM;
+
+	for (done = 0; done < nr; done++) {
+		level = tce_level_alloc(tree, gfp);
+		if (!level) {
+			tce_tree_uncharge(tree, nr - done);
+			tce_spares_drain(tree, spares);
+			return -ENOMEM;
+		}
+		tce_spares_push(spares, level);
+	}
+
+	return 0;
+}
+
+static __be64 tce_link(__be64 *level)
+{
+	return cpu_to_be64(__pa(level) | TCE_TREE_LINK);
+}
+
+static __be64 *tce_link_level(__be64 link)
+{
+	return __va(be64_to_cpu(link) & ~(u64)TCE_TREE_LINK);
+}
+
+/*
+ * The one walk: from the root towards the leaf of @index, filling holes from
+ * @spares when there are any. Stops at the first level where the way ends;
+ * @shift then tells how many index bits lie below the entry that was reached.
+ */
+static __be64 *tce_tree_descend(struct tce_tree *tree, unsigned long index,
+				struct tce_spares *spares, unsigned int *shift)
+{
+	unsigned int bits = tce_tree_level_bits(tree);
+	unsigned long mask = (1UL << bits) - 1;
+	__be64 *level = tree->root, *slot, *new;
+	__be64 link;
+
+	*shift = (tree->levels - 1) * bits;
+	while (*shift) {
+		slot = level + ((index >> *shift) & mask);
+		link = READ_ONCE(*slot);
+		if (!link) {
+			if (!spares || !spares->nr)
+				return NULL;
+			new = tce_spares_pop(spares);
+			/* Full barrier: zeroes are visible before the link */
+			link = cmpxchg(slot, 0, tce_link(new));
+			if (link)
+				tce_spares_push(spares, new);
+			else
+				link = tce_link(new);
+		}
+		level = tce_link_level(link);
+		*shift -= bits;
+	}
+
+	return level + (index & mask);
+}
+
+/**
+ * tce_tree_walk() - find an entry
+ * @tree: the tree
+ * @index: index of the entry, below @tree->entries
+ * @span: how many entries, starting with @index, lie in the same leaf, or in
+ *	  the same absent subtree when there is no leaf
+ *
+ * Never allocates, sleeps or takes a lock; touches linear mapping only. To
+ * visit a range, walk, take @span entries, go on behind them: absent parts
+ * cost one step each, whatever their size.
+ *
+ * Return: the entry, or NULL when no leaf is present at @index.
+ */
+__be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index,
+		      unsigned long *span)
+{
+	unsigned int shift;
+	__be64 *entry = tce_tree_descend(tree, index, NULL, &shift);
+	unsigned long size;
+
+	/* Without a leaf the way ended at a slot for 1 << shift entries */
+	size = 1UL << (entry ? tce_tree_level_bits(tree) : shift);
+	*span = size - (index & (size - 1));
+
+	return entry;
+}
+EXPORT_SYMBOL_GPL(tce_tree_walk);
+
+/* How many levels @nr entries from @index on need that are not there yet */
+static unsigned long tce_tree_missing(struct tce_tree *tree,
+				      unsigned long index, unsigned long nr)
+{
+	unsigned int bits = tce_tree_level_bits(tree), shift;
+	unsigned long missing = 0, end = index + nr, next;
+
+	for (; index < end; index = next) {
+		if (tce_tree_descend(tree, index, NULL, &shift)) {
+			next = (index | ((1UL << bits) - 1)) + 1;
+			continue;
+		}
+		/* Nothing below a slot that stands for 1 << shift entries */
+		next = min((index | ((1UL << shift) - 1)) + 1, end);
+		for (; shift; shift -= bits)
+			missing += ((next - 1) >> shift) - (index >> shift) + 1;
+	}
+
+	return missing;
+}
+
+/**
+ * tce_tree_reserve() - make sure that entries can be written
+ * @tree: the tree
+ * @index: first entry
+ * @nr: how many; @index + @nr does not exceed @tree->entries
+ * @gfp: how to allocate; must allow sleeping when @tree is charged to someone
+ *
+ * Afterwards tce_tree_walk() finds a leaf for each of the entries. May run at
+ * the same time as any other use of the tree but tce_tree_destroy().
+ *
+ * Return: 0, or -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
+ * suffice; then neither the tree nor the charge has changed.
+ */
+int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
+		     unsigned long nr, gfp_t gfp)
+{
+	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
+	struct tce_spares spares = { };
+	unsigned long missing;
+	unsigned int shift;
+	int ret;
+
+	missing = tce_tree_missing(tree, index, nr);
+	if (!missing)
+		return 0;
+
+	ret = tce_spares_fill(tree, &spares, missing, gfp);
+	if (ret)
+		return ret;
+
+	/* Levels never go away, so the spares suffice */
+	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1)
+		tce_tree_descend(tree, index, &spares, &shift);
+
+	tce_spares_drain(tree, &spares);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(tce_tree_reserve);
+
+/*
+ * Of the geometries that the hardware accepts take the least deep one with
+ * levels of at most TCE_LEVEL_SHIFT_GOAL, else the one with smallest levels.
+ */
+static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
+			     unsigned int max_levels, unsigned int page_shift)
+{
+	unsigned int bits = order_base_2(tree->entries), shift;
+
+	tree->levels = 0;
+	for (; levels <= min(max_levels, TCE_TREE_MAX_LEVELS); levels++) {
+		shift = max(DIV_ROUND_UP(bits, levels) + 3, TCE_LEVEL_SHIFT_MIN);
+		if (shift > PAGE_SHIFT + MAX_PAGE_ORDER ||
+		    (shift - 3) * levels + page_shift > TCE_TREE_ADDRESS_BITS)
+			continue;
+		tree->levels = levels;
+		tree->level_shift = shift;
+		if (shift <= TCE_LEVEL_SHIFT_GOAL)
+			break;
+	}
+
+	return tree->levels ? 0 : -EINVAL;
+}
+
+/**
+ * tce_tree_init() - make an empty tree
+ * @tree: what to initialize
+ * @entries: number of entries, at least 1
+ * @levels: least number of levels, at least 1
+ * @max_levels: largest number of levels that the walker of the tree can do
+ * @page_shift: log2 of the size of the page that an entry maps
+ * @nid: NUMA node for the levels
+ * @account: who pays for levels, NULL for nobody
+ *
+ * Allocates the first level. Context: process, may sleep.
+ *
+ * Return: 0; -EINVAL when no geometry fits; -ENOMEM when memory or the
+ * account's RLIMIT_MEMLOCK does not suffice.
+ */
+int tce_tree_init(struct tce_tree *tree, unsigned long entries,
+		  unsigned int levels, unsigned int max_levels,
+		  unsigned int page_shift, int nid,
+		  struct tce_account *account)
+{
+	struct tce_spares spares = { };
+	int ret;
+
+	tree->entries = entries;
+	tree->nid = nid;
+	tree->account = account;
+	atomic_long_set(&tree->bytes, 0);
+
+	ret = tce_tree_geometry(tree, levels, max_levels, page_shift);
+	if (ret)
+		return ret;
+
+	ret = tce_spares_fill(tree, &spares, 1, GFP_KERNEL);
+	if (ret)
+		return ret;
+	tree->root = tce_spares_pop(&spares);
+
+	return 0;
+}
+
+static unsigned long tce_level_destroy(struct tce_tree *tree, __be64 *level,
+				       unsigned int depth)
+{
+	unsigned long i, freed = 1;
+
+	if (depth > 1) {
+		for (i = 0; i < 1UL << tce_tree_level_bits(tree); i++)
+			if (level[i])
+				freed += tce_level_destroy(tree,
+							   tce_link_level(level[i]),
+							   depth - 1);
+	}
+	tce_level_free(tree, level);
+
+	return freed;
+}
+
+/**
+ * tce_tree_destroy() - free all levels and what was charged for them
+ * @tree: a tree that tce_tree_init() made, which nobody uses any more: neither
+ *	  a thread nor the hardware
+ *
+ * Context: process, may sleep when the tree is charged to someone.
+ */
+void tce_tree_destroy(struct tce_tree *tree)
+{
+	/* As deep as there are levels, so at most TCE_TREE_MAX_LEVELS */
+	tce_tree_uncharge(tree, tce_level_destroy(tree, tree->root,
+						  tree->levels));
+	tree->root = NULL;
+}
