@@ -1,0 +1,986 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Registered memory: user memory that is pinned, charged and translated once,
+ * so that mapping it for a device is a look-up and a count.
+ *
+ * An mm has regions, which never overlap, in a maple tree. A region comes into
+ * the tree complete and leaves it when its last count is gone:
+ *
+ * - @used counts registrations (one per container) and changes under the
+ *   registry's mutex.
+ * - @mapped is one for being registered at all, plus one for every IOMMU page
+ *   that maps memory of the region. It only rises from a value above zero, and
+ *   only inside the RCU section in which the region was looked up, so no
+ *   pointer without a count leaves such a section. Unregistering moves it from
+ *   1 to 0, or fails with the region as it was.
+ *
+ * A region whose registrations were dropped for good (the container was
+ * closed) while something else still maps it, for example a table that KVM
+ * holds, stays pinned, charged and in the tree until the last count goes.
+ *
+ * Pages are pinned for writing. Whether they are marked dirty when they are
+ * unpinned depends on whether any map ever allowed a device to write.
+ */
+#include <linux/bits.h>
+#include <linux/export.h>
+#include <linux/io.h>
+#include <linux/log2.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include <asm/mmu_context.h>
+
+/*
+ * An element of mm_iommu_table_group_mem_t::units: the real address of the
+ * unit, and in the bits below PAGE_SHIFT the log2 of the size of the folio
+ * that it belongs to.
+ */
+#define UNIT_FOLIO_SHIFT	0x3fUL
+#define UNIT_HPA		(~(u64)0xfff)
+
+/* Before the first page is seen nothing limits the unit */
+#define UNIT_SHIFT_ANY		(BITS_PER_LONG - 1)
+
+/* Instead of a real address: the region is ordinary memory */
+#define MM_IOMMU_NO_DEVICE	(~0UL)
+
+/* How much to unpin between two chances to reschedule */
+#define MM_IOMMU_UNPIN_PAGES	((unsigned long)SZ_64M >> PAGE_SHIFT)
+
+/**
+ * struct mm_iommu_table_group_mem_t - a registered region
+ * @rcu: delays freeing until readers have gone
+ * @release: gives the region back when the last count goes elsewhere
+ * @mm: whose memory it is; referenced
+ * @ua: first user address, page aligned
+ * @npages: size in system pages
+ * @mapped: one plus the number of IOMMU pages that map the region
+ * @used: number of registrations
+ * @unit_shift: log2 of the backing unit: every part of the region that is so
+ *	large and naturally aligned in user addresses is physically contiguous
+ * @whole_shift: any IOMMU page up to this size is backed, everywhere in the
+ *	region; larger ones must be looked at
+ * @device: device memory: neither pinned nor charged
+ * @written: a device was allowed to write
+ * @units: one element per backing unit, the first may begin below @ua
+ */
+struct mm_iommu_table_group_mem_t {
+	struct rcu_head rcu;
+	struct work_struct release;
+	struct mm_struct *mm;
+	unsigned long ua;
+	unsigned long npages;
+	atomic64_t mapped;
+	unsigned int used;
+	u8 unit_shift;
+	u8 whole_shift;
+	bool device;
+	bool written;
+	u64 *units;
+};
+
+/* All regions of an mm; made with the first of them */
+struct mm_iommu_registry {
+	struct mutex lock;
+	struct maple_tree regions;
+};
+
+static unsigned long region_last(const struct mm_iommu_table_group_mem_t *mem)
+{
+	return mem->ua + (mem->npages << PAGE_SHIFT) - 1;
+}
+
+static unsigned long region_unit(const struct mm_iommu_table_group_mem_t *mem,
+				 unsigned long ua)
+{
+	return (ua >> mem->unit_shift) - (mem->ua >> mem->unit_shift);
+}
+
+static unsigned long region_offset(const struct mm_iommu_table_group_mem_t *mem,
+				   unsigned long ua)
+{
+	return ua & ((1UL << mem->unit_shift) - 1);
+}
+
+static unsigned long region_hpa(const struct mm_iommu_table_group_mem_t *mem,
+				unsigned long ua)
+{
+	return (mem->units[region_unit(mem, ua)] & UNIT_HPA) +
+	       region_offset(mem, ua);
+}
+
+/* The part of the unit of @ua that lies behind it, in bytes */
+static unsigned long region_rest(const struct mm_iommu_table_group_mem_t *mem,
+				 unsigned long ua)
+{
+	return (1UL << mem->unit_shift) - region_offset(mem, ua);
+}
+
+/*
+ * Building a region: pages come in batches, and each batch may show that the
+ * unit must be smaller than was hoped so far.
+ */
+
+static int region_resize_units(struct mm_iommu_table_group_mem_t *mem,
+			       unsigned int shift, unsigned long filled)
+{
+	unsigned long nr = (region_last(mem) >> shift) - (mem->ua >> shift) + 1;
+	unsigned long ua = mem->ua, end = mem->ua + filled, i;
+	u64 *units;
+
+	units = kvmalloc_array(nr, sizeof(*units),
+			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!units)
+		return -ENOMEM;
+
+	for (i = 0; ua < end; i++) {
+		units[i] = (region_hpa(mem, ua) - (ua & ((1UL << shift) - 1))) |
+			(mem->units[region_unit(mem, ua)] & UNIT_FOLIO_SHIFT);
+		ua = (ua | ((1UL << shift) - 1)) + 1;
+	}
+	kvfree(mem->units);
+	mem->units = units;
+	mem->unit_shift = shift;
+
+	return 0;
+}
+
+/*
+ * A folio and the user address of one of its pages: how large a unit around
+ * that address can be, as far as this folio goes.
+ */
+static unsigned int page_unit_shift(struct page *page, unsigned long ua)
+{
+	unsigned long differ = ua ^ page_to_phys(page);
+	unsigned int shift = folio_shift(page_folio(page));
+
+	return differ ? min(shift, __ffs(differ)) : shift;
+}
+
+/* How many of @pages, from the first on, follow each other in one folio */
+static unsigned long pages_run(struct page **pages, unsigned long nr)
+{
+	struct folio *folio = page_folio(pages[0]);
+	unsigned long i, rest;
+
+	rest = folio_nr_pages(folio) - folio_page_idx(folio, pages[0]);
+	nr = min(nr, rest);
+	for (i = 1; i < nr; i++)
+		if (pages[i] != nth_page(pages[0], i))
+			break;
+
+	return i;
+}
+
+static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
+			    unsigned long filled, struct page **pages,
+			    unsigned long nr)
+{
+	unsigned int shift = mem->unit_shift;
+	unsigned long ua = mem->ua + filled, i, run;
+	u64 hpa, next = 0, folio;
+
+	if (filled)
+		next = region_hpa(mem, ua - PAGE_SIZE) + PAGE_SIZE;
+
+	for (i = 0; i < nr; i += run) {
+		run = pages_run(pages + i, nr - i);
+		hpa = page_to_phys(pages[i]);
+		shift = min(shift, page_unit_shift(pages[i], ua));
+		/* A unit cannot go on across a break in real addresses */
+		if ((filled || i) && hpa != next)
+			shift = min_t(unsigned int, shift, __ffs(ua));
+		ua += run << PAGE_SHIFT;
+		next = hpa + (run << PAGE_SHIFT);
+	}
+
+	if (shift != mem->unit_shift && region_resize_units(mem, shift, filled))
+		return -ENOMEM;
+
+	ua = mem->ua + filled;
+	for (i = 0; i < nr; i += run) {
+		folio = folio_shift(page_folio(pages[i]));
+		mem->units[region_unit(mem, ua)] =
+			(page_to_phys(pages[i]) - region_offset(mem, ua)) | folio;
+		run = min(region_rest(mem, ua) >> PAGE_SHIFT, nr - i);
+		ua += run << PAGE_SHIFT;
+	}
+
+	return 0;
+}
+
+static void region_unpin(struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long npages)
+{
+	unsigned long ua = mem->ua, hpa, run;
+
+	while (npages) {
+		hpa = region_hpa(mem, ua);
+		run = min3(region_rest(mem, ua) >> PAGE_SHIFT, npages,
+			   MM_IOMMU_UNPIN_PAGES);
+		unpin_user_page_range_dirty_lock(pfn_to_page(hpa >> PAGE_SHIFT),
+						 run, READ_ONCE(mem->written));
+		ua += run << PAGE_SHIFT;
+		npages -= run;
+		cond_resched();
+	}
+}
+
+/* Pins up to @nr pages; a number of them, or an error for the caller of all */
+static long region_pin_some(unsigned long ua, unsigned long nr,
+			    struct page **pages)
+{
+	long pinned = pin_user_pages_fast(ua, nr, FOLL_WRITE | FOLL_LONGTERM,
+					  pages);
+
+	if (pinned > 0)
+		return pinned;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+
+	return pinned == -ENOMEM ? -ENOMEM : -EFAULT;
+}
+
+static int region_pin(struct mm_iommu_table_group_mem_t *mem)
+{
+	const unsigned long batch = PAGE_SIZE / sizeof(struct page *);
+	unsigned long done = 0;
+	struct page **pages;
+	long pinned;
+	int ret = 0;
+
+	pages = (struct page **)__get_free_page(GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+
+	while (done < mem->npages) {
+		pinned = region_pin_some(mem->ua + (done << PAGE_SHIFT),
+					 min(mem->npages - done, batch), pages);
+		if (pinned < 0) {
+			ret = pinned;
+			break;
+		}
+		ret = region_add_pages(mem, done << PAGE_SHIFT, pages, pinned);
+		if (ret) {
+			unpin_user_pages(pages, pinned);
+			break;
+		}
+		done += pinned;
+		cond_resched();
+	}
+	free_page((unsigned long)pages);
+
+	if (ret)
+		region_unpin(mem, done);
+	else
+		mem->whole_shift = mem->unit_shift;
+
+	return ret;
+}
+
+/* Device memory is contiguous, and only its alignment limits IOMMU pages */
+static int region_set_device(struct mm_iommu_table_group_mem_t *mem,
+			     unsigned long hpa)
+{
+	unsigned long differ = mem->ua ^ hpa;
+
+	mem->units = kvmalloc_array(1, sizeof(*mem->units), GFP_KERNEL_ACCOUNT);
+	if (!mem->units)
+		return -ENOMEM;
+
+	mem->units[0] = hpa - region_offset(mem, mem->ua);
+	mem->whole_shift = differ ? __ffs(differ) : mem->unit_shift;
+	mem->device = true;
+
+	return 0;
+}
+
+static void region_free_rcu(struct rcu_head *rcu)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	mem = container_of(rcu, struct mm_iommu_table_group_mem_t, rcu);
+	kvfree(mem->units);
+	kfree(mem);
+}
+
+/* Takes a region without counts out of the tree and gives back what it has */
+static void region_remove(struct mm_iommu_registry *reg,
+			  struct mm_iommu_table_group_mem_t *mem)
+{
+	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
+	struct mm_struct *mm = mem->mm;
+
+	lockdep_assert_held(&reg->lock);
+
+	/* Destruction cannot fail, and the tree may need a node for it */
+	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
+	if (!mem->device) {
+		region_unpin(mem, mem->npages);
+		account_locked_vm(mm, mem->npages, false);
+	}
+	/* Readers may still look at it, but find no count to take */
+	call_rcu(&mem->rcu, region_free_rcu);
+	mmdrop(mm);
+}
+
+static void region_release_work(struct work_struct *work)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_registry *reg;
+	struct mm_struct *mm;
+
+	mem = container_of(work, struct mm_iommu_table_group_mem_t, release);
+	mm = mem->mm;
+	reg = mm->context.iommu_registry;
+
+	/* The region's own reference goes before the lock is dropped */
+	mmgrab(mm);
+	mutex_lock(&reg->lock);
+	region_remove(reg, mem);
+	mutex_unlock(&reg->lock);
+	mmdrop(mm);
+}
+
+static struct mm_iommu_table_group_mem_t *
+region_alloc(struct mm_struct *mm, unsigned long ua, unsigned long npages)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	mem = kzalloc(sizeof(*mem), GFP_KERNEL_ACCOUNT);
+	if (!mem)
+		return NULL;
+
+	mmgrab(mm);
+	mem->mm = mm;
+	mem->ua = ua;
+	mem->npages = npages;
+	mem->used = 1;
+	mem->unit_shift = UNIT_SHIFT_ANY;
+	atomic64_set(&mem->mapped, 1);
+	INIT_WORK(&mem->release, region_release_work);
+
+	return mem;
+}
+
+static void region_free(struct mm_iommu_table_group_mem_t *mem)
+{
+	mmdrop(mem->mm);
+	kvfree(mem->units);
+	kfree(mem);
+}
+
+static bool region_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
+{
+	return atomic64_add_unless(&mem->mapped, nr, 0);
+}
+
+static void region_put(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
+{
+	s64 left = atomic64_sub_return(nr, &mem->mapped);
+
+	/* Only without a registration can this be the last count */
+	if (!left)
+		queue_work(system_unbound_wq, &mem->release);
+	WARN_ON_ONCE(left < 0);
+}
+
+static struct mm_iommu_registry *registry_get(struct mm_struct *mm)
+{
+	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
+	struct mm_iommu_registry *old;
+
+	if (reg)
+		return reg;
+
+	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	if (!reg)
+		return NULL;
+	mutex_init(&reg->lock);
+	mt_init_flags(&reg->regions, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
+	mt_set_external_lock(&reg->regions, &reg->lock);
+
+	old = cmpxchg(&mm->context.iommu_registry, NULL, reg);
+	if (old) {
+		kfree(reg);
+		reg = old;
+	}
+
+	return reg;
+}
+
+/* The region that has @ua in it; the caller is in an RCU section */
+static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
+						    unsigned long ua)
+{
+	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
+
+	return reg ? mtree_load(&reg->regions, ua) : NULL;
+}
+
+/*
+ * One more registration of the very same range, NULL when nothing is in the
+ * way of a new region, else an error.
+ */
+static struct mm_iommu_table_group_mem_t *
+region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
+	     unsigned long npages, bool device)
+{
+	unsigned long start = ua, last = ua + (npages << PAGE_SHIFT) - 1;
+	struct mm_iommu_table_group_mem_t *mem;
+
+	mem = mt_find(&reg->regions, &start, last);
+	if (!mem)
+		return NULL;
+	if (mem->ua != ua || mem->npages != npages || mem->device != device)
+		return ERR_PTR(-EINVAL);
+	/* Unregistered, but something still maps it */
+	if (!mem->used)
+		return ERR_PTR(-EBUSY);
+	mem->used++;
+
+	return mem;
+}
+
+/* Brings a region to life: pays for it, pins it, makes it known */
+static int region_set_up(struct mm_iommu_registry *reg,
+			 struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long dev_hpa)
+{
+	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
+	bool device = dev_hpa != MM_IOMMU_NO_DEVICE;
+	int ret;
+
+	if (device) {
+		ret = region_set_device(mem, dev_hpa);
+		return ret ? ret : mas_store_gfp(&mas, mem, GFP_KERNEL);
+	}
+
+	/* Such a request cannot be met; do not start to try */
+	if (mem->npages > totalram_pages())
+		return -ENOMEM;
+
+	ret = account_locked_vm(mem->mm, mem->npages, true);
+	if (ret)
+		return ret;
+
+	ret = region_pin(mem);
+	if (ret)
+		goto uncharge;
+
+	ret = mas_store_gfp(&mas, mem, GFP_KERNEL);
+	if (ret)
+		goto unpin;
+
+	return 0;
+
+unpin:
+	region_unpin(mem, mem->npages);
+uncharge:
+	account_locked_vm(mem->mm, mem->npages, false);
+
+	return ret;
+}
+
+static long region_register(struct mm_struct *mm, unsigned long ua,
+			    unsigned long npages, unsigned long dev_hpa,
+			    struct mm_iommu_table_group_mem_t **pmem)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_registry *reg;
+	unsigned long size, end;
+	long ret = 0;
+
+	if (!npages || !PAGE_ALIGNED(ua) ||
+	    check_shl_overflow(npages, PAGE_SHIFT, &size) ||
+	    check_add_overflow(ua, size - 1, &end))
+		return -EINVAL;
+
+	reg = registry_get(mm);
+	if (!reg)
+		return -ENOMEM;
+
+	mutex_lock(&reg->lock);
+	mem = region_reuse(reg, ua, npages,
+			   dev_hpa != MM_IOMMU_NO_DEVICE);
+	if (mem) {
+		ret = PTR_ERR_OR_ZERO(mem);
+		goto out;
+	}
+
+	mem = region_alloc(mm, ua, npages);
+	if (!mem) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	ret = region_set_up(reg, mem, dev_hpa);
+	if (ret)
+		region_free(mem);
+out:
+	mutex_unlock(&reg->lock);
+	if (!ret)
+		*pmem = mem;
+
+	return ret;
+}
+
+/**
+ * mm_iommu_new() - register memory
+ * @mm: whose memory, the current process's
+ * @ua: user address, aligned to the system page size
+ * @entries: size in system pages
+ * @pmem: where to put the region
+ *
+ * A range that is registered already, with the same start and size, is
+ * registered once more without further pins or charge.
+ * Context: process, may sleep; takes the mmap_lock.
+ *
+ * Return: 0; -EINVAL for a bad or partly registered range; -EBUSY when a
+ * registration of the range was dropped while it was mapped; -EFAULT when not
+ * all of it can be pinned for writing; -ENOMEM when memory or RLIMIT_MEMLOCK
+ * does not suffice; -EINTR when the process is being killed. Nothing is
+ * pinned or charged after an error.
+ */
+long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
+		  struct mm_iommu_table_group_mem_t **pmem)
+{
+	return region_register(mm, ua, entries, MM_IOMMU_NO_DEVICE,
+			       pmem);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_new);
+
+/**
+ * mm_iommu_newdev() - register memory of a device that the process has mapped
+ * @mm: the process's mm
+ * @ua: user address, aligned to the system page size
+ * @entries: size in system pages
+ * @dev_hpa: its real address; the memory is contiguous and stays there
+ * @pmem: where to put the region
+ *
+ * Neither pins nor charges. Context: process, may sleep.
+ *
+ * Return: 0, or -EINVAL, -EBUSY, -ENOMEM as mm_iommu_new().
+ */
+long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
+		     unsigned long entries, unsigned long dev_hpa,
+		     struct mm_iommu_table_group_mem_t **pmem)
+{
+	if (!PAGE_ALIGNED(dev_hpa))
+		return -EINVAL;
+
+	return region_register(mm, ua, entries, dev_hpa, pmem);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_newdev);
+
+/**
+ * mm_iommu_put() - unregister memory unless it is mapped
+ * @mm: as registered
+ * @mem: what mm_iommu_new() or mm_iommu_newdev() gave
+ *
+ * Context: process, may sleep; takes the mmap_lock.
+ *
+ * Return: 0; or -EBUSY when this is the last registration and some of the
+ * region is mapped, then it stays registered.
+ */
+long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem)
+{
+	struct mm_iommu_registry *reg = mm->context.iommu_registry;
+	long ret = 0;
+
+	mutex_lock(&reg->lock);
+	if (mem->used > 1) {
+		mem->used--;
+	} else if (atomic64_cmpxchg(&mem->mapped, 1, 0) == 1) {
+		mem->used = 0;
+		region_remove(reg, mem);
+	} else {
+		ret = -EBUSY;
+	}
+	mutex_unlock(&reg->lock);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_put);
+
+/**
+ * mm_iommu_release() - unregister memory for good
+ * @mm: as registered
+ * @mem: what mm_iommu_new() or mm_iommu_newdev() gave
+ *
+ * For a container that goes away. When this is the last registration and
+ * something still maps the region, the region goes with its last count.
+ * Context: process, may sleep; takes the mmap_lock.
+ */
+void mm_iommu_release(struct mm_struct *mm,
+		      struct mm_iommu_table_group_mem_t *mem)
+{
+	struct mm_iommu_registry *reg = mm->context.iommu_registry;
+
+	mutex_lock(&reg->lock);
+	if (!--mem->used && atomic64_dec_and_test(&mem->mapped))
+		region_remove(reg, mem);
+	mutex_unlock(&reg->lock);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_release);
+
+/**
+ * mm_iommu_is_shared() - is a region registered more than once?
+ * @mem: a region that the caller has registered
+ *
+ * Context: any. Others may register and unregister meanwhile, the caller's
+ * own registration stays.
+ *
+ * Return: true when there is another registration.
+ */
+bool mm_iommu_is_shared(struct mm_iommu_table_group_mem_t *mem)
+{
+	return READ_ONCE(mem->used) > 1;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_is_shared);
+
+/*
+ * An IOMMU page that is larger than the unit: is it one contiguous, aligned
+ * part of a single folio all the same?
+ */
+static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
+			      unsigned long ua, unsigned int page_shift)
+{
+	unsigned long i = region_unit(mem, ua), size = 1UL << page_shift;
+	u64 unit = mem->units[i], step = 1UL << mem->unit_shift, offset;
+
+	if ((unit & UNIT_FOLIO_SHIFT) < page_shift ||
+	    (unit & UNIT_HPA & (size - 1)))
+		return false;
+
+	for (offset = step; offset < size; offset += step)
+		if (mem->units[++i] != unit + offset)
+			return false;
+
+	return true;
+}
+
+static bool region_backs(struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long ua, unsigned long npages,
+			 unsigned int page_shift)
+{
+	if (page_shift <= mem->whole_shift)
+		return true;
+	if (mem->device)
+		return false;
+
+	for (; npages; npages--, ua += 1UL << page_shift)
+		if (!region_backs_page(mem, ua, page_shift))
+			return false;
+
+	return true;
+}
+
+/* How many of @npages IOMMU pages from @ua on lie wholly in the region */
+static unsigned long region_pages(const struct mm_iommu_table_group_mem_t *mem,
+				  unsigned long ua, unsigned long npages,
+				  unsigned int page_shift)
+{
+	return min(npages, (region_last(mem) - ua + 1) >> page_shift);
+}
+
+static long region_map(struct mm_struct *mm, unsigned long ua,
+		       unsigned long npages, unsigned int page_shift,
+		       bool write)
+{
+	struct mm_iommu_table_group_mem_t *mem = region_at(mm, ua);
+	unsigned long nr;
+
+	nr = mem ? region_pages(mem, ua, npages, page_shift) : 0;
+	if (!nr)
+		return -EINVAL;
+	if (!region_backs(mem, ua, nr, page_shift))
+		return -EPERM;
+	if (!region_get(mem, nr))
+		return -EINVAL;
+	if (write && !READ_ONCE(mem->written))
+		WRITE_ONCE(mem->written, true);
+
+	return nr;
+}
+
+/**
+ * mm_iommu_get_range() - count IOMMU pages about to be mapped
+ * @mm: whose memory
+ * @ua: user address, aligned to the IOMMU page size
+ * @npages: how many IOMMU pages; may go on from one region into the next
+ * @page_shift: log2 of the IOMMU page size
+ * @write: a device may write to them
+ *
+ * With the counts mm_iommu_fill_tces() will translate the range, until
+ * mm_iommu_put_range(). Context: any in virtual mode, does not sleep.
+ *
+ * Return: 0; -EINVAL when part of the range is not registered; -EPERM when
+ * an IOMMU page is larger than what backs it. Nothing is counted then.
+ */
+long mm_iommu_get_range(struct mm_struct *mm, unsigned long ua,
+			unsigned long npages, unsigned int page_shift,
+			bool write)
+{
+	unsigned long done;
+	long nr;
+
+	for (done = 0; done < npages; done += nr) {
+		rcu_read_lock();
+		nr = region_map(mm, ua + (done << page_shift), npages - done,
+				page_shift, write);
+		rcu_read_unlock();
+		if (nr < 0) {
+			mm_iommu_put_range(mm, ua, done, page_shift);
+			return nr;
+		}
+	}
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_get_range);
+
+/**
+ * mm_iommu_put_range() - give back counts of IOMMU pages
+ * @mm: whose memory
+ * @ua: user address, aligned to the IOMMU page size
+ * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
+ * @page_shift: log2 of the IOMMU page size
+ *
+ * The hardware does not reach the pages any more. Context: any in virtual
+ * mode, does not sleep.
+ */
+void mm_iommu_put_range(struct mm_struct *mm, unsigned long ua,
+			unsigned long npages, unsigned int page_shift)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long nr;
+
+	for (; npages; npages -= nr, ua += nr << page_shift) {
+		rcu_read_lock();
+		mem = region_at(mm, ua);
+		nr = mem ? region_pages(mem, ua, npages, page_shift) : 0;
+		if (nr)
+			region_put(mem, nr);
+		rcu_read_unlock();
+		if (WARN_ON_ONCE(!nr))
+			return;
+	}
+}
+EXPORT_SYMBOL_GPL(mm_iommu_put_range);
+
+static void region_fill(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long ua, unsigned long npages,
+			unsigned int page_shift, unsigned long perm,
+			__be64 *tces)
+{
+	unsigned long size = 1UL << page_shift, nr, hpa;
+	const u64 *unit;
+
+	if (page_shift >= mem->unit_shift) {
+		/* A unit or several make one IOMMU page */
+		unit = mem->units + region_unit(mem, ua);
+		for (; npages; npages--, unit += size >> mem->unit_shift)
+			*tces++ = cpu_to_be64((*unit & UNIT_HPA) | perm);
+		return;
+	}
+
+	while (npages) {
+		nr = min(npages, region_rest(mem, ua) >> page_shift);
+		hpa = region_hpa(mem, ua) | perm;
+		npages -= nr;
+		ua += nr << page_shift;
+		for (; nr; nr--, hpa += size)
+			*tces++ = cpu_to_be64(hpa);
+	}
+}
+
+/**
+ * mm_iommu_fill_tces() - translate to TCEs
+ * @mm: whose memory
+ * @ua: user address, aligned to the IOMMU page size
+ * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
+ * @page_shift: log2 of the IOMMU page size
+ * @perm: permission bits of the TCEs
+ * @tces: where to put them
+ *
+ * Context: any in virtual mode, does not sleep.
+ */
+void mm_iommu_fill_tces(struct mm_struct *mm, unsigned long ua,
+			unsigned long npages, unsigned int page_shift,
+			unsigned long perm, __be64 *tces)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long nr;
+
+	rcu_read_lock();
+	for (; npages; npages -= nr, ua += nr << page_shift, tces += nr) {
+		mem = region_at(mm, ua);
+		/* The counts keep it */
+		nr = region_pages(mem, ua, npages, page_shift);
+		region_fill(mem, ua, nr, page_shift, perm, tces);
+	}
+	rcu_read_unlock();
+}
+EXPORT_SYMBOL_GPL(mm_iommu_fill_tces);
+
+/**
+ * mm_iommu_lookup() - find the region of a range
+ * @mm: whose memory
+ * @ua: user address; bits below 4K are ignored
+ * @size: size in bytes
+ *
+ * For KVM, which counts pages one by one.
+ * Context: any in virtual mode. The region is safe to use only inside an RCU
+ * section that began before the call, or with a count of it.
+ *
+ * Return: the region that has all of the range in it, or NULL.
+ */
+struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
+						   unsigned long ua,
+						   unsigned long size)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	ua &= UNIT_HPA;
+	rcu_read_lock();
+	mem = region_at(mm, ua);
+	if (mem && region_last(mem) - ua < size - 1)
+		mem = NULL;
+	rcu_read_unlock();
+
+	return mem;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_lookup);
+
+/**
+ * mm_iommu_ua_to_hpa() - translate one address
+ * @mem: the region
+ * @ua: user address in it
+ * @pageshift: log2 of the size of the IOMMU page that begins there
+ * @hpa: where to put the real address
+ *
+ * Context: as mm_iommu_lookup().
+ *
+ * Return: 0, or -EFAULT when the page is not in the region or not backed by
+ * one that is as large.
+ */
+long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long ua, unsigned int pageshift,
+			unsigned long *hpa)
+{
+	unsigned long page = ua & ~((1UL << pageshift) - 1);
+
+	if (page < mem->ua || page > region_last(mem) ||
+	    !region_pages(mem, page, 1, pageshift) ||
+	    !region_backs(mem, page, 1, pageshift))
+		return -EFAULT;
+
+	*hpa = region_hpa(mem, ua);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_ua_to_hpa);
+
+/**
+ * mm_iommu_is_devmem() - is this real address registered device memory?
+ * @mm: whose regions to look at
+ * @hpa: real address
+ * @pageshift: log2 of the size of the page that begins there
+ * @size: where to put how much of the page is device memory
+ *
+ * Context: any in virtual mode, does not sleep.
+ *
+ * Return: true if it is.
+ */
+bool mm_iommu_is_devmem(struct mm_struct *mm, unsigned long hpa,
+			unsigned int pageshift, unsigned long *size)
+{
+	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long index = 0, start, bytes;
+	bool found = false;
+
+	if (!reg)
+		return false;
+
+	rcu_read_lock();
+	mt_for_each(&reg->regions, mem, index, ULONG_MAX) {
+		if (!mem->device)
+			continue;
+		start = region_hpa(mem, mem->ua);
+		bytes = mem->npages << PAGE_SHIFT;
+		if (hpa - start < bytes) {
+			*size = min(1UL << pageshift, bytes - (hpa - start));
+			found = true;
+			break;
+		}
+	}
+	rcu_read_unlock();
+
+	return found;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_is_devmem);
+
+/**
+ * mm_iommu_mapped_inc() - count one mapped page
+ * @mem: the region
+ *
+ * Context: as mm_iommu_lookup().
+ *
+ * Return: 0, or -ENXIO when the region is on its way out.
+ */
+long mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem)
+{
+	if (!region_get(mem, 1))
+		return -ENXIO;
+	/* What the device may do is not told here */
+	WRITE_ONCE(mem->written, true);
+
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_mapped_inc);
+
+/**
+ * mm_iommu_mapped_dec() - give back the count of one page
+ * @mem: a region with a count of the caller's
+ *
+ * Context: any in virtual mode, does not sleep.
+ */
+void mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem)
+{
+	region_put(mem, 1);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_mapped_dec);
+
+/**
+ * mm_iommu_init() - prepare a new mm
+ * @mm: the mm; a forked one starts without regions
+ */
+void mm_iommu_init(struct mm_struct *mm)
+{
+	mm->context.iommu_registry = NULL;
+}
+
+/**
+ * mm_iommu_destroy() - the end of an mm
+ * @mm: the mm; its regions hold references, so it has none
+ */
+void mm_iommu_destroy(struct mm_struct *mm)
+{
+	struct mm_iommu_registry *reg = mm->context.iommu_registry;
+
+	if (!reg)
+		return;
+
+	WARN_ON_ONCE(!mtree_empty(&reg->regions));
+	kfree(reg);
+	mm->context.iommu_registry = NULL;
+}
