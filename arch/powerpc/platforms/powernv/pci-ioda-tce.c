@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tables of IODA2 and later host bridges (PHB3, PHB4, PHB5): the entries
+ * that the hardware walks, the windows that make a PE use a table, and the
+ * hand-over of a PE between the host's DMA API and a process.
+ */
+#include <linux/dma-direction.h>
+#include <linux/kernel.h>
+#include <linux/log2.h>
+#include <linux/of.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_user.h>
+#include <asm/opal.h>
+#include <asm/tce.h>
+#include <asm/tce_tree.h>
+
+#include "pci.h"
+
+/**
+ * pnv_ioda_parse_tce_sizes() - IOMMU page sizes of a host bridge
+ * @phb: the host bridge
+ *
+ * Return: a mask with bit n set for pages of 1 << n bytes, from the device
+ * tree where firmware says it, else what every IODA2 bridge can do.
+ */
+unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
+{
+	struct device_node *dn = phb->hose->dn;
+	unsigned long mask = 0;
+	u32 shift;
+	int i;
+
+	for (i = 0; !of_property_read_u32_index(dn, "ibm,supported-tce-sizes",
+						i, &shift); i++)
+		mask |= BIT(shift);
+
+	return mask ? mask : SZ_4K | SZ_64K | SZ_16M;
+}
+
+/*
+ * Entries. Writers of one entry are kept apart by the callers (the DMA API's
+ * allocator, the container, KVM); levels may be added at any time.
+ */
+
+static __be64 *pnv_tce(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long *span)
+{
+	return tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset, span);
+}
+
+/* Store TCEs that start at @tce and rise by @step, leaf by leaf */
+static void pnv_tce_store(struct iommu_table *tbl, unsigned long entry,
+			  unsigned long npages, unsigned long tce,
+			  unsigned long step)
+{
+	unsigned long nr, i;
+	__be64 *leaf;
+
+	for (; npages; entry += nr, npages -= nr) {
+		leaf = pnv_tce(tbl, entry, &nr);
+		nr = min(nr, npages);
+		if (!leaf)
+			continue;
+		for (i = 0; i < nr; i++, tce += step)
+			WRITE_ONCE(leaf[i], cpu_to_be64(tce));
+	}
+}
+
+/**
+ * pnv_tce_build() - map kernel memory for the DMA API
+ * @tbl: the table
+ * @index: first TCE
+ * @npages: how many
+ * @uaddr: linear map address
+ * @direction: what the device may do
+ * @attrs: not used
+ *
+ * Does not invalidate. Context: any, does not sleep.
+ *
+ * Return: 0, or -ENOMEM when a level could not be allocated.
+ */
+int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
+		  unsigned long uaddr, enum dma_data_direction direction,
+		  unsigned long attrs)
+{
+	unsigned long perm = iommu_direction_to_tce_perm(direction);
+	int ret;
+
+	ret = tce_tree_reserve(&tbl->it_tree, index - tbl->it_offset, npages,
+			       GFP_ATOMIC);
+	if (ret)
+		return ret;
+
+	/* Drivers may make a device read back what it wrote */
+	if (perm & TCE_PCI_WRITE)
+		perm |= TCE_PCI_READ;
+
+	pnv_tce_store(tbl, index, npages, __pa(uaddr) | perm,
+		      IOMMU_PAGE_SIZE(tbl));
+
+	return 0;
+}
+
+/**
+ * pnv_tce_free() - clear TCEs
+ * @tbl: the table
+ * @index: first TCE
+ * @npages: how many
+ *
+ * Does not invalidate and skips absent levels. Context: any, does not sleep.
+ */
+void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
+{
+	pnv_tce_store(tbl, index, npages, 0, 0);
+}
+
+/**
+ * pnv_tce_get() - read a TCE
+ * @tbl: the table
+ * @index: which one
+ *
+ * Context: any, does not sleep.
+ *
+ * Return: the TCE, 0 if there is none.
+ */
+unsigned long pnv_tce_get(struct iommu_table *tbl, long index)
+{
+	unsigned long span;
+	__be64 *entry = pnv_tce(tbl, index, &span);
+
+	return entry ? be64_to_cpu(READ_ONCE(*entry)) : 0;
+}
+
+#ifdef CONFIG_IOMMU_API
+/**
+ * pnv_tce_xchg() - exchange one TCE
+ * @tbl: the table
+ * @index: which one
+ * @hpa: real address to map; the one that was mapped before on return
+ * @direction: what the device may do, DMA_NONE to unmap; the same of the old
+ *	       TCE on return
+ *
+ * Does not invalidate. Context: process, may sleep unless it unmaps.
+ *
+ * Return: 0, or -ENOMEM when a level could not be allocated.
+ */
+int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
+		 enum dma_data_direction *direction)
+{
+	unsigned long perm = iommu_direction_to_tce_perm(*direction);
+	unsigned long old = 0, span;
+	__be64 *entry;
+	int ret;
+
+	if (perm) {
+		ret = tce_tree_reserve(&tbl->it_tree, index - tbl->it_offset,
+				       1, GFP_KERNEL);
+		if (ret)
+			return ret;
+	}
+
+	entry = pnv_tce(tbl, index, &span);
+	if (entry)
+		old = be64_to_cpu(xchg(entry, cpu_to_be64(perm ? *hpa | perm : 0)));
+
+	*hpa = old & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
+	*direction = iommu_tce_direction(old);
+
+	return 0;
+}
+
+/**
+ * pnv_tce_reserve() - iommu_table_ops::reserve
+ * @tbl: a user-owned table
+ * @entry: first TCE
+ * @npages: how many
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0 or the error of tce_tree_reserve().
+ */
+int pnv_tce_reserve(struct iommu_table *tbl, unsigned long entry,
+		    unsigned long npages)
+{
+	return tce_tree_reserve(&tbl->it_tree, entry - tbl->it_offset, npages,
+				GFP_KERNEL);
+}
+
+/**
+ * pnv_tce_put_list() - iommu_table_ops::put_list
+ * @tbl: the table
+ * @entry: first TCE
+ * @npages: how many; all are reserved
+ * @tces: what to store
+ *
+ * Does not invalidate. Context: any, does not sleep.
+ *
+ * Return: @npages.
+ */
+unsigned long pnv_tce_put_list(struct iommu_table *tbl, unsigned long entry,
+			       unsigned long npages, const __be64 *tces)
+{
+	unsigned long left, nr, i;
+	__be64 *leaf;
+
+	for (left = npages; left; entry += nr, left -= nr) {
+		leaf = pnv_tce(tbl, entry, &nr);
+		nr = min(nr, left);
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(leaf[i], *tces++);
+	}
+
+	return npages;
+}
+#endif /* CONFIG_IOMMU_API */
+
+/*
+ * Tables.
+ */
+
+static int pnv_table_init_tree(struct iommu_table *tbl, unsigned int levels,
+			       struct tce_account *account)
+{
+	struct tce_tree *tree = &tbl->it_tree;
+	int ret;
+
+	ret = tce_tree_init(tree, tbl->it_size, levels, POWERNV_IOMMU_MAX_LEVELS,
+			    tbl->it_page_shift, tbl->it_nid, account);
+	if (ret)
+		return ret;
+
+	tbl->it_base = (unsigned long)tree->root;
+	tbl->it_indirect_levels = tree->levels - 1;
+	tbl->it_level_size = 1UL << tce_tree_level_bits(tree);
+
+	return 0;
+}
+
+static int pnv_table_init_user(struct iommu_table *tbl, unsigned int levels,
+			       struct mm_struct *mm)
+{
+	struct iommu_table_user *user;
+	int ret;
+
+	user = iommu_user_alloc(mm);
+	if (!user)
+		return -ENOMEM;
+
+	ret = pnv_table_init_tree(tbl, levels, &user->account);
+	if (ret)
+		goto free_user;
+
+	ret = iommu_user_init_view(tbl, user, levels, POWERNV_IOMMU_MAX_LEVELS);
+	if (ret)
+		goto free_tree;
+
+	return 0;
+
+free_tree:
+	tce_tree_destroy(&tbl->it_tree);
+free_user:
+	iommu_user_free(user);
+
+	return ret;
+}
+
+/**
+ * pnv_pci_ioda2_table_alloc_pages() - give a table its first level
+ * @nid: NUMA node of the host bridge
+ * @bus_offset: PCI address at which the window starts
+ * @page_shift: log2 of the IOMMU page size
+ * @window_size: size of the window in bytes, a power of two
+ * @levels: least number of levels
+ * @mm: the process that owns the table and pays for it, NULL for the host
+ * @tbl: the table
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0; -EINVAL for a geometry that the hardware cannot do; -ENOMEM.
+ */
+long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
+				     __u32 page_shift, __u64 window_size,
+				     __u32 levels, struct mm_struct *mm,
+				     struct iommu_table *tbl)
+{
+	if (!levels || levels > POWERNV_IOMMU_MAX_LEVELS ||
+	    page_shift >= BITS_PER_LONG || !is_power_of_2(window_size) ||
+	    !(window_size >> page_shift))
+		return -EINVAL;
+
+	tbl->it_type = TCE_PCI;
+	tbl->it_blocksize = 16;
+	tbl->it_nid = nid;
+	tbl->it_page_shift = page_shift;
+	tbl->it_offset = bus_offset >> page_shift;
+	tbl->it_size = window_size >> page_shift;
+
+	if (mm)
+		return pnv_table_init_user(tbl, levels, mm);
+
+	return pnv_table_init_tree(tbl, levels, NULL);
+}
+
+/**
+ * pnv_pci_ioda2_table_free_pages() - iommu_table_ops::free
+ * @tbl: a table that no PE uses
+ *
+ * Context: process, may sleep when the table is user-owned.
+ */
+void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl)
+{
+	if (tbl->it_tree.root)
+		tce_tree_destroy(&tbl->it_tree);
+}
+
+/*
+ * Windows.
+ */
+
+static int pnv_pci_link_table_and_group(int nid, int num,
+					struct iommu_table *tbl,
+					struct iommu_table_group *table_group)
+{
+	struct iommu_table_group_link *tgl;
+
+	tgl = kzalloc_node(sizeof(*tgl), GFP_KERNEL, nid);
+	if (!tgl)
+		return -ENOMEM;
+
+	tgl->table_group = table_group;
+	table_group->tables[num] = iommu_tce_table_get(tbl);
+	list_add_rcu(&tgl->next, &tbl->it_group_list);
+
+	return 0;
+}
+
+static void pnv_pci_unlink_table_and_group(int num,
+					   struct iommu_table_group *table_group)
+{
+	struct iommu_table *tbl = table_group->tables[num];
+	struct iommu_table_group_link *tgl;
+
+	list_for_each_entry(tgl, &tbl->it_group_list, next) {
+		if (tgl->table_group == table_group) {
+			list_del_rcu(&tgl->next);
+			kfree_rcu(tgl, rcu);
+			break;
+		}
+	}
+	table_group->tables[num] = NULL;
+	iommu_tce_table_put(tbl);
+}
+
+static struct pnv_ioda_pe *pnv_group_pe(struct iommu_table_group *table_group)
+{
+	return container_of(table_group, struct pnv_ioda_pe, table_group);
+}
+
+/* Point the PE's translation entry @num at @tbl, or at nothing */
+static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
+			      struct iommu_table *tbl)
+{
+	s64 rc;
+
+	if (tbl)
+		rc = opal_pci_map_pe_dma_window(pe->phb->opal_id, pe->pe_number,
+						(pe->pe_number << 1) + num,
+						tbl->it_tree.levels,
+						__pa(tbl->it_tree.root),
+						1UL << tbl->it_tree.level_shift,
+						IOMMU_PAGE_SIZE(tbl));
+	else
+		rc = opal_pci_map_pe_dma_window(pe->phb->opal_id, pe->pe_number,
+						(pe->pe_number << 1) + num,
+						0, 0, 0, 0);
+	if (!rc)
+		pnv_pci_ioda2_tce_invalidate_pe(pe);
+
+	return opal_error_code(rc);
+}
+
+/**
+ * pnv_pci_ioda2_set_window() - make a PE use a table
+ * @table_group: the PE's
+ * @num: which window, 0 or 1 (selected by address bit 59)
+ * @tbl: the table
+ *
+ * Context: process, may sleep. The caller keeps other changes of the PE's
+ * windows away.
+ *
+ * Return: 0 or a negative error, then nothing has changed.
+ */
+long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
+			      struct iommu_table *tbl)
+{
+	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	const u64 start = (u64)tbl->it_offset << tbl->it_page_shift;
+	const u64 size = (u64)tbl->it_size << tbl->it_page_shift;
+	long ret;
+
+	pe_info(pe, "DMA window#%d %llx..%llx, pages of %lx, levels %u\n", num,
+		start, start + size - 1, IOMMU_PAGE_SIZE(tbl),
+		tbl->it_tree.levels);
+
+	/* From the first translation on, a kill must find the PE */
+	ret = pnv_pci_link_table_and_group(pe->phb->hose->node, num, tbl,
+					   table_group);
+	if (ret)
+		return ret;
+
+	ret = pnv_pe_map_window(pe, num, tbl);
+	if (ret) {
+		pe_err(pe, "Failed to set DMA window#%d, err %ld\n", num, ret);
+		pnv_pci_unlink_table_and_group(num, table_group);
+	}
+
+	return ret;
+}
+
+/**
+ * pnv_pci_ioda2_unset_window() - end a PE's use of a table
+ * @table_group: the PE's
+ * @num: which window
+ *
+ * Context: as pnv_pci_ioda2_set_window().
+ *
+ * Return: 0, or the error of the firmware; then the PE keeps its reference of
+ * the table and stays on the list of those whose translations are killed.
+ */
+long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
+{
+	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	long ret;
+
+	pe_info(pe, "Removing DMA window #%d\n", num);
+
+	ret = pnv_pe_map_window(pe, num, NULL);
+	if (ret) {
+		/* The PE may still use the table: it must not go, ever */
+		pe_err(pe, "Failed to remove DMA window#%d, err %ld\n", num,
+		       ret);
+		table_group->tables[num] = NULL;
+		return ret;
+	}
+
+	if (table_group->tables[num])
+		pnv_pci_unlink_table_and_group(num, table_group);
+
+	return 0;
+}
+
+#ifdef CONFIG_IOMMU_API
+/*
+ * Ownership.
+ */
+
+static void pnv_pe_set_bus_dma(struct pnv_ioda_pe *pe, struct pci_bus *bus)
+{
+	struct pci_dev *dev;
+
+	list_for_each_entry(dev, &bus->devices, bus_list) {
+		set_iommu_table_base(&dev->dev, pe->table_group.tables[0]);
+		dev->dev.archdata.dma_offset = pe->tce_bypass_base;
+
+		if ((pe->flags & PNV_IODA_PE_BUS_ALL) && dev->subordinate)
+			pnv_pe_set_bus_dma(pe, dev->subordinate);
+	}
+}
+
+/* Tell the DMA API which table the PE's devices have now */
+static void pnv_pe_set_dma(struct pnv_ioda_pe *pe)
+{
+	if (pe->pbus)
+		pnv_pe_set_bus_dma(pe, pe->pbus);
+	else if (pe->pdev)
+		set_iommu_table_base(&pe->pdev->dev, pe->table_group.tables[0]);
+}
+
+/*
+ * Called for each device of the group; the first one does it. Whatever state
+ * the host left the PE in (a default window or none, both kinds of bypass),
+ * it ends without any translation, or the PE is not handed over.
+ */
+static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
+				     struct device *dev __maybe_unused)
+{
+	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	struct iommu_table *tbl = table_group->tables[0];
+	bool bypass = pe->tce_bypass_enabled;
+	long ret;
+
+	if (pe->user_owned)
+		return 0;
+
+	ret = pnv_pci_ioda2_set_bypass(pe, false);
+	if (ret)
+		return ret;
+
+	/* The host may have turned window 0 into a bypass: clear it anyway */
+	ret = pnv_pe_map_window(pe, 0, NULL);
+	if (ret) {
+		if (bypass)
+			pnv_pci_ioda2_set_bypass(pe, true);
+		return ret;
+	}
+
+	if (tbl) {
+		pnv_pci_unlink_table_and_group(0, table_group);
+		pnv_pe_set_dma(pe);
+		iommu_tce_table_put(tbl);
+	}
+	pe->user_owned = true;
+
+	return 0;
+}
+
+static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
+					struct device *dev __maybe_unused)
+{
+	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+
+	if (!pe->user_owned)
+		return;
+
+	pe->user_owned = false;
+	pnv_pci_ioda2_setup_default_config(pe);
+	pnv_pe_set_dma(pe);
+}
+
+static long pnv_ioda2_create_user_table(struct iommu_table_group *table_group,
+					int num, __u32 page_shift,
+					__u64 window_size, __u32 levels,
+					struct mm_struct *mm,
+					struct iommu_table **ptbl)
+{
+	return pnv_pci_ioda2_create_table(table_group, num, page_shift,
+					  window_size, levels, mm, ptbl);
+}
+
+struct iommu_table_group_ops pnv_pci_ioda2_ops = {
+	.create_table = pnv_ioda2_create_user_table,
+	.set_window = pnv_pci_ioda2_set_window,
+	.unset_window = pnv_pci_ioda2_unset_window,
+	.take_ownership = pnv_ioda2_take_ownership,
+	.release_ownership = pnv_ioda2_release_ownership,
+};
+#endif /* CONFIG_IOMMU_API */
