@@ -1,0 +1,1058 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO container driver for the SPAPR TCE IOMMU of POWER, version 1 and 2.
+ *
+ * A container belongs to the process whose request first changes it, and owns
+ * - tables: at most one per DMA window; every group of the container uses all
+ *   of them, so all devices of a container see the same memory;
+ * - registrations (v2): what may be mapped. A container maps only what it
+ *   registered itself, though regions of memory are shared between the
+ *   containers of a process.
+ *
+ * One mutex covers all of it, from the first look at a request's arguments to
+ * the end of its effects.
+ *
+ * Version 1 charges the whole 32-bit window when it is enabled, and pins pages
+ * as they are mapped. Version 2 pins and charges memory when it is registered,
+ * can make windows, and makes the default 32-bit window when a map or another
+ * window first needs it to be there.
+ */
+#include <linux/err.h>
+#include <linux/iommu.h>
+#include <linux/io.h>
+#include <linux/log2.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+
+#include <asm/eeh.h>
+#include <asm/iommu.h>
+#include <asm/iommu_user.h>
+#include <asm/mmu_context.h>
+#include <asm/tce.h>
+
+#include "vfio.h"
+
+/**
+ * struct tce_group - a group of the container
+ * @node: in tce_container::groups
+ * @iommu_group: the group
+ */
+struct tce_group {
+	struct list_head node;
+	struct iommu_group *iommu_group;
+};
+
+/**
+ * struct tce_container - a container
+ * @lock: covers everything here
+ * @mm: the owner, referenced; NULL until somebody changes the container
+ * @v2: version 2
+ * @enabled: v1: enabled; v2: something has been registered
+ * @default_pending: the default window is still to be made
+ * @enabled_pages: v1: what enabling has charged, in system pages
+ * @tables: the windows
+ * @groups: of struct tce_group
+ * @regions: v2: registrations, user address range to region
+ */
+struct tce_container {
+	struct mutex lock;
+	struct mm_struct *mm;
+	bool v2;
+	bool enabled;
+	bool default_pending;
+	unsigned long enabled_pages;
+	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
+	struct list_head groups;
+	struct maple_tree regions;
+};
+
+static struct iommu_table_group *tce_table_group(struct tce_group *grp)
+{
+	return iommu_group_get_iommudata(grp->iommu_group);
+}
+
+/* All groups are alike; there is at least one while there are requests */
+static struct iommu_table_group *tce_any_group(struct tce_container *c)
+{
+	struct tce_group *grp;
+
+	grp = list_first_entry_or_null(&c->groups, struct tce_group, node);
+
+	return grp ? tce_table_group(grp) : NULL;
+}
+
+/*
+ * Windows.
+ */
+
+static u64 tce_window_start(struct iommu_table *tbl)
+{
+	return (u64)tbl->it_offset << tbl->it_page_shift;
+}
+
+static u64 tce_window_size(struct iommu_table *tbl)
+{
+	return (u64)tbl->it_size << tbl->it_page_shift;
+}
+
+/* Undo tce_set_window() for the groups before @end */
+static void tce_unset_window(struct tce_container *c, int num,
+			     struct tce_group *end)
+{
+	struct iommu_table_group *table_group;
+	struct tce_group *grp;
+
+	list_for_each_entry(grp, &c->groups, node) {
+		if (grp == end)
+			break;
+		table_group = tce_table_group(grp);
+		if (table_group->tables[num])
+			table_group->ops->unset_window(table_group, num);
+	}
+}
+
+static int tce_set_window(struct tce_container *c, int num,
+			  struct iommu_table *tbl)
+{
+	struct iommu_table_group *table_group;
+	struct tce_group *grp;
+
+	list_for_each_entry(grp, &c->groups, node) {
+		table_group = tce_table_group(grp);
+		if (table_group->ops->set_window(table_group, num, tbl)) {
+			tce_unset_window(c, num, grp);
+			return -EIO;
+		}
+	}
+
+	return 0;
+}
+
+/*
+ * The window of a group that platform code linked to its table by creating it
+ * goes with the window, so the table must still be there: clear, then unset,
+ * then let go.
+ */
+static void tce_remove_window(struct tce_container *c, int num)
+{
+	struct iommu_table *tbl = c->tables[num];
+
+	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size);
+	tce_unset_window(c, num, NULL);
+	c->tables[num] = NULL;
+	iommu_tce_table_put(tbl);
+	/* Levels are freed by a worker; the charge is gone on return */
+	iommu_user_flush();
+}
+
+static int tce_free_window(struct tce_container *c)
+{
+	u32 max = min_t(u32, tce_any_group(c)->max_dynamic_windows_supported,
+			IOMMU_TABLE_GROUP_MAX_TABLES);
+	int num;
+
+	for (num = 0; num < max; num++)
+		if (!c->tables[num])
+			return num;
+
+	return -ENOSPC;
+}
+
+/* Page sizes that all groups can do */
+static u64 tce_page_sizes(struct tce_container *c)
+{
+	struct tce_group *grp;
+	u64 sizes = ~0ULL;
+
+	list_for_each_entry(grp, &c->groups, node)
+		sizes &= tce_table_group(grp)->pgsizes;
+
+	return sizes;
+}
+
+static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
+			    u64 size, u32 levels)
+{
+	struct iommu_table_group *table_group = tce_any_group(c);
+	struct iommu_table *tbl = NULL;
+	long ret;
+
+	ret = table_group->ops->create_table(table_group, num, page_shift, size,
+					     levels, c->mm, &tbl);
+	/* Platform code may hand on what firmware said */
+	if (ret)
+		return ret < 0 ? ret : -EIO;
+
+	ret = tce_set_window(c, num, tbl);
+	if (ret) {
+		iommu_tce_table_put(tbl);
+		iommu_user_flush();
+		return ret;
+	}
+	c->tables[num] = tbl;
+
+	return 0;
+}
+
+static int tce_create_default(struct tce_container *c)
+{
+	struct iommu_table_group *table_group = tce_any_group(c);
+	int ret;
+
+	if (!c->default_pending)
+		return 0;
+
+	ret = tce_create_table(c, 0, IOMMU_PAGE_SHIFT_4K,
+			       table_group->tce32_size, 1);
+	if (!ret)
+		c->default_pending = false;
+
+	return ret;
+}
+
+/* The table of [@iova, @iova + @size), which is neither empty nor wraps */
+static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
+					  u64 size)
+{
+	struct iommu_table *tbl;
+	u64 start;
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		tbl = c->tables[num];
+		if (!tbl)
+			continue;
+		start = tce_window_start(tbl);
+		if (iova < start || iova - start >= tce_window_size(tbl))
+			continue;
+		if (size > tce_window_size(tbl) - (iova - start))
+			return ERR_PTR(-EINVAL);
+		return tbl;
+	}
+
+	return ERR_PTR(-ENXIO);
+}
+
+/*
+ * Requests. Each handler runs under the lock and for the owner.
+ */
+
+static bool tce_bad_range(u64 start, u64 size)
+{
+	u64 end;
+
+	return !size || check_add_overflow(start, size, &end);
+}
+
+static long tce_get_info(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
+					  dma32_window_size);
+	struct iommu_table_group *table_group = tce_any_group(c);
+	struct vfio_iommu_spapr_tce_info info = { };
+	u32 argsz;
+
+	if (!table_group)
+		return -ENXIO;
+	if (copy_from_user(&info, arg, minsz))
+		return -EFAULT;
+
+	argsz = info.argsz;
+	if (argsz < minsz)
+		return -EINVAL;
+
+	info.flags = 0;
+	info.dma32_window_start = table_group->tce32_start;
+	info.dma32_window_size = table_group->tce32_size;
+	if (c->v2 && table_group->max_dynamic_windows_supported) {
+		info.flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
+		info.ddw.pgsizes = tce_page_sizes(c);
+		info.ddw.max_dynamic_windows_supported =
+			table_group->max_dynamic_windows_supported;
+		info.ddw.levels = table_group->max_levels;
+	}
+	if (argsz >= offsetofend(struct vfio_iommu_spapr_tce_info, ddw))
+		minsz = offsetofend(struct vfio_iommu_spapr_tce_info, ddw);
+
+	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+}
+
+static long tce_enable_v1(struct tce_container *c, void __user *arg)
+{
+	struct iommu_table_group *table_group = tce_any_group(c);
+	unsigned long npages;
+	int ret;
+
+	if (!table_group)
+		return -ENXIO;
+	if (c->enabled)
+		return -EBUSY;
+
+	/* All that could ever be mapped at once, whatever the page size */
+	npages = table_group->tce32_size >> PAGE_SHIFT;
+	ret = account_locked_vm(c->mm, npages, true);
+	if (ret)
+		return ret;
+
+	c->enabled_pages = npages;
+	c->enabled = true;
+
+	return 0;
+}
+
+static void tce_unmap_all(struct tce_container *c)
+{
+	struct iommu_table *tbl;
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		tbl = c->tables[num];
+		if (tbl)
+			iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size);
+	}
+}
+
+/* Pages must not stay pinned without the charge that pays for them */
+static long tce_disable_v1(struct tce_container *c, void __user *arg)
+{
+	if (!c->enabled)
+		return 0;
+
+	tce_unmap_all(c);
+	account_locked_vm(c->mm, c->enabled_pages, false);
+	c->enabled_pages = 0;
+	c->enabled = false;
+
+	return 0;
+}
+
+/* Is all of [@ua, @ua + @size) registered in this container? */
+static bool tce_registered(struct tce_container *c, unsigned long ua,
+			   unsigned long size)
+{
+	unsigned long last = ua + size - 1;
+	MA_STATE(mas, &c->regions, ua, ua);
+
+	for (;;) {
+		if (!mas_walk(&mas))
+			return false;
+		if (mas.last >= last)
+			return true;
+		mas_set(&mas, mas.last + 1);
+	}
+}
+
+static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
+{
+	struct page *page;
+
+	for (; npages; npages--, tces++) {
+		page = pfn_to_page(be64_to_cpu(*tces) >> PAGE_SHIFT);
+		unpin_user_page(page);
+	}
+}
+
+static long tce_pin_tces(unsigned long ua, unsigned long npages,
+			 unsigned int page_shift, unsigned long perm,
+			 __be64 *tces)
+{
+	unsigned int flags = FOLL_LONGTERM;
+	struct page *page;
+	unsigned long i;
+
+	if (perm & TCE_PCI_WRITE)
+		flags |= FOLL_WRITE;
+
+	for (i = 0; i < npages; i++, ua += 1UL << page_shift) {
+		/* Each TCE holds a pin, also when several share a page */
+		if (fatal_signal_pending(current) ||
+		    pin_user_pages_fast(ua & PAGE_MASK, 1, flags, &page) != 1) {
+			tce_unpin_tces(tces, i);
+			return -EFAULT;
+		}
+		tces[i] = cpu_to_be64(page_to_phys(page) | perm |
+				      offset_in_page(ua));
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long npages, unsigned long ua,
+		       enum dma_data_direction direction)
+{
+	__be64 *tces;
+	long ret;
+
+	/* Only single system pages are pinned here */
+	if (tbl->it_page_shift > PAGE_SHIFT)
+		return -EPERM;
+
+	tces = kvmalloc_array(npages, sizeof(*tces), GFP_KERNEL_ACCOUNT);
+	if (!tces)
+		return -ENOMEM;
+
+	ret = tce_pin_tces(ua, npages, tbl->it_page_shift,
+			   iommu_direction_to_tce_perm(direction), tces);
+	if (ret)
+		goto free;
+
+	ret = iommu_user_map_pinned(tbl, entry, npages, tces);
+	if (ret < 0) {
+		tce_unpin_tces(tces, npages);
+	} else if (ret < npages) {
+		tce_unpin_tces(tces + ret, npages - ret);
+		ret = -EIO;
+	} else {
+		ret = 0;
+	}
+free:
+	kvfree(tces);
+
+	return ret;
+}
+
+static enum dma_data_direction tce_map_direction(u32 flags)
+{
+	switch (flags) {
+	case VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE:
+		return DMA_BIDIRECTIONAL;
+	case VFIO_DMA_MAP_FLAG_READ:
+		return DMA_TO_DEVICE;
+	case VFIO_DMA_MAP_FLAG_WRITE:
+		return DMA_FROM_DEVICE;
+	default:
+		return DMA_NONE;
+	}
+}
+
+static long tce_map(struct tce_container *c, void __user *arg)
+{
+	struct vfio_iommu_type1_dma_map param;
+	enum dma_data_direction direction;
+	unsigned long entry, npages;
+	struct iommu_table *tbl;
+	int ret;
+
+	if (copy_from_user(&param, arg, sizeof(param)))
+		return -EFAULT;
+	direction = tce_map_direction(param.flags);
+	if (param.argsz < sizeof(param) || direction == DMA_NONE ||
+	    tce_bad_range(param.iova, param.size) ||
+	    tce_bad_range(param.vaddr, param.size))
+		return -EINVAL;
+
+	if (!c->enabled)
+		return -EPERM;
+
+	ret = tce_create_default(c);
+	if (ret)
+		return ret;
+
+	tbl = tce_find_table(c, param.iova, param.size);
+	if (IS_ERR(tbl))
+		return PTR_ERR(tbl);
+	if (!IS_ALIGNED(param.iova | param.vaddr | param.size,
+			IOMMU_PAGE_SIZE(tbl)))
+		return -EINVAL;
+
+	entry = param.iova >> tbl->it_page_shift;
+	npages = param.size >> tbl->it_page_shift;
+	if (!c->v2)
+		return tce_map_v1(tbl, entry, npages, param.vaddr, direction);
+
+	if (!tce_registered(c, param.vaddr, param.size))
+		return -EINVAL;
+
+	return iommu_user_map(tbl, entry, npages, param.vaddr, direction);
+}
+
+static long tce_unmap(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
+					  size);
+	struct vfio_iommu_type1_dma_unmap param;
+	struct iommu_table *tbl;
+	int ret;
+
+	if (copy_from_user(&param, arg, minsz))
+		return -EFAULT;
+	if (param.argsz < minsz || param.flags ||
+	    tce_bad_range(param.iova, param.size))
+		return -EINVAL;
+
+	ret = tce_create_default(c);
+	if (ret)
+		return ret;
+
+	tbl = tce_find_table(c, param.iova, param.size);
+	if (IS_ERR(tbl))
+		return PTR_ERR(tbl);
+	if (!IS_ALIGNED(param.iova | param.size, IOMMU_PAGE_SIZE(tbl)))
+		return -EINVAL;
+
+	iommu_user_unmap(tbl, param.iova >> tbl->it_page_shift,
+			 param.size >> tbl->it_page_shift);
+
+	return 0;
+}
+
+static int tce_copy_region(struct vfio_iommu_spapr_register_memory *param,
+			   void __user *arg)
+{
+	if (copy_from_user(param, arg, sizeof(*param)))
+		return -EFAULT;
+	if (param->argsz < sizeof(*param) || param->flags ||
+	    !PAGE_ALIGNED(param->vaddr | param->size) ||
+	    tce_bad_range(param->vaddr, param->size))
+		return -EINVAL;
+
+	return 0;
+}
+
+/* The registration of exactly this range, NULL if there is none */
+static struct mm_iommu_table_group_mem_t *
+tce_find_region(struct ma_state *mas, u64 ua, u64 size)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	mas_set(mas, ua);
+	mem = mas_walk(mas);
+	if (!mem || mas->index != ua || mas->last != ua + size - 1)
+		return NULL;
+
+	return mem;
+}
+
+static long tce_register(struct tce_container *c, void __user *arg)
+{
+	struct vfio_iommu_spapr_register_memory param;
+	struct mm_iommu_table_group_mem_t *mem;
+	MA_STATE(mas, &c->regions, 0, 0);
+	int ret;
+
+	ret = tce_copy_region(&param, arg);
+	if (ret)
+		return ret;
+	if (tce_find_region(&mas, param.vaddr, param.size))
+		return -EBUSY;
+
+	ret = mm_iommu_new(c->mm, param.vaddr, param.size >> PAGE_SHIFT, &mem);
+	if (ret)
+		return ret;
+
+	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
+	ret = mas_store_gfp(&mas, mem, GFP_KERNEL);
+	if (ret) {
+		mm_iommu_release(c->mm, mem);
+		return ret;
+	}
+	c->enabled = true;
+
+	return 0;
+}
+
+/* Does any table of this container map memory of the range? */
+static bool tce_maps(struct tce_container *c, u64 ua, u64 size)
+{
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+		if (c->tables[num] &&
+		    iommu_user_maps(c->tables[num], ua, size))
+			return true;
+
+	return false;
+}
+
+static long tce_unregister(struct tce_container *c, void __user *arg)
+{
+	struct vfio_iommu_spapr_register_memory param;
+	struct mm_iommu_table_group_mem_t *mem;
+	MA_STATE(mas, &c->regions, 0, 0);
+	int ret;
+
+	ret = tce_copy_region(&param, arg);
+	if (ret)
+		return ret;
+
+	mem = tce_find_region(&mas, param.vaddr, param.size);
+	if (!mem)
+		return -ENOENT;
+
+	/* Counts do not tell this container's maps from those of another */
+	if (mm_iommu_is_shared(mem) && tce_maps(c, param.vaddr, param.size))
+		return -EBUSY;
+
+	ret = mm_iommu_put(c->mm, mem);
+	if (ret)
+		return ret;
+
+	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
+	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
+
+	return 0;
+}
+
+static long tce_create(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_iommu_spapr_tce_create,
+					  start_addr);
+	struct vfio_iommu_spapr_tce_create create;
+	u32 max_levels;
+	int num, ret;
+
+	if (copy_from_user(&create, arg, minsz))
+		return -EFAULT;
+	if (create.argsz < minsz || create.flags)
+		return -EINVAL;
+	if (!tce_any_group(c))
+		return -ENXIO;
+
+	max_levels = max(tce_any_group(c)->max_levels, 1U);
+	if (create.page_shift >= BITS_PER_LONG_LONG ||
+	    !(tce_page_sizes(c) & BIT_ULL(create.page_shift)) ||
+	    !is_power_of_2(create.window_size) ||
+	    create.window_size < BIT_ULL(create.page_shift) ||
+	    !create.levels || create.levels > max_levels)
+		return -EINVAL;
+
+	ret = tce_create_default(c);
+	if (ret)
+		return ret;
+
+	num = tce_free_window(c);
+	if (num < 0)
+		return num;
+
+	ret = tce_create_table(c, num, create.page_shift, create.window_size,
+			       create.levels);
+	if (ret)
+		return ret;
+
+	create.start_addr = tce_window_start(c->tables[num]);
+	if (copy_to_user(arg, &create, minsz)) {
+		tce_remove_window(c, num);
+		return -EFAULT;
+	}
+
+	return 0;
+}
+
+static long tce_remove(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_iommu_spapr_tce_remove,
+					  start_addr);
+	struct vfio_iommu_spapr_tce_remove remove;
+	int num;
+
+	if (copy_from_user(&remove, arg, minsz))
+		return -EFAULT;
+	if (remove.argsz < minsz || remove.flags)
+		return -EINVAL;
+
+	if (c->default_pending && !remove.start_addr) {
+		c->default_pending = false;
+		return 0;
+	}
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		if (c->tables[num] &&
+		    tce_window_start(c->tables[num]) == remove.start_addr) {
+			tce_remove_window(c, num);
+			return 0;
+		}
+	}
+
+	return -EINVAL;
+}
+
+/*
+ * EEH: each operation goes to every group. A state that is not normal is an
+ * answer, not an error, and ends the round as an error does.
+ */
+#ifdef CONFIG_EEH
+static long tce_eeh_inject(struct eeh_pe *pe, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, err.mask);
+	struct vfio_eeh_pe_op op;
+
+	if (copy_from_user(&op, arg, minsz))
+		return -EFAULT;
+	if (op.argsz < minsz)
+		return -EINVAL;
+
+	return eeh_pe_inject_err(pe, op.err.type, op.err.func, op.err.addr,
+				 op.err.mask);
+}
+
+static long tce_eeh_pe_op(struct eeh_pe *pe, u32 op, void __user *arg)
+{
+	static const int options[] = {
+		[VFIO_EEH_PE_DISABLE] = EEH_OPT_DISABLE,
+		[VFIO_EEH_PE_ENABLE] = EEH_OPT_ENABLE,
+		[VFIO_EEH_PE_UNFREEZE_IO] = EEH_OPT_THAW_MMIO,
+		[VFIO_EEH_PE_UNFREEZE_DMA] = EEH_OPT_THAW_DMA,
+	};
+	static const int resets[] = {
+		[VFIO_EEH_PE_RESET_DEACTIVATE] = EEH_RESET_DEACTIVATE,
+		[VFIO_EEH_PE_RESET_HOT] = EEH_RESET_HOT,
+		[VFIO_EEH_PE_RESET_FUNDAMENTAL] = EEH_RESET_FUNDAMENTAL,
+	};
+
+	switch (op) {
+	case VFIO_EEH_PE_DISABLE ... VFIO_EEH_PE_UNFREEZE_DMA:
+		return eeh_pe_set_option(pe, options[op]);
+	case VFIO_EEH_PE_RESET_DEACTIVATE ... VFIO_EEH_PE_RESET_FUNDAMENTAL:
+		return eeh_pe_reset(pe, resets[op], true);
+	case VFIO_EEH_PE_GET_STATE:
+		return eeh_pe_get_state(pe);
+	case VFIO_EEH_PE_CONFIGURE:
+		return eeh_pe_configure(pe);
+	case VFIO_EEH_PE_INJECT_ERR:
+		return tce_eeh_inject(pe, arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+static long tce_eeh(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, op);
+	struct vfio_eeh_pe_op op;
+	struct tce_group *grp;
+	struct eeh_pe *pe;
+	long ret = -ENODEV;
+
+	if (copy_from_user(&op, arg, minsz))
+		return -EFAULT;
+	if (op.argsz < minsz || op.flags)
+		return -EINVAL;
+
+	list_for_each_entry(grp, &c->groups, node) {
+		pe = eeh_iommu_group_to_pe(grp->iommu_group);
+		ret = pe ? tce_eeh_pe_op(pe, op.op, arg) : -ENODEV;
+		if (ret)
+			break;
+	}
+
+	return ret;
+}
+#else
+static long tce_eeh(struct tce_container *c, void __user *arg)
+{
+	return -ENODEV;
+}
+#endif /* CONFIG_EEH */
+
+#define TCE_V1		BIT(0)
+#define TCE_V2		BIT(1)
+/* Does not make the caller the owner */
+#define TCE_LOOKS	BIT(2)
+
+static const struct tce_request {
+	unsigned int cmd;
+	unsigned int flags;
+	long (*handle)(struct tce_container *c, void __user *arg);
+} tce_requests[] = {
+	{ VFIO_IOMMU_MAP_DMA, TCE_V1 | TCE_V2, tce_map },
+	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2, tce_unmap },
+	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, TCE_V1 | TCE_V2 | TCE_LOOKS,
+	  tce_get_info },
+	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_LOOKS, tce_eeh },
+	{ VFIO_IOMMU_ENABLE, TCE_V1, tce_enable_v1 },
+	{ VFIO_IOMMU_DISABLE, TCE_V1, tce_disable_v1 },
+	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2, tce_register },
+	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, TCE_V2, tce_unregister },
+	{ VFIO_IOMMU_SPAPR_TCE_CREATE, TCE_V2, tce_create },
+	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, TCE_V2, tce_remove },
+};
+
+static const struct tce_request *tce_find_request(struct tce_container *c,
+						  unsigned int cmd)
+{
+	unsigned int version = c->v2 ? TCE_V2 : TCE_V1, i;
+
+	for (i = 0; i < ARRAY_SIZE(tce_requests); i++)
+		if (tce_requests[i].cmd == cmd &&
+		    (tce_requests[i].flags & version))
+			return &tce_requests[i];
+
+	return NULL;
+}
+
+static long tce_handle(struct tce_container *c, unsigned int cmd,
+		       void __user *arg)
+{
+	const struct tce_request *request;
+
+	if (c->mm && c->mm != current->mm)
+		return -EPERM;
+
+	request = tce_find_request(c, cmd);
+	if (!request)
+		return -ENOTTY;
+
+	if (!c->mm && !(request->flags & TCE_LOOKS)) {
+		c->mm = current->mm;
+		mmgrab(c->mm);
+	}
+
+	return request->handle(c, arg);
+}
+
+static long tce_check_extension(unsigned long extension)
+{
+	switch (extension) {
+	case VFIO_SPAPR_TCE_IOMMU:
+	case VFIO_SPAPR_TCE_v2_IOMMU:
+		return 1;
+	case VFIO_EEH:
+		return eeh_enabled();
+	default:
+		return 0;
+	}
+}
+
+static long tce_container_ioctl(void *iommu_data, unsigned int cmd,
+			    unsigned long arg)
+{
+	struct tce_container *c = iommu_data;
+	long ret;
+
+	/* Asked without a container, too */
+	if (cmd == VFIO_CHECK_EXTENSION)
+		return tce_check_extension(arg);
+
+	mutex_lock(&c->lock);
+	ret = tce_handle(c, cmd, (void __user *)arg);
+	mutex_unlock(&c->lock);
+
+	return ret;
+}
+
+/*
+ * Containers and groups.
+ */
+
+static void *tce_container_open(unsigned long arg)
+{
+	struct tce_container *c;
+
+	if (arg != VFIO_SPAPR_TCE_IOMMU && arg != VFIO_SPAPR_TCE_v2_IOMMU)
+		return ERR_PTR(-EINVAL);
+
+	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_init(&c->lock);
+	INIT_LIST_HEAD(&c->groups);
+	mt_init_flags(&c->regions, MT_FLAGS_LOCK_EXTERN);
+	mt_set_external_lock(&c->regions, &c->lock);
+	c->v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
+
+	return c;
+}
+
+static void tce_release_regions(struct tce_container *c)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	MA_STATE(mas, &c->regions, 0, 0);
+
+	mas_for_each(&mas, mem, ULONG_MAX)
+		mm_iommu_release(c->mm, mem);
+	__mt_destroy(&c->regions);
+}
+
+static void tce_detach(struct tce_container *c, struct tce_group *grp);
+
+static void tce_container_release(void *iommu_data)
+{
+	struct tce_container *c = iommu_data;
+	struct tce_group *grp, *next;
+
+	mutex_lock(&c->lock);
+	list_for_each_entry_safe(grp, next, &c->groups, node)
+		tce_detach(c, grp);
+	/* Tables went with the last group, so nothing maps the regions */
+	tce_release_regions(c);
+	if (c->enabled_pages)
+		account_locked_vm(c->mm, c->enabled_pages, false);
+	mutex_unlock(&c->lock);
+
+	if (c->mm)
+		mmdrop(c->mm);
+	mutex_destroy(&c->lock);
+	kfree(c);
+}
+
+/* May a group share the windows that are there, now and later? */
+static int tce_check_group(struct tce_container *c,
+			   struct iommu_table_group *table_group)
+{
+	struct iommu_table_group *other = tce_any_group(c);
+	int num;
+
+	if (!table_group)
+		return -ENODEV;
+	if (!table_group->ops || !table_group->ops->take_ownership ||
+	    !table_group->ops->release_ownership)
+		return -EFAULT;
+	if (c->v2 && !table_group->max_dynamic_windows_supported)
+		return -EINVAL;
+	if (!other)
+		return 0;
+	if (!c->v2)
+		return -EBUSY;
+	if (other->ops != table_group->ops)
+		return -EPERM;
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+		if (c->tables[num] && !(table_group->pgsizes &
+					IOMMU_PAGE_SIZE(c->tables[num])))
+			return -EPERM;
+
+	return 0;
+}
+
+/* Unset the windows of one group from @num - 1 down */
+static void tce_unset_windows(struct iommu_table_group *table_group, int num)
+{
+	while (num--)
+		if (table_group->tables[num])
+			table_group->ops->unset_window(table_group, num);
+}
+
+static int tce_set_windows(struct tce_container *c,
+			   struct iommu_table_group *table_group)
+{
+	long ret;
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		if (!c->tables[num])
+			continue;
+		ret = table_group->ops->set_window(table_group, num,
+						   c->tables[num]);
+		if (ret) {
+			tce_unset_windows(table_group, num);
+			return -EIO;
+		}
+	}
+
+	return 0;
+}
+
+static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
+{
+	struct iommu_table_group *table_group;
+	struct tce_group *grp;
+	int ret;
+
+	table_group = iommu_group_get_iommudata(iommu_group);
+	ret = tce_check_group(c, table_group);
+	if (ret)
+		return ret;
+
+	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
+	if (!grp)
+		return -ENOMEM;
+
+	ret = tce_set_windows(c, table_group);
+	if (ret) {
+		kfree(grp);
+		return ret;
+	}
+
+	if (list_empty(&c->groups))
+		c->default_pending = true;
+	grp->iommu_group = iommu_group;
+	list_add_tail(&grp->node, &c->groups);
+
+	return 0;
+}
+
+/* The group is the host's already, or VFIO's core has taken it from there */
+static int tce_container_attach(void *iommu_data,
+				  struct iommu_group *iommu_group,
+				  enum vfio_group_type type)
+{
+	struct tce_container *c = iommu_data;
+	int ret;
+
+	if (type == VFIO_EMULATED_IOMMU)
+		return -EINVAL;
+
+	mutex_lock(&c->lock);
+	ret = tce_attach(c, iommu_group);
+	mutex_unlock(&c->lock);
+
+	return ret;
+}
+
+static void tce_detach(struct tce_container *c, struct tce_group *grp)
+{
+	int num;
+
+	if (list_is_singular(&c->groups)) {
+		/* Nobody is left to use the windows */
+		for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+			if (c->tables[num])
+				tce_remove_window(c, num);
+	}
+	tce_unset_windows(tce_table_group(grp), IOMMU_TABLE_GROUP_MAX_TABLES);
+
+	list_del(&grp->node);
+	kfree(grp);
+}
+
+static void tce_container_detach(void *iommu_data,
+				   struct iommu_group *iommu_group)
+{
+	struct tce_container *c = iommu_data;
+	struct tce_group *grp;
+
+	mutex_lock(&c->lock);
+	list_for_each_entry(grp, &c->groups, node) {
+		if (grp->iommu_group == iommu_group) {
+			tce_detach(c, grp);
+			break;
+		}
+	}
+	mutex_unlock(&c->lock);
+}
+
+static const struct vfio_iommu_driver_ops tce_driver_ops = {
+	.name = "iommu-vfio-powerpc",
+	.owner = THIS_MODULE,
+	.open = tce_container_open,
+	.attach_group = tce_container_attach,
+	.ioctl = tce_container_ioctl,
+	.detach_group = tce_container_detach,
+	.release = tce_container_release,
+};
+
+static int __init tce_init(void)
+{
+	return vfio_register_iommu_driver(&tce_driver_ops);
+}
+
+static void __exit tce_exit(void)
+{
+	vfio_unregister_iommu_driver(&tce_driver_ops);
+}
+
+module_init(tce_init);
+module_exit(tce_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("VFIO container driver for the SPAPR TCE IOMMU");
