@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door.  Every target is a script of scripts/spapr_tce/, which
+# brings about whatever it needs first; variables given here reach it through
+# the environment.
+
+S := scripts/spapr_tce
+
+export KSRC MACHINE CONFIG BASE TESTS V JOBS
+
+help:   ## this text
+	@echo 'make TARGET [VARIABLE=value]...'
+	@echo
+	@sed -n 's/^\([a-z][a-z-]*\):.*## */  \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo
+	@sed -n 's/^#V  */  /p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+setup:  ## install the Debian packages that are missing
+	@$S/setup.sh
+tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
+	@$S/tree.sh
+kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
+	@$S/kernel.sh
+run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
+	@$S/run.sh
+check:  ## everything below; the last line is the total
+	@$S/check.sh static host qemu
+check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
+	@$S/check.sh static
+check-host: ## tests that run on this machine
+	@$S/check.sh host
+check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
+	@$S/check.sh qemu
+bench:  ## instructions per TCE, base kernel beside ours
+	@$S/bench.sh
+series: ## export build/series/*.patch for git am on the base kernel
+	@$S/series.sh
+clean:  ## remove build/ (the compiler cache stays)
+	rm -rf build
+
+#V KSRC=PATH	another 6.12.y source: a directory or a tarball
+#V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
+#V CONFIG=NAME	default (64K pages), 4k or debug
+#V TESTS=a,b	check-qemu: only these test programs
+#V BASE=1	kernel: the base kernel, without a file of ours
+#V JOBS=N	parallel jobs (default: as many as processors)
+#V V=1	show every command of long steps
+
+.PHONY: help setup tree kernel run check check-static check-host check-qemu \
+	bench series clean

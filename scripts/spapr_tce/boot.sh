@@ -1,0 +1,50 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# boot.sh KERNEL INITRD [APPEND]: boot KERNEL on an emulated MACHINE until it
+# powers off; the console is standard output.
+#
+#   MACHINE   powernv8, powernv9, powernv10 or pseries
+#   DEVICES   edu: two of the teaching device, behind different host bridges
+#             nvme: those, and the disk build/nvme.img
+#   TIMEOUT   seconds until the machine is turned off (default 600)
+#   MEM       default 4G
+
+. "$(dirname "$0")/lib.sh"
+
+kernel=$1 initrd=$2 append=${3:-}
+MACHINE=${MACHINE:-powernv9} DEVICES=${DEVICES:-edu}
+
+# Its 28 address bits would leave it out of most of a window.
+edu=edu,dma_mask=0xffffffffffffffff
+
+case $MACHINE in
+powernv*)
+	set -- -M "$MACHINE" -device "$edu,bus=pcie.0" -device "$edu,bus=pcie.1"
+	nvme_bus=,bus=pcie.2
+	;;
+pseries)
+	set -- -M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken \
+		-device "$edu" \
+		-device spapr-pci-host-bridge,index=1,id=phb1 \
+		-device "$edu,bus=phb1.0"
+	nvme_bus=
+	;;
+*)
+	die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries"
+	;;
+esac
+
+if [ "$DEVICES" = nvme ]; then
+	# Every boot finds the same disk: what it writes is forgotten.
+	set -- "$@" -drive "file=$build/nvme.img,if=none,id=d0,format=raw,snapshot=on" \
+		-device "nvme,drive=d0,serial=spapr-tce$nvme_bus"
+fi
+
+# The log buffer is large so that no line of a test gets lost, and devkmsg=on
+# because init writes there.
+exec timeout "${TIMEOUT:-600}" qemu-system-ppc64 "$@" \
+	-m "${MEM:-4G}" -smp 2 -no-reboot -display none -vga none \
+	-serial stdio -monitor none -kernel "$kernel" -initrd "$initrd" \
+	-append "console=hvc0 panic=-1 log_buf_len=4M printk.devkmsg=on $append" \
+	</dev/null

@@ -1,0 +1,170 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What can be said of the sources without running them, one line per check.
+# The details of a failed one are in build/log/static-NAME.log.
+
+. "$(dirname "$0")/lib.sh"
+
+# verdict NAME WHAT COMMAND...: COMMAND must succeed and its output says why not.
+verdict() {
+	name=$1 what=$2
+	shift 2
+	if "$@" >"$logs/static-$name.log" 2>&1 </dev/null; then
+		echo "ok      static: $what"
+	else
+		echo "not ok  static: $what (build/log/static-$name.log)"
+		head -n 40 "$logs/static-$name.log" >&2
+	fi
+}
+
+# none COMMAND...: COMMAND must have nothing to say.
+none() {
+	! "$@" | grep .
+}
+
+shell_clean() {
+	scripts=$(repo_files | while read -r f; do
+		! head -n 1 "$top/$f" | grep -q '^#!.*sh$' || echo "$f"
+	done)
+	# shellcheck disable=SC2086 # a list of names without spaces
+	(cd "$top" && shellcheck -x -P SCRIPTDIR \
+		scripts/spapr_tce/lib.sh $scripts)
+}
+
+# Our C, under the names that it has in the tree.
+whole_c() { overlay_files | grep '\.[chS]$' || :; }
+# Kernel objects with anything of ours in them.
+objects() {
+	sed -n 's/\.c$/.o/p' "$build/overlay" |
+		grep -Ev '^(tools|scripts|samples|Documentation)/' || :
+}
+
+# checkpatch leaves a file in the current directory when that is a repository,
+# and knows what a file is by its path: run it in the tree.
+checkpatch_files() {
+	cd "$tree" || return
+	whole_c | xargs -r -n 4 -P "$JOBS" perl scripts/checkpatch.pl --strict \
+		-q --no-tree --no-summary --ignore FILE_PATH_CHANGES,EMBEDDED_FILENAME -f
+}
+checkpatch_hooks() {
+	cd "$tree" || return
+	overlay_files | grep '\.diff$' | sed "s|^|$top/|" |
+		xargs -r -n 4 -P "$JOBS" perl scripts/checkpatch.pl --strict -q \
+		--no-tree --no-summary --no-signoff \
+		--ignore FILE_PATH_CHANGES,COMMIT_MESSAGE,MISSING_SIGN_OFF
+}
+
+# A hook is a -U1 diff; one that has grown belongs in a file of ours.
+small_hooks() {
+	overlay_files | grep '\.diff$' | while read -r f; do
+		awk -v f="$f" '
+		/^(---|\+\+\+) /	{ next }
+		/^@@/			{ ctx = 0; next }
+		/^[-+]/			{ n++; ctx = 0 }
+		/^ /			{ if (++ctx == 3) print f ":" NR ": more than one line of context" }
+		END			{ if (n > 60) print f ": " n " changed lines" }
+		' "$top/$f"
+	done
+}
+
+kernel_docs() {
+	cd "$tree" || return
+	docs=$(whole_c | xargs -r grep -l '^/\*\*$' || :)
+	# shellcheck disable=SC2086 # a list of names without spaces
+	[ -z "$docs" ] || perl scripts/kernel-doc -none -Wreturn -Werror $docs
+}
+
+# new_lines PATH: the numbers of its lines that are not the base's.
+new_lines() {
+	if [ -f "$base/$1" ] && [ ! -f "$top/$1" ]; then
+		diff --unchanged-line-format= --old-line-format= \
+			--new-line-format="$1:%dn
+" "$base/$1" "$tree/$1" || :
+	else
+		awk -v f="$1" '{ print f ":" FNR }' "$tree/$1"
+	fi
+}
+
+# compile with every warning and sparse; what they say about a line of ours is
+# a failure.  In a build directory of its own, not to spoil the kernel's.
+compile_log=$logs/static-compile.log
+compile() {
+	obj=$tree/obj-check
+	mkdir -p "$obj" "$CCACHE_DIR"
+	kmake() {
+		make -C "$tree" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" "$@"
+	}
+	kmake -s KCONFIG_ALLCONFIG="$top/configs/default.config" allnoconfig
+	kmake -s prepare
+	# What is not built anew says nothing.
+	(cd "$obj" && objects | xargs -r rm -f)
+	objects | xargs -r make -C "$tree" O="$obj" C=2 W=1 -k -j "$JOBS" \
+		CC="ccache ${CROSS_COMPILE}gcc"
+}
+about_ours() {
+	while read -r f; do
+		new_lines "$f"
+	done <"$build/overlay" >"$build/our-lines"
+	sed -n 's|^\(\.\{1,2\}/\)*||; s|^\([^ :]*:[0-9]*\):.*|\1 &|p' "$compile_log" |
+	awk 'NR == FNR { ours[$1]; next }
+	$1 in ours && /warning:|error:/ {
+		$1 = ""
+		if (!said[$0]++)
+			print
+	}' "$build/our-lines" -
+}
+compiles() {
+	tail -n 30 "$compile_log"
+	[ "$compiled" = 0 ]
+}
+
+programs() {
+	w=$build/check-programs
+	rm -rf "$w"
+	mkdir -p "$w"
+	make -C "$tree" O="$build/headers" -s headers &&
+	make -s -C "$tree/tools/testing/selftests/vfio/spapr_tce" OUTPUT="$w" \
+		TOP="$tree" USERCFLAGS="-Wextra -Werror" USERLDFLAGS=-static \
+		KHDR_INCLUDES="-isystem $build/headers/usr/include" -j "$JOBS" all &&
+	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -Werror -o "$w/init" -static \
+		"$top/tools/testing/spapr_tce/init.c"
+}
+
+no_spdx() {
+	repo_files | grep -Ev '(\.diff|\.md|\.config|^COPYING|^MAINTAINERS|^series/.*)$' |
+	while read -r f; do
+		head -n 3 "$top/$f" | grep -q 'SPDX-License-Identifier: .*GPL-2.0' ||
+			echo "$f: no SPDX line"
+	done
+}
+
+# The dots are in brackets so that this file names no registry either.
+registries='debian[.]org|ubuntu[.]com|pypi[.]org|pythonhosted[.]|npmjs[.]|crates[.]io|rubygems[.]|proxy[.]golang'
+registry_names() { (cd "$top" && repo_files | xargs grep -nE "$registries" || :); }
+
+generated() {
+	repo_files | grep -E '(^build/|\.(o|a|ko|cpio|img|gz|xz|log|orig|rej|patch)$)' || :
+	repo_files | while read -r f; do
+		[ "$(wc -c <"$top/$f")" -lt 300000 ] || echo "$f: generated?"
+	done
+}
+
+mkdir -p "$logs"
+"$here/tree.sh"
+
+verdict shellcheck	"shellcheck"				shell_clean
+verdict checkpatch	"checkpatch --strict, our files"	checkpatch_files
+verdict hooks		"checkpatch --strict, hooks"		checkpatch_hooks
+verdict small		"hooks are small, with -U1 context"	none small_hooks
+verdict kernel-doc	"kernel-doc"				kernel_docs
+say "compiling what is ours with W=1 and sparse"
+compiled=0
+compile >"$compile_log" 2>&1 </dev/null || compiled=$?
+verdict objects		"every object of ours compiles alone"	compiles
+verdict warnings	"W=1 and sparse have nothing to say"	none about_ours
+verdict programs	"test programs compile with -Werror"	programs
+verdict spdx		"SPDX lines"				none no_spdx
+verdict registries	"no registry host names"		none registry_names
+verdict generated	"no generated files"			none generated
+verdict series		"every path is in one patch"		"$here/series.sh" --check

@@ -1,0 +1,76 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the kernel of CONFIG from build/tree, or with BASE=1 the base kernel
+# from build/base.
+#
+#   CONFIG=default   build/vmlinux
+#   CONFIG=x         build/vmlinux-x
+#   BASE=1           build/vmlinux-base, build/vmlinux-base-x
+
+. "$(dirname "$0")/lib.sh"
+
+CONFIG=${CONFIG:-default}
+[ -f "$top/configs/$CONFIG.config" ] ||
+	die "CONFIG=$CONFIG: there is no configs/$CONFIG.config"
+"$here/setup.sh"
+"$here/tree.sh"
+
+src=$tree
+[ -z "$BASE" ] || src=$base
+name=vmlinux$(kernel_name "$CONFIG")
+obj=$src/obj-$CONFIG
+
+kmake() {
+	make -C "$src" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" "$@"
+}
+
+# A later line wins over an earlier one.
+merge_fragments() {
+	cat "$top/configs/default.config"
+	[ "$CONFIG" = default ] || cat "$top/configs/$CONFIG.config"
+}
+
+# Kconfig drops without a word what its dependencies do not allow.
+check_config() {
+	awk '
+	function parse(line) {
+		val = "n"
+		if (line ~ /^# CONFIG_[A-Z0-9_]+ is not set/) {
+			split(line, w, " ")
+			key = w[2]
+		} else if (line ~ /^CONFIG_/) {
+			key = substr(line, 1, index(line, "=") - 1)
+			val = substr(line, index(line, "=") + 1)
+		} else {
+			return 0
+		}
+		return 1
+	}
+	!parse($0)	{ next }
+	NR == FNR	{ want[key] = val; next }
+	{ got[key] = val }
+	END {
+		for (k in want) {
+			have = k in got ? got[k] : "n"
+			if (have != want[k]) {
+				print k " is " have ", not " want[k]
+				bad = 1
+			}
+		}
+		exit bad
+	}' "$obj/fragment" "$obj/.config" >&2 ||
+		die "configs/$CONFIG.config asks for what this kernel does not give"
+}
+
+lock "$name"
+mkdir -p "$obj" "$CCACHE_DIR"
+merge_fragments >"$obj/fragment"
+kmake -s KCONFIG_ALLCONFIG="$obj/fragment" allnoconfig \
+	>"$obj/config.log" 2>&1 </dev/null ||
+	{ cat "$obj/config.log" >&2; die "kernel configuration failed"; }
+check_config
+[ -f "$obj/vmlinux" ] ||
+	say "building $name: some minutes the first time"
+long "$name" "$logs/$name.log" kmake V="${V:-0}" vmlinux
+put "$obj/vmlinux" "$build/$name"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Read the console of one boot, write one line per test.
+#
+#   awk -v name=powernv9-default -v status=0 -f ktap.awk console.log
+#
+# What our /init and its programs say is marked "tce: "; all else after a time
+# stamp is the kernel's own.  status is that of QEMU (124: killed for time).
+# A test is one line
+#
+#   ok      NAME
+#   not ok  NAME (why)
+#   skip    NAME (why)
+
+function result(how, what, why)
+{
+	printf "%-7s %s: %s%s\n", how, name, what, why == "" ? "" : " (" why ")"
+}
+
+# The description of a result line, without number and directive.
+function description(s)
+{
+	sub(/^(not )?ok +[0-9]* *(- )?/, "", s)
+	sub(/ *# *(SKIP|TODO|XFAIL).*$/, "", s)
+	return s
+}
+
+function directive(s)
+{
+	if (!match(s, / *# *(SKIP|XFAIL)/))
+		return ""
+	s = substr(s, RSTART + RLENGTH)
+	gsub(/^[ :]+|[ \r]+$/, "", s)
+	return s == "" ? "no reason given" : s
+}
+
+# The two helpers of kselftest differ: "ok 1 NAME # SKIP why", "ok 1 # SKIP NAME".
+function skipped(test, why)
+{
+	if (test == "")
+		result("skip", program ": " why)
+	else
+		result("skip", program ": " test, why)
+}
+
+function end_program(line,    why)
+{
+	if (line ~ /^not ok/) {
+		why = line
+		if (!sub(/^[^#]*# */, "", why))
+			why = "failed"
+		# Its own lines say what failed, unless it never got there.
+		if (!failed || why !~ /^exit /)
+			result("not ok", program, why)
+	} else if (planned != "" && planned != seen) {
+		result("not ok", program, "planned " planned " tests, ran " seen)
+	} else if (!seen) {
+		result(line ~ /# SKIP/ ? "skip" : "ok", program, last)
+	}
+	program = ""
+	programs_seen++
+}
+
+# One line of a program: nested KTAP, or anything else.
+function nested(line)
+{
+	if (line ~ /^1\.\.[0-9]+/) {
+		planned = substr(line, 4) + 0
+		if (line ~ /# *SKIP/)
+			last = directive(line)
+	} else if (line ~ /^not ok /) {
+		seen++
+		failed++
+		result("not ok", program ": " description(line), last)
+	} else if (line ~ /^ok /) {
+		seen++
+		if (line ~ /# *(SKIP|XFAIL)/)
+			skipped(description(line), directive(line))
+		else
+			result("ok", program ": " description(line))
+	}
+	# The harness says why just before it says "not ok".
+	if (line ~ /^# +RUN|^ok |^not ok /)
+		last = ""
+	else if (line ~ /^# .*:[0-9]+:|Expected/ && last == "")
+		last = substr(line, 3)
+}
+
+# Lines that a kernel in good health never prints.
+function sick(line)
+{
+	return line ~ /WARNING:|BUG:|Oops|Call Trace|soft lockup|hard LOCKUP|INFO: (possible|task|rcu|trying)|UBSAN:|kmemleak: [0-9]+ new|Kernel panic|page allocation failure|printk messages dropped|rcu_sched.*stall|Unable to handle/
+}
+
+BEGIN { planned = ""; programs_planned = -1 }
+
+{ sub(/\r$/, "") }
+
+/^\[ *[0-9]+\.[0-9]+\] tce: / {
+	sub(/^\[ *[0-9]+\.[0-9]+\] tce: /, "")
+	if (/^=== end of tests ===/) {
+		ended = 1
+	} else if (/^# Subtest: /) {
+		program = substr($0, 12)
+		planned = last = ""
+		seen = failed = 0
+	} else if (/^  /) {
+		nested(substr($0, 3))
+	} else if (/^(not )?ok /) {
+		end_program($0)
+	} else if (/^1\.\./) {
+		programs_planned = substr($0, 4) + 0
+	}
+	next
+}
+
+# Another layer of the machine (firmware) may say such words before the kernel.
+/^\[ *[0-9]+\.[0-9]+\] / && sick($0) {
+	sub(/^\[ *[0-9]+\.[0-9]+\] /, "")
+	where = program == "" ? "kernel" : program ": kernel"
+	if (sick_lines++ < 5)
+		result("not ok", where, $0)
+}
+
+END {
+	if (program != "")
+		result("not ok", program, "did not end")
+	if (!ended)
+		result("not ok", "boot", status == 124 ? "out of time" : "no end of tests on the console")
+	else if (status != 0)
+		result("not ok", "boot", "QEMU ended with " status)
+	else if (programs_seen != programs_planned || !programs_seen)
+		result("not ok", "boot", "planned " programs_planned " programs, ran " programs_seen + 0)
+	else if (!sick_lines)
+		result("ok", "boot and clean console")
+}

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034
+#
+# Sourced by the scripts of this directory: where things are, and how to say
+# what is being done.
+
+set -eu
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+here=$top/scripts/spapr_tce
+# The tests of these scripts point them at a repository and a build of their own.
+top=${SPAPR_TCE_TOP:-$top}
+build=${SPAPR_TCE_BUILD:-$top/build}
+base=$build/base		# the base kernel as it came
+tree=$build/tree		# the base with our files and hooks over it
+logs=$build/log
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spapr-tce
+
+CONFIG=${CONFIG:-}
+MACHINE=${MACHINE:-}
+JOBS=${JOBS:-$(nproc)}
+V=${V:-}
+BASE=${BASE:-}
+KSRC=${KSRC:-}
+TESTS=${TESTS:-}
+
+export ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-
+export CCACHE_DIR="$cache/ccache" LC_ALL=C
+# A kernel make must see neither the variables of our own nor its job server.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL GNUMAKEFLAGS KBUILD_OUTPUT O
+
+say() { printf '== %s\n' "$*" >&2; }
+die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# kernel_name CONFIG: what tells its kernel from the others.
+kernel_name() {
+	case ${BASE:+base}-$1 in
+	-default)	;;
+	base-default)	echo -base ;;
+	-*)		echo "-$1" ;;
+	*)		echo "-base-$1" ;;
+	esac
+}
+
+# initrd_name: the initramfs holds all test programs, or those of TESTS.
+initrd_name() {
+	echo "initrd${TESTS:+-$TESTS}"
+}
+
+# repo_files: the files of the repository, committed or about to be.
+repo_files() {
+	# Under sudo the checkout is somebody else's, which git refuses.
+	git -C "$top" -c safe.directory='*' ls-files -co --exclude-standard |
+	while read -r f; do
+		[ ! -f "$top/$f" ] || printf '%s\n' "$f"
+	done | sort -u
+}
+
+# overlay_files: those of them that go into the kernel tree.
+overlay_files() {
+	repo_files | grep -Ev '^(\.|configs/|scripts/spapr_tce/|series/)' |
+		grep -E '/|\.diff$' || :
+}
+
+# put SRC DST: make DST the same as SRC; touch nothing if it is.  The old file
+# is replaced, not written to: it may be a hard link into the pristine base, or
+# be booting.
+put() {
+	if ! cmp -s "$1" "$2" || { [ -x "$1" ] && [ ! -x "$2" ]; }; then
+		mkdir -p "$(dirname "$2")"
+		cp "$1" "$2.new"
+		mv -f "$2.new" "$2"
+	fi
+}
+
+# lock NAME: hold build/lock/NAME until this shell ends, so that two runs in
+# one checkout wait for each other.
+lock() {
+	mkdir -p "$build/lock"
+	exec 9>"$build/lock/$1"
+	flock -n 9 || { say "waiting for another run ($1)"; flock 9; }
+}
+
+# long WHAT LOG COMMAND...: run COMMAND with its output in LOG, and say every
+# 15 seconds how far it is.  With V=1 the output is shown as well.
+long() {
+	what=$1 log=$2
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	began=$(date +%s)
+	: >"$log"
+	if [ "$V" = 1 ]; then
+		tail -n +1 -f "$log" & ticker=$!
+	else
+		while sleep 15 >/dev/null 2>&1; do
+			say "$what: $(grep -c '^  [A-Z]' "$log" || :) steps," \
+				"$(($(date +%s) - began)) s"
+		done & ticker=$!
+	fi
+	rc=0
+	"$@" >>"$log" 2>&1 </dev/null || rc=$?
+	[ "$V" != 1 ] || sleep 1
+	kill $ticker 2>/dev/null || :
+	wait $ticker 2>/dev/null || :
+	if [ $rc != 0 ]; then
+		grep -nE 'error|Error|undefined|\*\*\*' "$log" | head -n 30 >&2 || :
+		die "$what failed; all of it is in $log"
+	fi
+	say "$what: done, $(($(date +%s) - began)) s"
+}

@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Export the overlay as patches for git am on the base kernel: one for each
+# file of series/ (see series/README), in build/series.
+#
+#   series.sh --check   only look whether every path is in exactly one patch
+
+. "$(dirname "$0")/lib.sh"
+
+patches() { (cd "$top/series" && ls ./[0-9]* | sed 's|^\./||' | grep -v '^00'); }
+message() { sed '/^---$/,$d' "$1"; }
+paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
+
+# A hook is carried under the name of what it changes.
+check_paths() {
+	overlay_files | sed 's/\.diff$//' | sort >"$tmp/ours"
+	for p in $(patches); do
+		paths "$top/series/$p"
+	done | sort >"$tmp/carried"
+	uniq -d "$tmp/carried" | sed 's/$/: in more than one patch/' >"$tmp/wrong"
+	comm -23 "$tmp/ours" "$tmp/carried" |
+		sed 's/$/: in no patch of series\//' >>"$tmp/wrong"
+	sort -u "$tmp/carried" | comm -13 "$tmp/ours" - |
+		sed 's/$/: in series\/, but not in the repository/' >>"$tmp/wrong"
+	[ ! -s "$tmp/wrong" ] || { cat "$tmp/wrong" >&2; return 1; }
+}
+
+sgit() { git -C "$repo" -c commit.gpgsign=false -c user.name="$user" -c user.email="$email" "$@"; }
+
+# A repository of only the files that the series touches, as in the base.
+make_base() {
+	git init -q -b base "$repo"
+	while read -r f; do
+		mkdir -p "$repo/$(dirname "$f")"
+		[ ! -f "$base/$f" ] || cp "$base/$f" "$repo/$f"
+	done <"$tmp/ours"
+	sgit add -A
+	sgit commit -q --allow-empty -m base
+	sgit tag base-kernel
+	sgit checkout -q -b series
+}
+
+commit_patches() {
+	for p in $(patches); do
+		paths "$top/series/$p" | while read -r f; do
+			mkdir -p "$repo/$(dirname "$f")"
+			cp "$tree/$f" "$repo/$f"
+		done
+		sgit add -A
+		message "$top/series/$p" | sgit commit -q -s -F - ||
+			die "series/$p: nothing to commit"
+	done
+}
+
+export_patches() {
+	rm -rf "$out"
+	sgit config branch.series.description "$(message "$top/series/00-cover")"
+	sgit format-patch -q -o "$out" --cover-letter \
+		--cover-from-description=subject base-kernel..series
+	# What git am makes of them must be what is in the tree.
+	sgit checkout -q -b again base-kernel
+	sgit am -q "$out"/*[1-9]-*.patch
+	sgit diff --quiet series again || die "git am does not give the same tree"
+}
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+if [ "${1:-}" = --check ]; then
+	check_paths
+	exit
+fi
+
+user=$(git -C "$top" -c safe.directory='*' config user.name) &&
+email=$(git -C "$top" -c safe.directory='*' config user.email) ||
+	die "set git's user.name and user.email: the patches are signed off by you"
+"$here/tree.sh"
+check_paths || die "series/ does not fit the repository"
+repo=$tmp/repo out=$build/series
+make_base
+commit_patches
+export_patches
+say "$(patches | wc -l) patches in $out"

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Install the Debian packages that are missing.  Fast when none is.
+
+. "$(dirname "$0")/lib.sh"
+
+packages='gcc libc6-dev make git patch perl xz-utils rsync flex bison bc
+	libelf-dev libssl-dev ccache gcc-powerpc64le-linux-gnu
+	libc6-dev-ppc64el-cross qemu-system-ppc sparse shellcheck'
+[ -n "$KSRC" ] || packages="$packages linux-source-6.12"
+
+# shellcheck disable=SC2086 # a list of words
+missing=$({
+	dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/null || :
+	printf '%s wanted\n' $packages
+} | awk '$2 == "installed" { have[$1] }
+	$2 == "wanted" && !($1 in have) { printf " %s", $1 }')
+[ -n "$missing" ] || exit 0
+
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null ||
+		die "as root, please: apt-get install$missing"
+	as_root=sudo
+fi
+say "installing$missing"
+apt() {
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		-o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+log=$logs/setup.log
+mkdir -p "$logs"
+try_install() {
+	# shellcheck disable=SC2086 # a list of words
+	apt install --no-install-recommends $missing >"$log" 2>&1
+}
+# The package lists may be missing (a fresh image) or too old to fetch from.
+if ! try_install; then
+	say "refreshing the package lists"
+	apt update >"$log" 2>&1 || die "apt-get update failed; see $log"
+	try_install || { grep '^E:' "$log" >&2 || :
+		die "could not install$missing; see $log"; }
+fi

@@ -1,0 +1,142 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Assemble build/tree: the base kernel with our files and hooks over it.
+#
+#   build/base   the base as it came, never written to
+#   build/tree   hard links to it, except where a file is ours or hooked
+#
+# In each, obj-CONFIG is where kernel.sh builds: right below the sources the
+# kernel names them by relative paths, and ccache then knows a file again in
+# the other tree and in another checkout.
+#
+# A file of the tree is written only when its content changes, so make
+# recompiles what depends on it and nothing else.
+
+. "$(dirname "$0")/lib.sh"
+
+# find_source: set src to the base kernel's tarball or directory, and id to
+# what tells it from any other.
+find_source() {
+	src=${KSRC:-/usr/src/linux-source-6.12.tar.xz}
+	[ -e "$src" ] || die "$src: no such kernel source"
+	src=$(realpath "$src")
+	id="$src $(stat -c '%s %Y' "$src")"
+	[ ! -d "$src" ] || id="$src"
+}
+
+# start_over: nothing made from another base may be taken for made from this.
+start_over() {
+	rm -rf "$tree" "$build/overlay" "$base"/obj-* "$build/headers"
+}
+
+unpack_base() {
+	if [ -d "$src" ]; then
+		mkdir -p "$base"
+		changed=$(rsync -a --delete --out-format=%n \
+			--exclude '/obj-*' --exclude /.git --exclude /.config --exclude '*.o' \
+			--exclude '*.a' --exclude '.*.cmd' \
+			--exclude /include/config --exclude /include/generated \
+			--exclude '/arch/*/include/generated' \
+			"$src/" "$base/")
+		if [ -n "$changed" ] || [ "$(cat "$build/base.id" 2>/dev/null)" != "$id" ]; then
+			start_over
+		fi
+	elif [ "$(cat "$build/base.id" 2>/dev/null)" != "$id" ]; then
+		say "unpacking $src"
+		rm -rf "$build/base.id" "$base"
+		start_over
+		mkdir -p "$base"
+		tar -C "$base" --strip-components=1 -xf "$src"
+	else
+		return 0
+	fi
+	version=$(sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' \
+		"$base/Makefile" | head -n 3 | paste -sd .)
+	case $version in
+	6.12.*) ;;
+	*) die "$src is kernel $version; this series is for 6.12.y" ;;
+	esac
+	printf '%s\n' "$id" >"$build/base.id"
+	say "base kernel $version"
+}
+
+link_tree() {
+	[ ! -d "$tree" ] || return 0
+	rm -rf "$tree.new" "$build/overlay"
+	cp -al "$base" "$tree.new"
+	rm -rf "$tree.new"/obj-*
+	mv "$tree.new" "$tree"
+}
+
+# apply_hook PATH OUT: OUT = the base's PATH with our PATH.diff applied.
+apply_hook() {
+	hook=$top/$1.diff
+	names=$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$hook")
+	[ "$names" = "b/$1" ] ||
+		die "$1.diff: must be a diff of b/$1 and of nothing else"
+	[ -f "$base/$1" ] || die "$1.diff: the base kernel has no $1"
+	# One line of context either side; none of it may differ.
+	if ! patch -F0 -N -r - -o "$2" "$base/$1" "$hook" >"$2.log" 2>&1; then
+		{
+			echo "$1.diff does not apply to this base kernel:"
+			grep FAILED "$2.log" | head -n 1
+			sed -n 's/^Hunk #\([0-9]*\) FAILED.*/\1/p' "$2.log" |
+			while read -r n; do
+				awk -v n="$n" '/^@@/ { h++ } h == n' "$hook"
+			done
+		} >&2
+		die "$1.diff: hunk does not apply"
+	fi
+	[ ! -x "$base/$1" ] || chmod +x "$2"
+}
+
+# list_overlay: $tmp/files = what we have, $tmp/overlay = what it becomes.
+list_overlay() {
+	overlay_files >"$tmp/files"
+	sed 's/\.diff$//' "$tmp/files" | sort >"$tmp/overlay"
+	twice=$(uniq -d "$tmp/overlay")
+	[ -z "$twice" ] || die "$twice: both ours whole and a hook"
+}
+
+# What was overlaid and no longer is goes back to the base's.  A copy, not a
+# link: it must look newer than what was compiled from the other.
+restore_dropped() {
+	[ -f "$build/overlay" ] || return 0
+	comm -23 "$build/overlay" "$tmp/overlay" | while read -r f; do
+		rm -f "$tree/$f"
+		if [ -f "$base/$f" ]; then
+			cp "$base/$f" "$tree/$f"
+		else
+			rmdir -p --ignore-fail-on-non-empty "$(dirname "$tree/$f")"
+		fi
+	done
+}
+
+lay_overlay() {
+	while read -r f; do
+		case $f in
+		*.diff)
+			apply_hook "${f%.diff}" "$tmp/out"
+			put "$tmp/out" "$tree/${f%.diff}"
+			rm -f "$tmp/out"
+			;;
+		*)
+			put "$top/$f" "$tree/$f"
+			;;
+		esac
+	done <"$tmp/files"
+}
+
+"$here/setup.sh"
+lock tree
+find_source
+unpack_base
+link_tree
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+list_overlay
+restore_dropped
+# Before the files, so that an interrupted run leaves none that is not listed.
+put "$tmp/overlay" "$build/overlay"
+lay_overlay

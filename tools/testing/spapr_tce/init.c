@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The /init of the test initramfs: mount what programs need, run the test
+ * programs of /tests one after the other with a time limit each, report them
+ * as KTAP, power off.
+ *
+ * Everything is written to /dev/kmsg with a mark at the start of each line.
+ * The kernel puts whole lines on the console from there, so what a program
+ * says and what the kernel says neither mix within a line nor can be taken
+ * for each other.
+ *
+ * Kernel command line:
+ *   spapr_tce.tests=a,b	run these only (default: those of /tests.list)
+ *   spapr_tce.timeout=N	seconds for each (default 120)
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#define MARK		"tce: "
+/* A record of the kernel's log holds about 1000 bytes; longer lines are cut. */
+#define LINE_LEN	900
+/* Seconds that a killed program gets to be gone. */
+#define GRACE		10
+
+static int kmsg = -1;
+
+static void __printf(1, 2) say(const char *fmt, ...)
+{
+	char line[LINE_LEN + 64] = "<5>" MARK;
+	size_t mark = strlen(line);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line + mark, sizeof(line) - mark - 1, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	n = strlen(line);
+	line[n++] = '\n';
+	if (write(kmsg, line, n) != n)
+		fprintf(stderr, "%.*s", n, line);
+}
+
+/* Nothing can be tested without these; a missing one shows in the tests. */
+static void mount_all(void)
+{
+	static const struct { const char *type, *dir, *opts; } mounts[] = {
+		{ "devtmpfs", "/dev", NULL },
+		{ "proc", "/proc", NULL },
+		{ "sysfs", "/sys", NULL },
+		{ "debugfs", "/sys/kernel/debug", NULL },
+		{ "tracefs", "/sys/kernel/tracing", NULL },
+		{ "tmpfs", "/tmp", "mode=1777" },
+		{ "tmpfs", "/dev/shm", "mode=1777" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(mounts); i++) {
+		mkdir(mounts[i].dir, 0755);
+		if (mount(mounts[i].type, mounts[i].dir, mounts[i].type, 0,
+			  mounts[i].opts) && errno != EBUSY)
+			fprintf(stderr, "init: mount %s: %s\n", mounts[i].dir,
+				strerror(errno));
+	}
+}
+
+static bool slurp(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	while (len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	buf[len] = '\0';
+	close(fd);
+	return true;
+}
+
+/* The value of KEY= on the kernel's command line, in VAL; false if absent. */
+static bool option(const char *key, char *val, size_t size)
+{
+	static char cmdline[4096];
+	size_t len = strlen(key);
+	const char *p;
+
+	if (!cmdline[0] && !slurp("/proc/cmdline", cmdline, sizeof(cmdline)))
+		return false;
+	for (p = cmdline; *p; p += strcspn(p, "\n "), p += strspn(p, "\n ")) {
+		if (!strncmp(p, key, len) && p[len] == '=') {
+			p += len + 1;
+			snprintf(val, size, "%.*s", (int)strcspn(p, "\n "), p);
+			return true;
+		}
+	}
+	return false;
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* Say each whole line of what was read so far, indented; keep the rest. */
+static size_t say_lines(char *buf, size_t len, bool all)
+{
+	char *p = buf, *nl;
+
+	while ((nl = memchr(p, '\n', buf + len - p))) {
+		say("  %.*s", (int)(nl - p), p);
+		p = nl + 1;
+	}
+	len -= p - buf;
+	if (len && (all || len >= LINE_LEN)) {
+		say("  %.*s", (int)len, p);
+		return 0;
+	}
+	memmove(buf, p, len);
+	return len;
+}
+
+static void exec_test(const char *name, int out)
+{
+	char path[256];
+
+	setpgid(0, 0);
+	dup2(out, STDOUT_FILENO);
+	dup2(out, STDERR_FILENO);
+	close(out);
+	if (chdir("/tests"))
+		_exit(127);
+	snprintf(path, sizeof(path), "/tests/%s", name);
+	execl(path, name, NULL);
+	fprintf(stderr, "%s: %s\n", path, strerror(errno));
+	_exit(127);
+}
+
+static void dump_blocked(void)
+{
+	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, "w", 1) != 1)
+		say("# sysrq: %s", strerror(errno));
+	close(fd);
+}
+
+/* Run one program; true if it succeeded. */
+static bool run_test(int nr, const char *name, double limit)
+{
+	double start = now(), left;
+	bool timeout = false, eof = false;
+	char buf[LINE_LEN];
+	size_t len = 0;
+	int pipefd[2], status = 0;
+	pid_t pid, reaped = 0;
+
+	say("# Subtest: %s", name);
+	if (pipe2(pipefd, O_CLOEXEC)) {
+		say("not ok %d %s # pipe: %s", nr, name, strerror(errno));
+		return false;
+	}
+	pid = fork();
+	if (!pid)
+		exec_test(name, pipefd[1]);
+	setpgid(pid, pid);
+	close(pipefd[1]);
+
+	/*
+	 * A child that it left behind may hold the pipe open; what counts is
+	 * that the program itself has ended.
+	 */
+	while (!eof || !reaped) {
+		struct pollfd pfd = { .fd = eof ? -1 : pipefd[0],
+				      .events = POLLIN };
+
+		left = limit - (now() - start);
+		if (left <= 0 && !timeout) {
+			timeout = true;
+			kill(-pid, SIGKILL);
+		}
+		if (poll(&pfd, 1, reaped ? 0 : 50) > 0) {
+			ssize_t n = read(pipefd[0], buf + len, sizeof(buf) - len);
+
+			if (n <= 0)
+				eof = true;
+			else
+				len = say_lines(buf, len + n, false);
+		} else if (reaped) {
+			break;
+		}
+		if (!reaped)
+			reaped = waitpid(pid, &status, WNOHANG);
+		/* Stuck in the kernel: say where, and leave it there. */
+		if (!reaped && left < -GRACE) {
+			dump_blocked();
+			break;
+		}
+	}
+	say_lines(buf, len, true);
+	close(pipefd[0]);
+	kill(-pid, SIGKILL);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+
+	if (timeout)
+		say("not ok %d %s # timeout after %.0f s", nr, name, limit);
+	else if (WIFSIGNALED(status))
+		say("not ok %d %s # signal %d", nr, name, WTERMSIG(status));
+	else if (WEXITSTATUS(status) == 4)	/* KSFT_SKIP */
+		say("ok %d %s # SKIP", nr, name);
+	else if (WEXITSTATUS(status))
+		say("not ok %d %s # exit %d", nr, name, WEXITSTATUS(status));
+	else
+		say("ok %d %s # %.1f s", nr, name, now() - start);
+	return !timeout && WIFEXITED(status) &&
+	       (!WEXITSTATUS(status) || WEXITSTATUS(status) == 4);
+}
+
+/* The names in a list, separated by commas or white space. */
+static int split(char *list, char **names, int max)
+{
+	char *p, *save = NULL;
+	int n = 0;
+
+	for (p = strtok_r(list, "\n ,", &save); p && n < max;
+	     p = strtok_r(NULL, "\n ,", &save))
+		names[n++] = p;
+	return n;
+}
+
+int main(void)
+{
+	static char list[4096], limit[16] = "120";
+	char *names[64];
+	int i, n, failed = 0;
+
+	mount_all();
+	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (!option("spapr_tce.tests", list, sizeof(list)))
+		slurp("/tests.list", list, sizeof(list));
+	option("spapr_tce.timeout", limit, sizeof(limit));
+	n = split(list, names, ARRAY_SIZE(names));
+
+	say("KTAP version 1");
+	say("1..%d", n);
+	for (i = 0; i < n; i++)
+		failed += !run_test(i + 1, names[i], atof(limit));
+	say("# %d programs, %d failed", n, failed);
+	say("=== end of tests ===");
+	sync();
+	reboot(RB_POWER_OFF);
+	return 1;
+}
