@@ -63,7 +63,7 @@ struct tce_group {
  * @regions: v2: registrations, user address range to region
  */
 struct tce_container {
-	struct mutex lock;
+	struct mutex lock;	/* everything here */
 	struct mm_struct *mm;
 	bool v2;
 	bool enabled;
@@ -334,20 +334,23 @@ static long tce_disable_v1(struct tce_container *c, void __user *arg)
 	return 0;
 }
 
-/* Is all of [@ua, @ua + @size) registered in this container? */
-static bool tce_registered(struct tce_container *c, unsigned long ua,
-			   unsigned long size)
+/*
+ * Is all of [@ua, @ua + @size) registered in this container? Returns the first
+ * region of it, or NULL.
+ */
+static struct mm_iommu_table_group_mem_t *
+tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 {
-	unsigned long last = ua + size - 1;
 	MA_STATE(mas, &c->regions, ua, ua);
+	struct mm_iommu_table_group_mem_t *mem = mas_walk(&mas), *first = mem;
+	unsigned long last = ua + size - 1;
 
-	for (;;) {
-		if (!mas_walk(&mas))
-			return false;
-		if (mas.last >= last)
-			return true;
+	while (mem && mas.last < last) {
 		mas_set(&mas, mas.last + 1);
+		mem = mas_walk(&mas);
 	}
+
+	return mem ? first : NULL;
 }
 
 static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
@@ -437,6 +440,7 @@ static enum dma_data_direction tce_map_direction(u32 flags)
 
 static long tce_map(struct tce_container *c, void __user *arg)
 {
+	struct mm_iommu_table_group_mem_t *mem;
 	struct vfio_iommu_type1_dma_map param;
 	enum dma_data_direction direction;
 	unsigned long entry, npages;
@@ -470,10 +474,11 @@ static long tce_map(struct tce_container *c, void __user *arg)
 	if (!c->v2)
 		return tce_map_v1(tbl, entry, npages, param.vaddr, direction);
 
-	if (!tce_registered(c, param.vaddr, param.size))
+	mem = tce_registered(c, param.vaddr, param.size);
+	if (!mem)
 		return -EINVAL;
 
-	return iommu_user_map(tbl, entry, npages, param.vaddr, direction);
+	return iommu_user_map(tbl, entry, npages, mem, param.vaddr, direction);
 }
 
 static long tce_unmap(struct tce_container *c, void __user *arg)
@@ -535,9 +540,9 @@ tce_find_region(struct ma_state *mas, u64 ua, u64 size)
 
 static long tce_register(struct tce_container *c, void __user *arg)
 {
+	MA_STATE(mas, &c->regions, 0, 0);
 	struct vfio_iommu_spapr_register_memory param;
 	struct mm_iommu_table_group_mem_t *mem;
-	MA_STATE(mas, &c->regions, 0, 0);
 	int ret;
 
 	ret = tce_copy_region(&param, arg);
@@ -576,9 +581,9 @@ static bool tce_maps(struct tce_container *c, u64 ua, u64 size)
 
 static long tce_unregister(struct tce_container *c, void __user *arg)
 {
+	MA_STATE(mas, &c->regions, 0, 0);
 	struct vfio_iommu_spapr_register_memory param;
 	struct mm_iommu_table_group_mem_t *mem;
-	MA_STATE(mas, &c->regions, 0, 0);
 	int ret;
 
 	ret = tce_copy_region(&param, arg);
@@ -824,7 +829,7 @@ static long tce_check_extension(unsigned long extension)
 }
 
 static long tce_container_ioctl(void *iommu_data, unsigned int cmd,
-			    unsigned long arg)
+				unsigned long arg)
 {
 	struct tce_container *c = iommu_data;
 	long ret;
@@ -866,8 +871,8 @@ static void *tce_container_open(unsigned long arg)
 
 static void tce_release_regions(struct tce_container *c)
 {
-	struct mm_iommu_table_group_mem_t *mem;
 	MA_STATE(mas, &c->regions, 0, 0);
+	struct mm_iommu_table_group_mem_t *mem;
 
 	mas_for_each(&mas, mem, ULONG_MAX)
 		mm_iommu_release(c->mm, mem);
@@ -983,8 +988,8 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 
 /* The group is the host's already, or VFIO's core has taken it from there */
 static int tce_container_attach(void *iommu_data,
-				  struct iommu_group *iommu_group,
-				  enum vfio_group_type type)
+				struct iommu_group *iommu_group,
+				enum vfio_group_type type)
 {
 	struct tce_container *c = iommu_data;
 	int ret;
@@ -1016,7 +1021,7 @@ static void tce_detach(struct tce_container *c, struct tce_group *grp)
 }
 
 static void tce_container_detach(void *iommu_data,
-				   struct iommu_group *iommu_group)
+				 struct iommu_group *iommu_group)
 {
 	struct tce_container *c = iommu_data;
 	struct tce_group *grp;

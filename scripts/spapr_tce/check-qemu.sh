@@ -70,18 +70,23 @@ done
 "$here/initrd.sh" >&2
 "$here/disk.sh" >&2
 
-# Two at a time: an emulated machine keeps one processor busy.
+# Two at a time, because an emulated machine keeps one processor busy; what
+# they say comes out one after the other.
 slots=2
 [ "$JOBS" -gt 1 ] || slots=1
-n=0
+started=
+finish() {
+	wait
+	for s in $started; do
+		cat "$tmp/$s"
+	done
+	started=
+}
 while read -r name machine config devices tests append; do
 	say "booting $name (console: $logs/${BASE:+base-}$name.log)"
 	boot_one "$name" "$machine" "$config" "$devices" "$tests" "$append" \
 		>"$tmp/$name" </dev/null &
-	n=$(((n + 1) % slots))
-	[ $n != 0 ] || wait
+	started="$started $name"
+	[ "$(echo "$started" | wc -w)" -lt $slots ] || finish
 done <"$tmp/matrix"
-wait
-while read -r name rest; do
-	cat "$tmp/$name"
-done <"$tmp/matrix"
+finish

@@ -6,10 +6,9 @@
 
 set -eu
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-here=$top/scripts/spapr_tce
+here=$(cd "$(dirname "$0")" && pwd)
 # The tests of these scripts point them at a repository and a build of their own.
-top=${SPAPR_TCE_TOP:-$top}
+top=${SPAPR_TCE_TOP:-${here%/scripts/spapr_tce}}
 build=${SPAPR_TCE_BUILD:-$top/build}
 base=$build/base		# the base kernel as it came
 tree=$build/tree		# the base with our files and hooks over it
@@ -81,9 +80,9 @@ lock() {
 	flock -n 9 || { say "waiting for another run ($1)"; flock 9; }
 }
 
-# long WHAT LOG COMMAND...: run COMMAND with its output in LOG, and say every
-# 15 seconds how far it is.  With V=1 the output is shown as well.
-long() {
+# progress WHAT LOG COMMAND...: run COMMAND with its output in LOG, and say
+# every 15 seconds how far it is.  With V=1 the output is shown as well.
+progress() {
 	what=$1 log=$2
 	shift 2
 	mkdir -p "$(dirname "$log")"
@@ -93,7 +92,7 @@ long() {
 		tail -n +1 -f "$log" & ticker=$!
 	else
 		while sleep 15 >/dev/null 2>&1; do
-			say "$what: $(grep -c '^  [A-Z]' "$log" || :) steps," \
+			say "$what: $(grep -cE '^(  [A-Z]|Get:|Setting up)' "$log") steps," \
 				"$(($(date +%s) - began)) s"
 		done & ticker=$!
 	fi
@@ -102,9 +101,14 @@ long() {
 	[ "$V" != 1 ] || sleep 1
 	kill $ticker 2>/dev/null || :
 	wait $ticker 2>/dev/null || :
-	if [ $rc != 0 ]; then
-		grep -nE 'error|Error|undefined|\*\*\*' "$log" | head -n 30 >&2 || :
-		die "$what failed; all of it is in $log"
+	[ $rc != 0 ] || say "$what: done, $(($(date +%s) - began)) s"
+	return $rc
+}
+
+# long: progress, or die with what went wrong.
+long() {
+	if ! progress "$@"; then
+		grep -nE 'error|Error|undefined|\*\*\*' "$2" | head -n 30 >&2 || :
+		die "$1 failed; all of it is in $2"
 	fi
-	say "$what: done, $(($(date +%s) - began)) s"
 }

@@ -8,7 +8,11 @@
 
 . "$(dirname "$0")/lib.sh"
 
-patches() { (cd "$top/series" && ls ./[0-9]* | sed 's|^\./||' | grep -v '^00'); }
+patches() {
+	for p in "$top"/series/[0-9]*; do
+		echo "${p##*/}"
+	done | grep -v '^00'
+}
 message() { sed '/^---$/,$d' "$1"; }
 paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
 
@@ -60,7 +64,9 @@ export_patches() {
 		--cover-from-description=subject base-kernel..series
 	# What git am makes of them must be what is in the tree.
 	sgit checkout -q -b again base-kernel
-	sgit am -q "$out"/*[1-9]-*.patch
+	set -- "$out"/*.patch
+	shift	# the cover letter
+	sgit am -q "$@"
 	sgit diff --quiet series again || die "git am does not give the same tree"
 }
 
@@ -71,9 +77,12 @@ if [ "${1:-}" = --check ]; then
 	exit
 fi
 
-user=$(git -C "$top" -c safe.directory='*' config user.name) &&
-email=$(git -C "$top" -c safe.directory='*' config user.email) ||
-	die "set git's user.name and user.email: the patches are signed off by you"
+identity() {
+	git -C "$top" -c safe.directory='*' config "user.$1" ||
+		die "set git's user.$1: the patches are signed off by you"
+}
+user=$(identity name)
+email=$(identity email)
 "$here/tree.sh"
 check_paths || die "series/ does not fit the repository"
 repo=$tmp/repo out=$build/series

@@ -29,16 +29,14 @@ apt() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
 		-o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
-log=$logs/setup.log
-mkdir -p "$logs"
+# shellcheck disable=SC2086 # a list of words
 try_install() {
-	# shellcheck disable=SC2086 # a list of words
-	apt install --no-install-recommends $missing >"$log" 2>&1
+	progress "apt-get install" "$logs/setup.log" \
+		apt install --no-install-recommends $missing
 }
 # The package lists may be missing (a fresh image) or too old to fetch from.
 if ! try_install; then
-	say "refreshing the package lists"
-	apt update >"$log" 2>&1 || die "apt-get update failed; see $log"
-	try_install || { grep '^E:' "$log" >&2 || :
-		die "could not install$missing; see $log"; }
+	long "apt-get update" "$logs/setup.log" apt update
+	try_install || { grep '^E:' "$logs/setup.log" >&2 || :
+		die "could not install$missing; see $logs/setup.log"; }
 fi

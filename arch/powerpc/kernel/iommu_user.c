@@ -119,52 +119,48 @@ int iommu_user_init_view(struct iommu_table *tbl, struct iommu_table_user *user,
 
 /*
  * Giving back what TCEs held. Neighbours mostly hold neighbouring memory, so
- * counts are collected while user addresses go on where the last one ended.
+ * counts are collected while view entries go on where the last one ended:
+ * @nr of them, and the next would be @next. Lives in registers.
  */
-struct iommu_user_release {
-	struct iommu_table_user *user;
-	unsigned int page_shift;
+struct iommu_user_run {
 	unsigned long next;
 	unsigned long nr;
 };
 
-static void iommu_user_release_flush(struct iommu_user_release *rel)
+static noinline void iommu_user_put_run(struct iommu_table *tbl,
+					struct iommu_user_run run)
 {
-	if (rel->nr)
-		mm_iommu_put_range(rel->user->mm,
-				   rel->next - (rel->nr << rel->page_shift),
-				   rel->nr, rel->page_shift);
-	rel->nr = 0;
+	unsigned int shift = tbl->it_page_shift;
+
+	if (run.nr)
+		mm_iommu_put_range(tbl->it_user->mm,
+				   (run.next - (run.nr << shift)) &
+				   ~IOMMU_VIEW_FLAGS, run.nr, shift);
 }
 
-static noinline void iommu_user_release_other(struct iommu_user_release *rel,
-					      unsigned long held)
+static noinline void iommu_user_unpin(unsigned long held)
 {
-	unsigned long addr = held & ~IOMMU_VIEW_FLAGS;
-	struct page *page;
+	struct page *page = pfn_to_page(held >> PAGE_SHIFT);
 
-	if (held & IOMMU_VIEW_PIN) {
-		page = pfn_to_page(addr >> PAGE_SHIFT);
-		unpin_user_pages_dirty_lock(&page, 1, held & IOMMU_VIEW_WRITE);
-		return;
-	}
-
-	iommu_user_release_flush(rel);
-	rel->next = addr + (1UL << rel->page_shift);
-	rel->nr = 1;
+	unpin_user_pages_dirty_lock(&page, 1, held & IOMMU_VIEW_WRITE);
 }
 
-static inline void iommu_user_release(struct iommu_user_release *rel,
-				      unsigned long held)
+static __always_inline void iommu_user_release(struct iommu_table *tbl,
+					       struct iommu_user_run *run,
+					       unsigned long held,
+					       unsigned long step)
 {
-	if (!held)
-		return;
-	if (rel->nr && held == (rel->next | IOMMU_VIEW_UA)) {
-		rel->next += 1UL << rel->page_shift;
-		rel->nr++;
+	if (unlikely(held & IOMMU_VIEW_PIN)) {
+		iommu_user_unpin(held);
 		return;
 	}
-	iommu_user_release_other(rel, held);
+	if (unlikely(held != run->next)) {
+		iommu_user_put_run(tbl, *run);
+		run->next = held;
+		run->nr = 0;
+	}
+	run->next += step;
+	run->nr++;
 }
 
 /* What new TCEs hold: the n-th one @first + n * @step, or what a list says */
@@ -174,9 +170,8 @@ struct iommu_user_hold {
 	const __be64 *tces;
 };
 
-static unsigned long iommu_user_pin_hold(__be64 tce)
+static unsigned long iommu_user_pin_hold(unsigned long addr)
 {
-	unsigned long addr = be64_to_cpu(tce);
 	unsigned long held = IOMMU_VIEW_PIN;
 
 	if (addr & TCE_PCI_WRITE)
@@ -185,69 +180,144 @@ static unsigned long iommu_user_pin_hold(__be64 tce)
 	return (addr & ~(TCE_PCI_READ | TCE_PCI_WRITE)) | held;
 }
 
-/* Swap the view of a range; call it behind the kill of the range */
+static __always_inline unsigned long
+iommu_user_hold_next(struct iommu_user_hold *hold)
+{
+	unsigned long held = hold->first;
+
+	if (unlikely(hold->tces))
+		return iommu_user_pin_hold(tce_load(hold->tces++));
+	hold->first += hold->step;
+
+	return held;
+}
+
+/*
+ * Make the view of a range say what its new TCEs hold, and give back what the
+ * old ones did. Comes behind the kill of the range.
+ */
 static void iommu_user_exchange(struct iommu_table *tbl, unsigned long entry,
 				unsigned long npages,
-				struct iommu_user_hold *new)
+				struct iommu_user_hold hold)
 {
-	struct iommu_table_user *user = tbl->it_user;
-	struct iommu_user_release rel = {
-		.user = user,
-		.page_shift = tbl->it_page_shift,
-	};
-	unsigned long index = entry - tbl->it_offset, nr, i, held, fresh;
+	unsigned long index = entry - tbl->it_offset, end = index + npages;
+	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, i, held;
+	struct iommu_user_run run = { };
 	__be64 *view;
 
-	for (; npages; index += nr, npages -= nr) {
-		view = tce_tree_walk(&user->view, index, &nr);
-		nr = min(nr, npages);
-		if (!view)
-			continue;
+	while ((view = tce_tree_next(&tbl->it_user->view, &index, end, &nr))) {
 		for (i = 0; i < nr; i++) {
-			held = be64_to_cpu(view[i]);
-			if (new->tces) {
-				fresh = iommu_user_pin_hold(*new->tces++);
-			} else {
-				fresh = new->first;
-				new->first += new->step;
-			}
-			view[i] = cpu_to_be64(fresh);
-			iommu_user_release(&rel, held);
+			held = tce_load(view + i);
+			tce_store(view + i, iommu_user_hold_next(&hold));
+			if (held)
+				iommu_user_release(tbl, &run, held, step);
 		}
-		cond_resched();
+		index += nr;
+		if (index < end)
+			cond_resched();
 	}
-	iommu_user_release_flush(&rel);
+	iommu_user_put_run(tbl, run);
 }
+
+/* The same for TCEs that were cleared */
+static void iommu_user_drop(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long npages)
+{
+	unsigned long index = entry - tbl->it_offset, end = index + npages;
+	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, i, held;
+	struct iommu_user_run run = { };
+	__be64 *view;
+
+	while ((view = tce_tree_next(&tbl->it_user->view, &index, end, &nr))) {
+		for (i = 0; i < nr; i++) {
+			if (!view[i])
+				continue;
+			held = tce_load(view + i);
+			view[i] = 0;
+			iommu_user_release(tbl, &run, held, step);
+		}
+		index += nr;
+		if (index < end)
+			cond_resched();
+	}
+	iommu_user_put_run(tbl, run);
+}
+
+/*
+ * The TCEs themselves: in levels that the hardware walks where the table has
+ * them (tce_tree::root), else in the hypervisor's hands, which takes lists.
+ */
 
 static int iommu_user_reserve(struct iommu_table *tbl, unsigned long entry,
 			      unsigned long npages)
 {
+	unsigned long index = entry - tbl->it_offset;
 	int ret;
 
-	if (tbl->it_ops->reserve) {
-		ret = tbl->it_ops->reserve(tbl, entry, npages);
+	if (tbl->it_tree.root) {
+		ret = tce_tree_reserve(&tbl->it_tree, index, npages, GFP_KERNEL);
 		if (ret)
 			return ret;
 	}
 
-	return tce_tree_reserve(&tbl->it_user->view, entry - tbl->it_offset,
-				npages, GFP_KERNEL);
+	return tce_tree_reserve(&tbl->it_user->view, index, npages, GFP_KERNEL);
 }
 
-/* Write the TCEs that map @ua; returns how many the platform took */
-static unsigned long iommu_user_put_ua(struct iommu_table *tbl,
-				       unsigned long entry,
-				       unsigned long npages, unsigned long ua,
-				       unsigned long perm)
+/* What is to be mapped: registered memory from @ua on, or the TCEs of a list */
+struct iommu_user_source {
+	struct mm_struct *mm;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long ua;
+	unsigned int page_shift;
+	unsigned long perm;
+	const __be64 *tces;
+};
+
+static void iommu_user_fill(struct iommu_user_source *src, unsigned long nr,
+			    __be64 *tces)
 {
-	unsigned int shift = tbl->it_page_shift;
-	unsigned long done = 0, nr, put;
+	unsigned long i;
+
+	if (src->tces) {
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(tces[i], src->tces[i]);
+		src->tces += nr;
+	} else {
+		mm_iommu_fill_tces(src->mm, src->mem, src->ua, nr,
+				   src->page_shift, src->perm, tces);
+		src->ua += nr << src->page_shift;
+	}
+}
+
+static unsigned long iommu_user_put_levels(struct iommu_table *tbl,
+					   unsigned long entry,
+					   unsigned long npages,
+					   struct iommu_user_source *src)
+{
+	unsigned long index = entry - tbl->it_offset, end = index + npages, nr;
+	__be64 *leaf;
+
+	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
+		iommu_user_fill(src, nr, leaf);
+		index += nr;
+		if (index < end)
+			cond_resched();
+	}
+
+	return npages;
+}
+
+static noinline unsigned long iommu_user_put_lists(struct iommu_table *tbl,
+						   unsigned long entry,
+						   unsigned long npages,
+						   struct iommu_user_source *src)
+{
 	__be64 tces[IOMMU_USER_BATCH];
+	unsigned long done = 0, nr, put;
 
 	while (done < npages) {
 		nr = min_t(unsigned long, npages - done, IOMMU_USER_BATCH);
-		mm_iommu_fill_tces(tbl->it_user->mm, ua + (done << shift), nr,
-				   shift, perm, tces);
+		iommu_user_fill(src, nr, tces);
 		put = tbl->it_ops->put_list(tbl, entry + done, nr, tces);
 		done += put;
 		if (put < nr)
@@ -258,11 +328,42 @@ static unsigned long iommu_user_put_ua(struct iommu_table *tbl,
 	return done;
 }
 
+/* Write TCEs; returns how many, fewer only if the hypervisor refuses one */
+static unsigned long iommu_user_put(struct iommu_table *tbl,
+				    unsigned long entry, unsigned long npages,
+				    struct iommu_user_source *src)
+{
+	if (tbl->it_tree.root)
+		return iommu_user_put_levels(tbl, entry, npages, src);
+
+	return iommu_user_put_lists(tbl, entry, npages, src);
+}
+
+static void iommu_user_stuff(struct iommu_table *tbl, unsigned long index,
+			     unsigned long npages)
+{
+	unsigned long end = index + npages, nr, i;
+	__be64 *leaf;
+
+	if (!tbl->it_tree.root) {
+		tbl->it_ops->stuff(tbl, tbl->it_offset + index, npages);
+		return;
+	}
+
+	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(leaf[i], 0);
+		index += nr;
+	}
+}
+
 /**
  * iommu_user_map() - map registered memory
  * @tbl: a user-owned table
  * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
  * @npages: how many IOMMU pages
+ * @mem: a region, probably the one of @ua, that the caller has registered; or
+ *	 NULL
  * @ua: user address in the mm of the table, aligned to the IOMMU page size
  * @direction: what the device may do
  *
@@ -274,36 +375,43 @@ static unsigned long iommu_user_put_ua(struct iommu_table *tbl,
  * the hypervisor refused to write a TCE: TCEs before that one are mapped.
  */
 long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
-		    unsigned long npages, unsigned long ua,
+		    unsigned long npages,
+		    struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		    enum dma_data_direction direction)
 {
-	unsigned long perm = iommu_direction_to_tce_perm(direction), done;
+	unsigned int shift = tbl->it_page_shift;
+	struct iommu_user_source src = {
+		.mm = tbl->it_user->mm,
+		.mem = mem,
+		.ua = ua,
+		.page_shift = shift,
+		.perm = iommu_direction_to_tce_perm(direction),
+	};
 	struct iommu_user_hold hold = {
 		.first = ua | IOMMU_VIEW_UA,
-		.step = 1UL << tbl->it_page_shift,
+		.step = 1UL << shift,
 	};
-	struct mm_struct *mm = tbl->it_user->mm;
+	unsigned long done;
 	long ret;
 
-	ret = mm_iommu_get_range(mm, ua, npages, tbl->it_page_shift,
-				 perm & TCE_PCI_WRITE);
+	ret = mm_iommu_get_range(src.mm, mem, ua, npages, shift,
+				 src.perm & TCE_PCI_WRITE);
 	if (ret)
 		return ret;
 
 	ret = iommu_user_reserve(tbl, entry, npages);
 	if (ret) {
-		mm_iommu_put_range(mm, ua, npages, tbl->it_page_shift);
+		mm_iommu_put_range(src.mm, ua, npages, shift);
 		return ret;
 	}
 
-	done = iommu_user_put_ua(tbl, entry, npages, ua, perm);
+	done = iommu_user_put(tbl, entry, npages, &src);
 	iommu_tce_kill(tbl, entry, done);
-	iommu_user_exchange(tbl, entry, done, &hold);
+	iommu_user_exchange(tbl, entry, done, hold);
 	if (done == npages)
 		return 0;
 
-	mm_iommu_put_range(mm, ua + (done << tbl->it_page_shift),
-			   npages - done, tbl->it_page_shift);
+	mm_iommu_put_range(src.mm, ua + (done << shift), npages - done, shift);
 
 	return -EIO;
 }
@@ -326,6 +434,7 @@ EXPORT_SYMBOL_GPL(iommu_user_map);
 long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces)
 {
+	struct iommu_user_source src = { .tces = tces };
 	struct iommu_user_hold hold = { .tces = tces };
 	unsigned long done;
 	long ret;
@@ -334,9 +443,9 @@ long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 	if (ret)
 		return ret;
 
-	done = tbl->it_ops->put_list(tbl, entry, npages, tces);
+	done = iommu_user_put(tbl, entry, npages, &src);
 	iommu_tce_kill(tbl, entry, done);
-	iommu_user_exchange(tbl, entry, done, &hold);
+	iommu_user_exchange(tbl, entry, done, hold);
 
 	return done;
 }
@@ -346,19 +455,16 @@ EXPORT_SYMBOL_GPL(iommu_user_map_pinned);
 static bool iommu_user_clear_tces(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long npages)
 {
+	unsigned long index = entry - tbl->it_offset, end = index + npages, nr;
 	struct tce_tree *view = &tbl->it_user->view;
 	bool any = false;
-	unsigned long nr;
-	__be64 *leaf;
 
-	for (; npages; entry += nr, npages -= nr) {
-		leaf = tce_tree_walk(view, entry - tbl->it_offset, &nr);
-		nr = min(nr, npages);
-		if (!leaf)
-			continue;
-		tbl->it_ops->stuff(tbl, entry, nr);
+	while (tce_tree_next(view, &index, end, &nr)) {
+		iommu_user_stuff(tbl, index, nr);
 		any = true;
-		cond_resched();
+		index += nr;
+		if (index < end)
+			cond_resched();
 	}
 
 	return any;
@@ -377,12 +483,10 @@ static bool iommu_user_clear_tces(struct iommu_table *tbl, unsigned long entry,
 void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
 		      unsigned long npages)
 {
-	struct iommu_user_hold nothing = { };
-
 	if (!iommu_user_clear_tces(tbl, entry, npages))
 		return;
 	iommu_tce_kill(tbl, entry, npages);
-	iommu_user_exchange(tbl, entry, npages, &nothing);
+	iommu_user_drop(tbl, entry, npages);
 }
 EXPORT_SYMBOL_GPL(iommu_user_unmap);
 
@@ -399,20 +503,18 @@ EXPORT_SYMBOL_GPL(iommu_user_unmap);
 bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size)
 {
-	struct tce_tree *view = &tbl->it_user->view;
-	unsigned long index, nr, i, held;
-	__be64 *entry;
+	unsigned long index = 0, nr, i, held;
+	__be64 *view;
 
-	for (index = 0; index < tbl->it_size; index += nr) {
-		entry = tce_tree_walk(view, index, &nr);
-		if (!entry)
-			continue;
+	while ((view = tce_tree_next(&tbl->it_user->view, &index, tbl->it_size,
+				     &nr))) {
 		for (i = 0; i < nr; i++) {
-			held = be64_to_cpu(entry[i]);
+			held = tce_load(view + i);
 			if (held && !(held & IOMMU_VIEW_PIN) &&
 			    (held & ~IOMMU_VIEW_FLAGS) - ua < size)
 				return true;
 		}
+		index += nr;
 		cond_resched();
 	}
 
@@ -433,14 +535,14 @@ EXPORT_SYMBOL_GPL(iommu_user_maps);
  */
 __be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry, bool alloc)
 {
-	unsigned long index = entry - tbl->it_offset, span;
+	unsigned long index = entry - tbl->it_offset;
 
 	if (!tbl->it_user)
 		return NULL;
 	if (alloc && tce_tree_reserve(&tbl->it_user->view, index, 1, GFP_KERNEL))
 		return NULL;
 
-	return tce_tree_walk(&tbl->it_user->view, index, &span);
+	return tce_tree_walk(&tbl->it_user->view, index);
 }
 
 static void iommu_user_destroy_work(struct work_struct *work)
@@ -513,12 +615,18 @@ DEFINE_SHOW_ATTRIBUTE(iommu_user_tables);
 
 static int __init iommu_user_init(void)
 {
-	struct dentry *dir = debugfs_create_dir("spapr_tce", NULL);
-
-	debugfs_create_file("tables", 0400, dir, NULL, &iommu_user_tables_fops);
-
 	iommu_user_wq = alloc_workqueue("iommu_user", WQ_UNBOUND, 0);
 
 	return iommu_user_wq ? 0 : -ENOMEM;
 }
 core_initcall(iommu_user_init);
+
+static int __init iommu_user_debugfs_init(void)
+{
+	struct dentry *dir = debugfs_create_dir("spapr_tce", NULL);
+
+	debugfs_create_file("tables", 0400, dir, NULL, &iommu_user_tables_fops);
+
+	return 0;
+}
+device_initcall(iommu_user_debugfs_init);

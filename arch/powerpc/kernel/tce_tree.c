@@ -206,14 +206,22 @@ static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 	return 0;
 }
 
-static __be64 tce_link(__be64 *level)
+static __be64 *tce_link_level(unsigned long link)
 {
-	return cpu_to_be64(__pa(level) | TCE_TREE_LINK);
+	return __va(link & ~(unsigned long)TCE_TREE_LINK);
 }
 
-static __be64 *tce_link_level(__be64 link)
+/* Link @level from @slot unless another is there; returns the link */
+static unsigned long tce_publish(__be64 *slot, __be64 *level)
 {
-	return __va(be64_to_cpu(link) & ~(u64)TCE_TREE_LINK);
+	unsigned long link = __pa(level) | TCE_TREE_LINK;
+	u64 new = (__force u64)cpu_to_be64(link);
+
+	/* Full barrier: zeroes are visible before the link */
+	if (cmpxchg((__force u64 *)slot, 0, new))
+		return tce_load(slot);
+
+	return link;
 }
 
 /*
@@ -227,22 +235,19 @@ static __be64 *tce_tree_descend(struct tce_tree *tree, unsigned long index,
 	unsigned int bits = tce_tree_level_bits(tree);
 	unsigned long mask = (1UL << bits) - 1;
 	__be64 *level = tree->root, *slot, *new;
-	__be64 link;
+	unsigned long link;
 
 	*shift = (tree->levels - 1) * bits;
 	while (*shift) {
 		slot = level + ((index >> *shift) & mask);
-		link = READ_ONCE(*slot);
+		link = tce_load(slot);
 		if (!link) {
 			if (!spares || !spares->nr)
 				return NULL;
 			new = tce_spares_pop(spares);
-			/* Full barrier: zeroes are visible before the link */
-			link = cmpxchg(slot, 0, tce_link(new));
-			if (link)
+			link = tce_publish(slot, new);
+			if (tce_link_level(link) != new)
 				tce_spares_push(spares, new);
-			else
-				link = tce_link(new);
 		}
 		level = tce_link_level(link);
 		*shift -= bits;
@@ -255,29 +260,94 @@ static __be64 *tce_tree_descend(struct tce_tree *tree, unsigned long index,
  * tce_tree_walk() - find an entry
  * @tree: the tree
  * @index: index of the entry, below @tree->entries
- * @span: how many entries, starting with @index, lie in the same leaf, or in
- *	  the same absent subtree when there is no leaf
  *
- * Never allocates, sleeps or takes a lock; touches linear mapping only. To
- * visit a range, walk, take @span entries, go on behind them: absent parts
- * cost one step each, whatever their size.
+ * Never allocates, sleeps or takes a lock; touches linear mapping only.
  *
  * Return: the entry, or NULL when no leaf is present at @index.
  */
-__be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index,
-		      unsigned long *span)
+__be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 {
 	unsigned int shift;
-	__be64 *entry = tce_tree_descend(tree, index, NULL, &shift);
-	unsigned long size;
 
-	/* Without a leaf the way ended at a slot for 1 << shift entries */
-	size = 1UL << (entry ? tce_tree_level_bits(tree) : shift);
-	*span = size - (index & (size - 1));
-
-	return entry;
+	return tce_tree_descend(tree, index, NULL, &shift);
 }
 EXPORT_SYMBOL_GPL(tce_tree_walk);
+
+/* From @slot to the end of its group of four, all at once: holes are large */
+static bool tce_slots_empty(const __be64 *entry, unsigned long slot)
+{
+	__be64 any = entry[0];
+
+	switch (slot & 3) {
+	case 0:
+		any |= entry[3];
+		fallthrough;
+	case 1:
+		any |= entry[2];
+		fallthrough;
+	case 2:
+		any |= entry[1];
+	}
+
+	return !any;
+}
+
+/*
+ * The way to @index ended at an empty slot that stands for 1 << @shift
+ * entries. Returns the index behind it and the empty slots that follow in the
+ * same level, so that a hole costs one look per slot and not one walk.
+ */
+static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
+				   unsigned int shift)
+{
+	unsigned int bits = tce_tree_level_bits(tree);
+	unsigned long mask = (1UL << bits) - 1, slot;
+	unsigned int depth = (tree->levels - 1) * bits;
+	__be64 *level = tree->root;
+
+	for (; depth > shift; depth -= bits)
+		level = tce_link_level(tce_load(level + ((index >> depth) & mask)));
+
+	slot = (index >> shift) + 1;
+	while ((slot & mask) && tce_slots_empty(level + (slot & mask), slot))
+		slot += 4 - (slot & 3);
+	while ((slot & mask) && !READ_ONCE(level[slot & mask]))
+		slot++;
+
+	return slot << shift;
+}
+
+/**
+ * tce_tree_next() - find the next part of a range that is there
+ * @tree: the tree
+ * @index: where the range starts; the index of what was found on return
+ * @end: where the range ends, at most @tree->entries
+ * @nr: how many entries, in one leaf and in the range, begin at @index
+ *
+ * To visit a range, begin with its start and add @nr to @index after each
+ * part. Absent parts cost next to nothing. Context: as tce_tree_walk().
+ *
+ * Return: the entry at @index, or NULL when nothing of the range is left.
+ */
+__be64 *tce_tree_next(struct tce_tree *tree, unsigned long *index,
+		      unsigned long end, unsigned long *nr)
+{
+	unsigned long size = 1UL << tce_tree_level_bits(tree);
+	unsigned int shift;
+	__be64 *entry;
+
+	while (*index < end) {
+		entry = tce_tree_descend(tree, *index, NULL, &shift);
+		if (entry) {
+			*nr = min(size - (*index & (size - 1)), end - *index);
+			return entry;
+		}
+		*index = tce_tree_skip(tree, *index, shift);
+	}
+
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(tce_tree_next);
 
 /* How many levels @nr entries from @index on need that are not there yet */
 static unsigned long tce_tree_missing(struct tce_tree *tree,
@@ -413,7 +483,7 @@ static unsigned long tce_level_destroy(struct tce_tree *tree, __be64 *level,
 		for (i = 0; i < 1UL << tce_tree_level_bits(tree); i++)
 			if (level[i])
 				freed += tce_level_destroy(tree,
-							   tce_link_level(level[i]),
+							   tce_link_level(tce_load(level + i)),
 							   depth - 1);
 	}
 	tce_level_free(tree, level);

@@ -42,6 +42,8 @@ struct iommu_table_user {
 	void (*free_table)(struct iommu_table *tbl);
 };
 
+struct mm_iommu_table_group_mem_t;
+
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 struct iommu_table_user *iommu_user_alloc(struct mm_struct *mm);
 void iommu_user_free(struct iommu_table_user *user);
@@ -52,7 +54,8 @@ void iommu_user_destroy_table(struct iommu_table *tbl,
 void iommu_user_flush(void);
 
 long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
-		    unsigned long npages, unsigned long ua,
+		    unsigned long npages,
+		    struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		    enum dma_data_direction direction);
 long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces);

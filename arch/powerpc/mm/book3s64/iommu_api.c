@@ -37,6 +37,7 @@
 #include <linux/workqueue.h>
 
 #include <asm/mmu_context.h>
+#include <asm/tce_tree.h>
 
 /*
  * An element of mm_iommu_table_group_mem_t::units: the real address of the
@@ -89,7 +90,7 @@ struct mm_iommu_table_group_mem_t {
 
 /* All regions of an mm; made with the first of them */
 struct mm_iommu_registry {
-	struct mutex lock;
+	struct mutex lock;	/* regions, and their mem->used */
 	struct maple_tree regions;
 };
 
@@ -417,6 +418,12 @@ static struct mm_iommu_registry *registry_get(struct mm_struct *mm)
 	return reg;
 }
 
+static bool region_has(const struct mm_iommu_table_group_mem_t *mem,
+		       unsigned long ua)
+{
+	return ua - mem->ua < mem->npages << PAGE_SHIFT;
+}
+
 /* The region that has @ua in it; the caller is in an RCU section */
 static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 						    unsigned long ua)
@@ -424,6 +431,14 @@ static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
 
 	return reg ? mtree_load(&reg->regions, ua) : NULL;
+}
+
+/* The same with a guess: a region that the caller holds, or NULL */
+static struct mm_iommu_table_group_mem_t *
+region_near(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *guess,
+	    unsigned long ua)
+{
+	return guess && region_has(guess, ua) ? guess : region_at(mm, ua);
 }
 
 /*
@@ -691,11 +706,10 @@ static unsigned long region_pages(const struct mm_iommu_table_group_mem_t *mem,
 	return min(npages, (region_last(mem) - ua + 1) >> page_shift);
 }
 
-static long region_map(struct mm_struct *mm, unsigned long ua,
-		       unsigned long npages, unsigned int page_shift,
-		       bool write)
+static long region_map(struct mm_iommu_table_group_mem_t *mem,
+		       unsigned long ua, unsigned long npages,
+		       unsigned int page_shift, bool write)
 {
-	struct mm_iommu_table_group_mem_t *mem = region_at(mm, ua);
 	unsigned long nr;
 
 	nr = mem ? region_pages(mem, ua, npages, page_shift) : 0;
@@ -714,6 +728,8 @@ static long region_map(struct mm_struct *mm, unsigned long ua,
 /**
  * mm_iommu_get_range() - count IOMMU pages about to be mapped
  * @mm: whose memory
+ * @mem: a region, probably the one of @ua, that the caller has registered; or
+ *	 NULL
  * @ua: user address, aligned to the IOMMU page size
  * @npages: how many IOMMU pages; may go on from one region into the next
  * @page_shift: log2 of the IOMMU page size
@@ -725,17 +741,19 @@ static long region_map(struct mm_struct *mm, unsigned long ua,
  * Return: 0; -EINVAL when part of the range is not registered; -EPERM when
  * an IOMMU page is larger than what backs it. Nothing is counted then.
  */
-long mm_iommu_get_range(struct mm_struct *mm, unsigned long ua,
-			unsigned long npages, unsigned int page_shift,
-			bool write)
+long mm_iommu_get_range(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *mem,
+			unsigned long ua, unsigned long npages,
+			unsigned int page_shift, bool write)
 {
-	unsigned long done;
+	unsigned long done, next = ua;
 	long nr;
 
-	for (done = 0; done < npages; done += nr) {
+	for (done = 0; done < npages; done += nr, next += nr << page_shift) {
 		rcu_read_lock();
-		nr = region_map(mm, ua + (done << page_shift), npages - done,
-				page_shift, write);
+		mem = region_near(mm, mem, next);
+		nr = region_map(mem, next, npages - done, page_shift, write);
+		mem = NULL;
 		rcu_read_unlock();
 		if (nr < 0) {
 			mm_iommu_put_range(mm, ua, done, page_shift);
@@ -788,7 +806,7 @@ static void region_fill(struct mm_iommu_table_group_mem_t *mem,
 		/* A unit or several make one IOMMU page */
 		unit = mem->units + region_unit(mem, ua);
 		for (; npages; npages--, unit += size >> mem->unit_shift)
-			*tces++ = cpu_to_be64((*unit & UNIT_HPA) | perm);
+			tce_store(tces++, (*unit & UNIT_HPA) | perm);
 		return;
 	}
 
@@ -798,13 +816,14 @@ static void region_fill(struct mm_iommu_table_group_mem_t *mem,
 		npages -= nr;
 		ua += nr << page_shift;
 		for (; nr; nr--, hpa += size)
-			*tces++ = cpu_to_be64(hpa);
+			tce_store(tces++, hpa);
 	}
 }
 
 /**
  * mm_iommu_fill_tces() - translate to TCEs
  * @mm: whose memory
+ * @mem: as for mm_iommu_get_range()
  * @ua: user address, aligned to the IOMMU page size
  * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
  * @page_shift: log2 of the IOMMU page size
@@ -813,16 +832,17 @@ static void region_fill(struct mm_iommu_table_group_mem_t *mem,
  *
  * Context: any in virtual mode, does not sleep.
  */
-void mm_iommu_fill_tces(struct mm_struct *mm, unsigned long ua,
-			unsigned long npages, unsigned int page_shift,
-			unsigned long perm, __be64 *tces)
+void mm_iommu_fill_tces(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *mem,
+			unsigned long ua, unsigned long npages,
+			unsigned int page_shift, unsigned long perm,
+			__be64 *tces)
 {
-	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long nr;
 
 	rcu_read_lock();
 	for (; npages; npages -= nr, ua += nr << page_shift, tces += nr) {
-		mem = region_at(mm, ua);
+		mem = region_near(mm, mem, ua);
 		/* The counts keep it */
 		nr = region_pages(mem, ua, npages, page_shift);
 		region_fill(mem, ua, nr, page_shift, perm, tces);

@@ -45,27 +45,19 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
  * allocator, the container, KVM); levels may be added at any time.
  */
 
-static __be64 *pnv_tce(struct iommu_table *tbl, unsigned long entry,
-		       unsigned long *span)
-{
-	return tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset, span);
-}
-
-/* Store TCEs that start at @tce and rise by @step, leaf by leaf */
+/* Store TCEs that start at @tce and rise by @step where there are levels */
 static void pnv_tce_store(struct iommu_table *tbl, unsigned long entry,
 			  unsigned long npages, unsigned long tce,
 			  unsigned long step)
 {
+	unsigned long index = entry - tbl->it_offset, end = index + npages;
 	unsigned long nr, i;
 	__be64 *leaf;
 
-	for (; npages; entry += nr, npages -= nr) {
-		leaf = pnv_tce(tbl, entry, &nr);
-		nr = min(nr, npages);
-		if (!leaf)
-			continue;
+	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
 		for (i = 0; i < nr; i++, tce += step)
-			WRITE_ONCE(leaf[i], cpu_to_be64(tce));
+			tce_store(leaf + i, tce);
+		index += nr;
 	}
 }
 
@@ -128,10 +120,9 @@ void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
  */
 unsigned long pnv_tce_get(struct iommu_table *tbl, long index)
 {
-	unsigned long span;
-	__be64 *entry = pnv_tce(tbl, index, &span);
+	__be64 *entry = tce_tree_walk(&tbl->it_tree, index - tbl->it_offset);
 
-	return entry ? be64_to_cpu(READ_ONCE(*entry)) : 0;
+	return entry ? tce_load(entry) : 0;
 }
 
 #ifdef CONFIG_IOMMU_API
@@ -151,8 +142,7 @@ int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		 enum dma_data_direction *direction)
 {
 	unsigned long perm = iommu_direction_to_tce_perm(*direction);
-	unsigned long old = 0, span;
-	__be64 *entry;
+	__be64 *entry, new, old = 0;
 	int ret;
 
 	if (perm) {
@@ -162,58 +152,15 @@ int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 			return ret;
 	}
 
-	entry = pnv_tce(tbl, index, &span);
+	new = cpu_to_be64(perm ? *hpa | perm : 0);
+	entry = tce_tree_walk(&tbl->it_tree, index - tbl->it_offset);
 	if (entry)
-		old = be64_to_cpu(xchg(entry, cpu_to_be64(perm ? *hpa | perm : 0)));
+		old = (__force __be64)xchg((__force u64 *)entry, (__force u64)new);
 
-	*hpa = old & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
-	*direction = iommu_tce_direction(old);
+	*hpa = be64_to_cpu(old) & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
+	*direction = iommu_tce_direction(be64_to_cpu(old));
 
 	return 0;
-}
-
-/**
- * pnv_tce_reserve() - iommu_table_ops::reserve
- * @tbl: a user-owned table
- * @entry: first TCE
- * @npages: how many
- *
- * Context: process, may sleep.
- *
- * Return: 0 or the error of tce_tree_reserve().
- */
-int pnv_tce_reserve(struct iommu_table *tbl, unsigned long entry,
-		    unsigned long npages)
-{
-	return tce_tree_reserve(&tbl->it_tree, entry - tbl->it_offset, npages,
-				GFP_KERNEL);
-}
-
-/**
- * pnv_tce_put_list() - iommu_table_ops::put_list
- * @tbl: the table
- * @entry: first TCE
- * @npages: how many; all are reserved
- * @tces: what to store
- *
- * Does not invalidate. Context: any, does not sleep.
- *
- * Return: @npages.
- */
-unsigned long pnv_tce_put_list(struct iommu_table *tbl, unsigned long entry,
-			       unsigned long npages, const __be64 *tces)
-{
-	unsigned long left, nr, i;
-	__be64 *leaf;
-
-	for (left = npages; left; entry += nr, left -= nr) {
-		leaf = pnv_tce(tbl, entry, &nr);
-		nr = min(nr, left);
-		for (i = 0; i < nr; i++)
-			WRITE_ONCE(leaf[i], *tces++);
-	}
-
-	return npages;
 }
 #endif /* CONFIG_IOMMU_API */
 

@@ -1,0 +1,265 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Tests of these scripts themselves, on a repository and a base kernel of a few
+# lines.  One line per test; what went wrong is in build/log/host.log.
+
+. "$(dirname "$0")/lib.sh"
+
+w=$(mktemp -d)
+trap 'rm -rf "$w"' EXIT
+mkdir -p "$logs"
+: >"$logs/host.log"
+
+# A test is a function that fails; -e is of no use inside one, so && it is.
+t() {
+	what=$1
+	shift
+	if (set -x; "$@") >"$w/log" 2>&1; then
+		echo "ok      host: $what"
+	else
+		echo "not ok  host: $what (build/log/host.log)"
+		{ echo "--- $what"; cat "$w/log"; } >>"$logs/host.log"
+		tail -n 5 "$w/log" >&2
+	fi
+}
+
+#
+# Tree assembly
+#
+
+new_base() {
+	mkdir -p "$1/mm" "$1/drivers"
+	printf 'VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = %s\n' "$2" >"$1/Makefile"
+	printf 'one\ntwo\nthree\nfour\nfive\n' >"$1/mm/hooked.c"
+	echo "base" >"$1/drivers/whole.c"
+	echo "base" >"$1/mm/other.c"
+}
+
+# A fresh repository with one file of ours, one new one and one hook.
+new_repo() {
+	rm -rf "$w/repo" "$w/base"
+	mkdir -p "$w/repo/mm" "$w/repo/drivers" "$w/repo/series"
+	git init -q "$w/repo"
+	new_base "$w/base" 1
+	echo /build/ >"$w/repo/.gitignore"
+	echo "top" >"$w/repo/Makefile"
+	echo "note" >"$w/repo/series/x"
+	echo "ours" >"$w/repo/drivers/whole.c"
+	echo "new" >"$w/repo/mm/new.c"
+	cat >"$w/repo/mm/hooked.c.diff" <<-EOF2
+	--- a/mm/hooked.c
+	+++ b/mm/hooked.c
+	@@ -2,3 +2,3 @@
+	 two
+	-three
+	+3
+	 four
+	EOF2
+}
+
+assemble() {
+	SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build KSRC=$w/base \
+		"$here/tree.sh"
+}
+
+T=$w/repo/build/tree
+
+tree_is_laid() {
+	new_repo && assemble &&
+	[ "$(cat "$T/drivers/whole.c")" = ours ] &&
+	[ "$(cat "$T/mm/new.c")" = new ] &&
+	[ "$(paste -sd ' ' "$T/mm/hooked.c")" = "one two 3 four five" ] &&
+	[ "$(cat "$T/mm/other.c")" = base ] &&
+	grep -q PATCHLEVEL "$T/Makefile" && [ ! -e "$T/series" ]
+}
+
+base_stays_pristine() {
+	new_repo && assemble && diff -r "$w/base" "$w/repo/build/base"
+}
+
+# Nothing under build/tree may be newer than a mark set between two runs.
+second_run_writes_nothing() {
+	new_repo && assemble && touch "$w/mark" && sleep 0.1 &&
+	assemble && [ -z "$(find "$T" -newer "$w/mark")" ]
+}
+
+one_change_writes_one_file() {
+	new_repo && assemble && touch "$w/mark" && sleep 0.1 &&
+	echo "ours, better" >"$w/repo/drivers/whole.c" && assemble &&
+	[ "$(find "$T" -newer "$w/mark" -type f)" = "$T/drivers/whole.c" ]
+}
+
+removed_files_come_back() {
+	new_repo && assemble && touch "$w/mark" && sleep 0.1 &&
+	rm "$w/repo/drivers/whole.c" "$w/repo/mm/new.c" \
+		"$w/repo/mm/hooked.c.diff" && assemble &&
+	diff -r "$w/base" "$T" &&
+	# ... and look new, or make would keep what it compiled from ours.
+	[ "$T/drivers/whole.c" = "$(find "$T/drivers/whole.c" -newer "$w/mark")" ]
+}
+
+stale_hook_is_named() {
+	new_repo &&
+	printf 'one\ntwo\nTHREE\nfour\nfive\n' >"$w/base/mm/hooked.c" &&
+	! assemble >"$w/out" 2>&1 && cat "$w/out" &&
+	grep -q 'mm/hooked.c.diff' "$w/out" && grep -q 'Hunk #1' "$w/out" &&
+	grep -q '^@@ -2,3' "$w/out"
+}
+
+# One line of context is all there is, so none of it may be waived.
+no_fuzz() {
+	new_repo && printf 'one\nTWO\nthree\nfour\nfive\n' >"$w/base/mm/hooked.c" &&
+	! assemble
+}
+
+hook_may_move() {
+	new_repo &&
+	printf 'zero\none\ntwo\nthree\nfour\n' >"$w/base/mm/hooked.c" && assemble &&
+	[ "$(paste -sd ' ' "$T/mm/hooked.c")" = "zero one two 3 four" ]
+}
+
+hook_of_nothing() {
+	new_repo && rm "$w/base/mm/hooked.c" && ! assemble >"$w/out" 2>&1 &&
+	grep -q 'mm/hooked.c.diff' "$w/out"
+}
+
+whole_and_hook() {
+	new_repo && echo >"$w/repo/mm/hooked.c" && ! assemble >"$w/out" 2>&1 &&
+	grep -q 'mm/hooked.c' "$w/out"
+}
+
+changed_base_is_noticed() {
+	new_repo && assemble && echo "newer base" >"$w/base/mm/other.c" &&
+	assemble && grep -q newer "$T/mm/other.c" &&
+	[ "$(cat "$T/drivers/whole.c")" = ours ]
+}
+
+tarball_base() {
+	new_repo && tar -C "$w" -cJf "$w/a.tar.xz" base &&
+	new_base "$w/base" 2 && tar -C "$w" -cJf "$w/b.tar.xz" base &&
+	rm -rf "$w/repo/build" &&
+	for k in a b; do
+		SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build \
+			KSRC=$w/$k.tar.xz "$here/tree.sh" || return
+	done &&
+	grep -q 'SUBLEVEL = 2' "$T/Makefile"
+}
+
+other_version_is_refused() {
+	new_repo && sed -i 's/= 12/= 13/' "$w/base/Makefile" &&
+	! assemble >"$w/out" 2>&1 && grep -q '6.13.1' "$w/out"
+}
+
+t "tree: ours, new and hooked files are laid"	tree_is_laid
+t "tree: the base stays as it came"		base_stays_pristine
+t "tree: a second run writes nothing"		second_run_writes_nothing
+t "tree: a change writes one file"		one_change_writes_one_file
+t "tree: what is removed comes back"		removed_files_come_back
+t "tree: a stale hook is named, with its hunk"	stale_hook_is_named
+t "tree: no fuzz"				no_fuzz
+t "tree: a hook may move"			hook_may_move
+t "tree: a hook of nothing is refused"		hook_of_nothing
+t "tree: whole and hook at once is refused"	whole_and_hook
+t "tree: a changed base is noticed"		changed_base_is_noticed
+t "tree: another tarball is noticed"		tarball_base
+t "tree: another version is refused"		other_version_is_refused
+
+#
+# Reading a console
+#
+
+# console STATUS WANT...: reading standard input must give the lines WANT.
+console() {
+	status=$1
+	shift
+	awk -v name=m -v status="$status" -f "$here/ktap.awk" >"$w/got"
+	printf '%s\n' "$@" | diff - "$w/got"
+}
+
+good='[    1.0] tce: KTAP version 1
+[    1.0] tce: 1..1
+[    1.1] tce: # Subtest: abi
+[    1.1] tce:   TAP version 13
+[    1.1] tce:   1..2
+[    1.1] tce:   ok 1 abi.one
+[    1.1] tce:   ok 2 abi.two # SKIP no device
+[    1.2] tce: ok 1 abi # 0.1 s
+[    1.2] tce: === end of tests ==='
+
+one='ok      m: abi: abi.one' two='skip    m: abi: abi.two (no device)'
+clean='ok      m: boot and clean console'
+
+ktap_good() { echo "$good" | console 0 "$one" "$two" "$clean"; }
+ktap_firmware() {
+	{ echo '[    0.123456789,3] OPAL: WARNING: Oops'; echo "$good"; } |
+	console 0 "$one" "$two" "$clean"
+}
+# What a test says about a WARNING is not one.
+ktap_quoted() {
+	echo "$good" | sed '/1\.\.2/a [    1.1] tce:   # no WARNING: here' |
+	console 0 "$one" "$two" "$clean"
+}
+ktap_warning() {
+	echo "$good" | sed '/one/a [    1.1] WARNING: CPU: 0 PID: 1 at x.c:1' |
+	console 0 "$one" "not ok  m: abi: kernel (WARNING: CPU: 0 PID: 1 at x.c:1)" "$two"
+}
+ktap_not_ok() {
+	echo "$good" | sed 's/ok 1 abi.one/not ok 1 abi.one/; s/ok 1 abi #.*/not ok 1 abi # exit 1/' |
+	console 0 'not ok  m: abi: abi.one' "$two" "$clean"
+}
+ktap_unended() {
+	echo "$good" | sed '$d' |
+	console 124 "$one" "$two" 'not ok  m: boot (out of time)'
+}
+ktap_no_program() {
+	echo "$good" | sed '/Subtest/,/ok 1 abi #/d' |
+	console 0 'not ok  m: boot (planned 1 programs, ran 0)'
+}
+ktap_died() {
+	echo "$good" | sed 's/ok 1 abi #.*/not ok 1 abi # signal 11/' |
+	console 0 "$one" "$two" 'not ok  m: abi (signal 11)' "$clean"
+}
+ktap_plan() {
+	echo "$good" | sed 's/1\.\.2/1..3/' |
+	console 0 "$one" "$two" 'not ok  m: abi (planned 3 tests, ran 2)' "$clean"
+}
+ktap_empty() {
+	console 1 'not ok  m: boot (no end of tests on the console)' </dev/null
+}
+
+t "console: a good one"				ktap_good
+t "console: firmware may say what it likes"	ktap_firmware
+t "console: a test may name a WARNING"		ktap_quoted
+t "console: a kernel WARNING is a failure"	ktap_warning
+t "console: not ok is a failure, once"		ktap_not_ok
+t "console: no end of tests is a failure"	ktap_unended
+t "console: no program run is a failure"	ktap_no_program
+t "console: a program that dies is a failure"	ktap_died
+t "console: too few tests is a failure"		ktap_plan
+t "console: an empty one is a failure"		ktap_empty
+
+#
+# The total
+#
+
+total() {
+	mkdir -p "$w/parts" && cp "$here/check.sh" "$here/lib.sh" "$w/parts" &&
+	printf '#!/bin/sh\n%s\n' "$1" >"$w/parts/check-x.sh" &&
+	chmod +x "$w/parts/check-x.sh" || return
+	rc=0
+	SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b "$w/parts/check.sh" x >"$w/out" || rc=$?
+	cat "$w/out"
+	[ "$(tail -n 1 "$w/out")" = "$2" ] && [ "$rc" = "$3" ]
+}
+total_good() { total 'echo "ok  a"; echo "ok  b"' "2 passed, 0 failed" 0; }
+total_skip() { total 'echo "ok  a"; echo "skip  b"' "1 passed, 0 failed, 1 skipped" 0; }
+total_bad() { total 'echo "ok  a"; echo "not ok  b"' "1 passed, 1 failed" 1; }
+total_broken() { total 'echo "ok  a"; exit 3' "1 passed, 1 failed" 1; }
+total_nothing() { total ':' "0 passed, 0 failed" 1; }
+
+t "total: passed"				total_good
+t "total: skipped ones are told apart"		total_skip
+t "total: one failure fails it"			total_bad
+t "total: a part that breaks off fails it"	total_broken
+t "total: nothing run is no success"		total_nothing
