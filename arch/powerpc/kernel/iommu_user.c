@@ -552,7 +552,8 @@ static void iommu_user_destroy_work(struct work_struct *work)
 						     destroy);
 	struct iommu_table *tbl = user->tbl;
 
-	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size);
+	/* No window leads to the table any more, so there is nothing to clear */
+	iommu_user_drop(tbl, tbl->it_offset, tbl->it_size);
 	iommu_user_unlist(user);
 	/* Freeing levels uncharges, so @user goes last */
 	user->free_table(tbl);
