@@ -137,9 +137,8 @@ static int tce_set_window(struct tce_container *c, int num,
 }
 
 /*
- * The window of a group that platform code linked to its table by creating it
- * goes with the window, so the table must still be there: clear, then unset,
- * then let go.
+ * Clear first: an LPAR's TCEs can be reached only while the window is there,
+ * and other holders of the table (KVM) must not keep its maps alive.
  */
 static void tce_remove_window(struct tce_container *c, int num)
 {
@@ -1018,6 +1017,8 @@ static void tce_detach(struct tce_container *c, struct tce_group *grp)
 
 	list_del(&grp->node);
 	kfree(grp);
+	if (list_empty(&c->groups))
+		c->default_pending = false;
 }
 
 static void tce_container_detach(void *iommu_data,

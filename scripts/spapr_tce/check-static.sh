@@ -134,7 +134,7 @@ programs() {
 }
 
 no_spdx() {
-	repo_files | grep -Ev '(\.diff|\.md|\.config|^COPYING|^MAINTAINERS|^series/.*)$' |
+	repo_files | grep -Ev '(\.diff|\.md|\.config|^COPYING|^MAINTAINERS|^series/.*|/config|/settings)$' |
 	while read -r f; do
 		head -n 3 "$top/$f" | grep -q 'SPDX-License-Identifier: .*GPL-2.0' ||
 			echo "$f: no SPDX line"

@@ -89,12 +89,13 @@ progress() {
 	began=$(date +%s)
 	: >"$log"
 	if [ "$V" = 1 ]; then
-		tail -n +1 -f "$log" & ticker=$!
+		tail -n +1 -f --pid=$$ "$log" 9>&- & ticker=$!
 	else
-		while sleep 15 >/dev/null 2>&1; do
+		# Neither outlive this shell, were it killed, nor hold its lock.
+		while sleep 15 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
 			say "$what: $(grep -cE '^(  [A-Z]|Get:|Setting up)' "$log") steps," \
 				"$(($(date +%s) - began)) s"
-		done & ticker=$!
+		done 9>&- & ticker=$!
 	fi
 	rc=0
 	"$@" >>"$log" 2>&1 </dev/null || rc=$?

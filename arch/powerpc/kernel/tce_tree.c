@@ -12,7 +12,6 @@
  *   it publishes anything. What it cannot get it reports with the tree as it
  *   was; what a concurrent caller made superfluous it gives back.
  */
-#include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/log2.h>
@@ -271,7 +270,6 @@ __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 
 	return tce_tree_descend(tree, index, NULL, &shift);
 }
-EXPORT_SYMBOL_GPL(tce_tree_walk);
 
 /* From @slot to the end of its group of four, all at once: holes are large */
 static bool tce_slots_empty(const __be64 *entry, unsigned long slot)
@@ -347,7 +345,6 @@ __be64 *tce_tree_next(struct tce_tree *tree, unsigned long *index,
 
 	return NULL;
 }
-EXPORT_SYMBOL_GPL(tce_tree_next);
 
 /* How many levels @nr entries from @index on need that are not there yet */
 static unsigned long tce_tree_missing(struct tce_tree *tree,
@@ -408,7 +405,6 @@ int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 
 	return 0;
 }
-EXPORT_SYMBOL_GPL(tce_tree_reserve);
 
 /*
  * Of the geometries that the hardware accepts take the least deep one with

@@ -30,7 +30,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define __printf(a, b)	__attribute__((format(printf, a, b)))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define MARK		"tce: "
@@ -41,7 +40,7 @@
 
 static int kmsg = -1;
 
-static void __printf(1, 2) say(const char *fmt, ...)
+static void say(const char *fmt, ...)
 {
 	char line[LINE_LEN + 64] = "<5>" MARK;
 	size_t mark = strlen(line);

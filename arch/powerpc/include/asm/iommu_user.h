@@ -85,6 +85,12 @@ iommu_user_destroy_table(struct iommu_table *tbl,
 			 void (*free_table)(struct iommu_table *tbl))
 {
 }
+
+static inline __be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry,
+					    bool alloc)
+{
+	return NULL;
+}
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 
 #endif /* _ASM_POWERPC_IOMMU_USER_H */

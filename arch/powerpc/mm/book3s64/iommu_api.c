@@ -23,6 +23,7 @@
  */
 #include <linux/bits.h>
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/maple_tree.h>
@@ -465,6 +466,26 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 	return mem;
 }
 
+/*
+ * A request that cannot be met had better not start to fault memory in. What
+ * is not RAM in the first place (device DAX) does not count.
+ */
+static bool region_exceeds_memory(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct vm_area_struct *vma;
+	bool dax;
+
+	if (mem->npages <= totalram_pages())
+		return false;
+
+	mmap_read_lock(mem->mm);
+	vma = find_vma(mem->mm, mem->ua);
+	dax = vma && vma_is_dax(vma);
+	mmap_read_unlock(mem->mm);
+
+	return !dax;
+}
+
 /* Brings a region to life: pays for it, pins it, makes it known */
 static int region_set_up(struct mm_iommu_registry *reg,
 			 struct mm_iommu_table_group_mem_t *mem,
@@ -479,8 +500,7 @@ static int region_set_up(struct mm_iommu_registry *reg,
 		return ret ? ret : mas_store_gfp(&mas, mem, GFP_KERNEL);
 	}
 
-	/* Such a request cannot be met; do not start to try */
-	if (mem->npages > totalram_pages())
+	if (region_exceeds_memory(mem))
 		return -ENOMEM;
 
 	ret = account_locked_vm(mem->mm, mem->npages, true);
@@ -763,7 +783,6 @@ long mm_iommu_get_range(struct mm_struct *mm,
 
 	return 0;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_get_range);
 
 /**
  * mm_iommu_put_range() - give back counts of IOMMU pages
@@ -792,7 +811,6 @@ void mm_iommu_put_range(struct mm_struct *mm, unsigned long ua,
 			return;
 	}
 }
-EXPORT_SYMBOL_GPL(mm_iommu_put_range);
 
 static void region_fill(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned long npages,
@@ -849,7 +867,6 @@ void mm_iommu_fill_tces(struct mm_struct *mm,
 	}
 	rcu_read_unlock();
 }
-EXPORT_SYMBOL_GPL(mm_iommu_fill_tces);
 
 /**
  * mm_iommu_lookup() - find the region of a range
@@ -869,7 +886,8 @@ struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
 {
 	struct mm_iommu_table_group_mem_t *mem;
 
-	ua &= UNIT_HPA;
+	/* Views may keep flags there */
+	ua &= ~(SZ_4K - 1UL);
 	rcu_read_lock();
 	mem = region_at(mm, ua);
 	if (mem && region_last(mem) - ua < size - 1)

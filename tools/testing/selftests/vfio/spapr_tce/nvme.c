@@ -188,8 +188,11 @@ TEST_F(nvme, uses_tces)
 	EXPECT_TRUE(log_has("IOMMU bypass window disabled", ""));
 	/* "pci 0000:01     : [PE# 1fd] Enabling 64-bit DMA bypass" */
 	snprintf(bus, sizeof(bus), "pci %.7s", self->bdf);
+	/* PHB3 does this for a device that is alone in its PE, asked or not */
+	if (log_has("iommu bypass (through TVE#0)", bus))
+		SKIP(return, "%s has window 0 mapped to memory directly: give it a second function",
+		     self->bdf);
 	EXPECT_FALSE(log_has("Enabling 64-bit DMA bypass", bus));
-	EXPECT_FALSE(log_has("iommu bypass (through TVE#0)", bus));
 	/* without CONFIG_IOMMU_DEBUGFS the log has to do */
 	EXPECT_NE(0, weight)
 		TH_LOG("no entry of any table is in use");
