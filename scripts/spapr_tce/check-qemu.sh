@@ -17,8 +17,8 @@ matrix() {
 	powernv9-4k	powernv9 4k      edu  all  -
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
-	powernv9-nvme	powernv9 default nvme nvme iommu=nobypass
-	powernv8-nvme	powernv8 default nvme nvme iommu=nobypass
+	powernv9-nvme	powernv9 default nvme nvme|prereg iommu=nobypass
+	powernv8-nvme	powernv8 default nvme nvme|prereg iommu=nobypass
 	EOF
 	# The debug kernel is slow, and boots only when asked for.
 	[ "$CONFIG" != debug ] || cat <<-EOF
@@ -38,7 +38,7 @@ chosen() {
 tests_of() {
 	case $1 in
 	all) grep -vx nvme "$initrd/tests.list" ;;
-	*) grep -x "$1" "$initrd/tests.list" ;;
+	*) grep -xE "$1" "$initrd/tests.list" ;;
 	esac | paste -sd , -
 }
 

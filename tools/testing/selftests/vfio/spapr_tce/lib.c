@@ -987,6 +987,19 @@ bool sys_klog_warned(int fd)
 	return warned;
 }
 
+bool sys_slab_debug(void)
+{
+	int fd = open("/sys/kernel/slab/kmalloc-4k/red_zone", O_RDONLY);
+	char on = '0';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &on, 1) != 1)
+		on = '0';
+	close(fd);
+	return on == '1';
+}
+
 s64 sys_pinned(void)
 {
 	s64 got = sys_vmstat("nr_foll_pin_acquired");

@@ -193,6 +193,7 @@ u64 sys_vmlck(void);		/* bytes; of this process */
 u64 sys_vmlck_of(pid_t pid);
 s64 sys_vmstat(const char *name);	/* -1 where there is no such line */
 s64 sys_free_bytes(void);		/* pages on per-CPU lists included */
+bool sys_slab_debug(void);	/* slab objects are padded: cost more */
 s64 sys_pinned(void);		/* pages pinned and not yet given back */
 /*
  * The NVMe disk that was made for these tests: its path and PCI address. Known

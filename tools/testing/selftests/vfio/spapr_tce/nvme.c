@@ -123,7 +123,7 @@ FIXTURE_TEARDOWN(nvme)
 /* Sum of the entries in use in all tables of the DMA API, -1 when not told. */
 static s64 table_weight(void)
 {
-	const char *dir = "/sys/kernel/debug/powerpc/iommu";
+	const char *dir = "/sys/kernel/debug/iommu";
 	char path[512], text[32];
 	struct dirent *de;
 	s64 sum = -1;

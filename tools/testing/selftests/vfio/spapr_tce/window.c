@@ -673,7 +673,8 @@ TEST_F(window, charge_is_allocation)
 	EXPECT_LE(least, mapped - created);
 	EXPECT_GE(least + SZ_1M, mapped - created);
 	EXPECT_LE((s64)(mapped - created) - SLACK, between - full);
-	EXPECT_GE((s64)(mapped - created) + SLACK, between - full);
+	if (!sys_slab_debug())
+		EXPECT_GE((s64)(mapped - created) + SLACK, between - full);
 
 	/* levels may stay or go with their entries; the charge follows */
 	ASSERT_EQ(0, tce_unmap(self->c, start, 2048 * chunk));
@@ -754,7 +755,8 @@ TEST_F_TIMEOUT(window, ram_and_gpu, 120)
 	/* entries, as much for the user's addresses, and a few levels */
 	EXPECT_LE(4 * SZ_1M, cost);
 	EXPECT_GE(9 * SZ_1M, cost);
-	EXPECT_GE((s64)(9 * SZ_1M) + SLACK, gone);
+	if (!sys_slab_debug())
+		EXPECT_GE((s64)(9 * SZ_1M) + SLACK, gone);
 	if (table_at(start, &st)) {
 		EXPECT_LE(4 * SZ_1M, st.hw_bytes);
 		EXPECT_GE(4 * SZ_1M + SZ_256M / 1024, st.hw_bytes);
