@@ -228,8 +228,10 @@ static unsigned long tce_publish(__be64 *slot, __be64 *level)
  * @spares when there are any. Stops at the first level where the way ends;
  * @shift then tells how many index bits lie below the entry that was reached.
  */
-static __be64 *tce_tree_descend(struct tce_tree *tree, unsigned long index,
-				struct tce_spares *spares, unsigned int *shift)
+static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
+						unsigned long index,
+						struct tce_spares *spares,
+						unsigned int *shift)
 {
 	unsigned int bits = tce_tree_level_bits(tree);
 	unsigned long mask = (1UL << bits) - 1;
@@ -316,32 +318,32 @@ static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
 }
 
 /**
- * tce_tree_next() - find the next part of a range that is there
+ * __tce_tree_next() - find the next part of a range that is there
  * @tree: the tree
  * @index: where the range starts; the index of what was found on return
- * @end: where the range ends, at most @tree->entries
+ * @end: where the range ends, at most @tree->entries; above @index
  * @nr: how many entries, in one leaf and in the range, begin at @index
  *
- * To visit a range, begin with its start and add @nr to @index after each
- * part. Absent parts cost next to nothing. Context: as tce_tree_walk().
+ * See tce_tree_next(). Absent parts cost next to nothing.
+ * Context: as tce_tree_walk().
  *
  * Return: the entry at @index, or NULL when nothing of the range is left.
  */
-__be64 *tce_tree_next(struct tce_tree *tree, unsigned long *index,
-		      unsigned long end, unsigned long *nr)
+__be64 *__tce_tree_next(struct tce_tree *tree, unsigned long *index,
+			unsigned long end, unsigned long *nr)
 {
 	unsigned long size = 1UL << tce_tree_level_bits(tree);
 	unsigned int shift;
 	__be64 *entry;
 
-	while (*index < end) {
+	do {
 		entry = tce_tree_descend(tree, *index, NULL, &shift);
 		if (entry) {
 			*nr = min(size - (*index & (size - 1)), end - *index);
 			return entry;
 		}
 		*index = tce_tree_skip(tree, *index, shift);
-	}
+	} while (*index < end);
 
 	return NULL;
 }

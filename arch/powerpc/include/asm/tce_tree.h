@@ -85,8 +85,8 @@ int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  struct tce_account *account);
 void tce_tree_destroy(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
-__be64 *tce_tree_next(struct tce_tree *tree, unsigned long *index,
-		      unsigned long end, unsigned long *nr);
+__be64 *__tce_tree_next(struct tce_tree *tree, unsigned long *index,
+			unsigned long end, unsigned long *nr);
 int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 		     unsigned long nr, gfp_t gfp);
 
@@ -115,6 +115,16 @@ static inline void tce_store(__be64 *entry, unsigned long value)
 #else
 	WRITE_ONCE(*entry, cpu_to_be64(value));
 #endif
+}
+
+/*
+ * To visit what is present of a range, begin with its start in @index and
+ * after each part add the @nr entries of it, until there is NULL.
+ */
+static inline __be64 *tce_tree_next(struct tce_tree *tree, unsigned long *index,
+				    unsigned long end, unsigned long *nr)
+{
+	return *index < end ? __tce_tree_next(tree, index, end, nr) : NULL;
 }
 
 /* log2 of the number of entries in one level */
