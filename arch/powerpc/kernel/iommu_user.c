@@ -201,14 +201,14 @@ static void iommu_user_exchange(struct iommu_table *tbl, unsigned long entry,
 				struct iommu_user_hold hold)
 {
 	unsigned long index = entry - tbl->it_offset, end = index + npages;
-	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, i, held;
+	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, held;
 	struct iommu_user_run run = { };
-	__be64 *view;
+	__be64 *view, *stop;
 
 	while ((view = tce_tree_next(&tbl->it_user->view, &index, end, &nr))) {
-		for (i = 0; i < nr; i++) {
-			held = tce_load(view + i);
-			tce_store(view + i, iommu_user_hold_next(&hold));
+		for (stop = view + nr; view < stop; view++) {
+			held = tce_load(view);
+			tce_store(view, iommu_user_hold_next(&hold));
 			if (held)
 				iommu_user_release(tbl, &run, held, step);
 		}
@@ -224,16 +224,16 @@ static void iommu_user_drop(struct iommu_table *tbl, unsigned long entry,
 			    unsigned long npages)
 {
 	unsigned long index = entry - tbl->it_offset, end = index + npages;
-	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, i, held;
+	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, held;
 	struct iommu_user_run run = { };
-	__be64 *view;
+	__be64 *view, *stop;
 
 	while ((view = tce_tree_next(&tbl->it_user->view, &index, end, &nr))) {
-		for (i = 0; i < nr; i++) {
-			if (!view[i])
+		for (stop = view + nr; view < stop; view++) {
+			if (!*view)
 				continue;
-			held = tce_load(view + i);
-			view[i] = 0;
+			held = tce_load(view);
+			*view = 0;
 			iommu_user_release(tbl, &run, held, step);
 		}
 		index += nr;
@@ -342,8 +342,8 @@ static unsigned long iommu_user_put(struct iommu_table *tbl,
 static void iommu_user_stuff(struct iommu_table *tbl, unsigned long index,
 			     unsigned long npages)
 {
-	unsigned long end = index + npages, nr, i;
-	__be64 *leaf;
+	unsigned long end = index + npages, nr;
+	__be64 *leaf, *stop;
 
 	if (!tbl->it_tree.root) {
 		tbl->it_ops->stuff(tbl, tbl->it_offset + index, npages);
@@ -351,8 +351,8 @@ static void iommu_user_stuff(struct iommu_table *tbl, unsigned long index,
 	}
 
 	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
-		for (i = 0; i < nr; i++)
-			WRITE_ONCE(leaf[i], 0);
+		for (stop = leaf + nr; leaf < stop; leaf++)
+			WRITE_ONCE(*leaf, 0);
 		index += nr;
 	}
 }
@@ -503,13 +503,13 @@ EXPORT_SYMBOL_GPL(iommu_user_unmap);
 bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size)
 {
-	unsigned long index = 0, nr, i, held;
-	__be64 *view;
+	unsigned long index = 0, nr, held;
+	__be64 *view, *stop;
 
 	while ((view = tce_tree_next(&tbl->it_user->view, &index, tbl->it_size,
 				     &nr))) {
-		for (i = 0; i < nr; i++) {
-			held = tce_load(view + i);
+		for (stop = view + nr; view < stop; view++) {
+			held = tce_load(view);
 			if (held && !(held & IOMMU_VIEW_PIN) &&
 			    (held & ~IOMMU_VIEW_FLAGS) - ua < size)
 				return true;

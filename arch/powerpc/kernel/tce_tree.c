@@ -273,23 +273,13 @@ __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 	return tce_tree_descend(tree, index, NULL, &shift);
 }
 
-/* From @slot to the end of its group of four, all at once: holes are large */
-static bool tce_slots_empty(const __be64 *entry, unsigned long slot)
+/* Eight slots at once: where there are holes, they are large */
+#define TCE_SLOTS	8
+
+static bool tce_slots_empty(const __be64 *slot)
 {
-	__be64 any = entry[0];
-
-	switch (slot & 3) {
-	case 0:
-		any |= entry[3];
-		fallthrough;
-	case 1:
-		any |= entry[2];
-		fallthrough;
-	case 2:
-		any |= entry[1];
-	}
-
-	return !any;
+	return !(slot[0] | slot[1] | slot[2] | slot[3] |
+		 slot[4] | slot[5] | slot[6] | slot[7]);
 }
 
 /*
@@ -309,10 +299,15 @@ static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
 		level = tce_link_level(tce_load(level + ((index >> depth) & mask)));
 
 	slot = (index >> shift) + 1;
-	while ((slot & mask) && tce_slots_empty(level + (slot & mask), slot))
-		slot += 4 - (slot & 3);
-	while ((slot & mask) && !READ_ONCE(level[slot & mask]))
-		slot++;
+	while (slot & mask) {
+		if (IS_ALIGNED(slot, TCE_SLOTS) &&
+		    tce_slots_empty(level + (slot & mask)))
+			slot += TCE_SLOTS;
+		else if (!READ_ONCE(level[slot & mask]))
+			slot++;
+		else
+			break;
+	}
 
 	return slot << shift;
 }

@@ -51,12 +51,12 @@ static void pnv_tce_store(struct iommu_table *tbl, unsigned long entry,
 			  unsigned long step)
 {
 	unsigned long index = entry - tbl->it_offset, end = index + npages;
-	unsigned long nr, i;
-	__be64 *leaf;
+	__be64 *leaf, *stop;
+	unsigned long nr;
 
 	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
-		for (i = 0; i < nr; i++, tce += step)
-			tce_store(leaf + i, tce);
+		for (stop = leaf + nr; leaf < stop; leaf++, tce += step)
+			tce_store(leaf, tce);
 		index += nr;
 	}
 }

@@ -134,6 +134,19 @@ static u64 bench_single(void *buf, u64 iova, u64 *unmap, int times)
 	return map / times;
 }
 
+/* What any request costs: into the driver and out again with an error */
+static void bench_failing(void)
+{
+	struct vfio_iommu_spapr_tce_info info = { .argsz = 1 };
+	u64 before;
+
+	tce_ioctl(container, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info);
+	before = count();
+	tce_ioctl(container, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info);
+	report("a request that fails on its argsz: /call",
+	       count() - before - overhead, 1, "-");
+}
+
 static void bench_regions(void *buf, u64 iova)
 {
 	char *many = mem_alloc(REGIONS * SZ_64K * 2, SZ_64K, 0);
@@ -233,6 +246,7 @@ int main(void)
 	start = bench_window();
 	bench_sparse(buf, start, vmlck);
 	bench_range("64K", buf, start, 16, targets_64k);
+	bench_failing();
 	bench_regions(buf, start);
 
 	check("unregister", tce_unregister(container, buf, RANGE));
