@@ -251,16 +251,27 @@ static void iommu_user_drop(struct iommu_table *tbl, unsigned long entry,
 static int iommu_user_reserve(struct iommu_table *tbl, unsigned long entry,
 			      unsigned long npages)
 {
+	struct tce_tree *tree = &tbl->it_tree, *view = &tbl->it_user->view;
+	struct tce_spares tree_spares = { }, view_spares = { };
 	unsigned long index = entry - tbl->it_offset;
 	int ret;
 
-	if (tbl->it_tree.root) {
-		ret = tce_tree_reserve(&tbl->it_tree, index, npages, GFP_KERNEL);
-		if (ret)
-			return ret;
-	}
+	ret = tce_tree_prepare(view, index, npages, GFP_KERNEL, &view_spares);
+	if (ret)
+		return ret;
 
-	return tce_tree_reserve(&tbl->it_user->view, index, npages, GFP_KERNEL);
+	if (tree->root) {
+		ret = tce_tree_prepare(tree, index, npages, GFP_KERNEL,
+				       &tree_spares);
+		if (ret) {
+			tce_tree_cancel(view, &view_spares);
+			return ret;
+		}
+		tce_tree_commit(tree, index, npages, &tree_spares);
+	}
+	tce_tree_commit(view, index, npages, &view_spares);
+
+	return 0;
 }
 
 /* What is to be mapped: registered memory from @ua on, or the TCEs of a list */

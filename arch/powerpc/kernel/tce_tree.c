@@ -8,9 +8,9 @@
  * - A level is complete (zeroed) before its address is published, and it is
  *   published with cmpxchg(), so concurrent callers and the hardware see
  *   either no level or a whole one.
- * - tce_tree_reserve() has everything it may need in hand, paid for, before
- *   it publishes anything. What it cannot get it reports with the tree as it
- *   was; what a concurrent caller made superfluous it gives back.
+ * - Everything that may be needed is in hand and paid for before anything is
+ *   published. What cannot be had is reported with the tree as it was; what a
+ *   concurrent caller made superfluous is given back.
  */
 #include <linux/gfp.h>
 #include <linux/init.h>
@@ -145,15 +145,6 @@ static void tce_tree_uncharge(struct tce_tree *tree, unsigned long levels)
 	}
 }
 
-/*
- * Levels that are allocated and charged but not in the tree yet, linked
- * through their first word.
- */
-struct tce_spares {
-	__be64 *head;
-	unsigned long nr;
-};
-
 static __be64 *tce_spares_pop(struct tce_spares *spares)
 {
 	__be64 *level = spares->head;
@@ -172,7 +163,14 @@ static void tce_spares_push(struct tce_spares *spares, __be64 *level)
 	spares->nr++;
 }
 
-static void tce_spares_drain(struct tce_tree *tree, struct tce_spares *spares)
+/**
+ * tce_tree_cancel() - give back what tce_tree_prepare() took
+ * @tree: the tree
+ * @spares: what is left of it
+ *
+ * Context: process, may sleep when @tree is charged to someone.
+ */
+void tce_tree_cancel(struct tce_tree *tree, struct tce_spares *spares)
 {
 	unsigned long nr = spares->nr;
 
@@ -196,7 +194,7 @@ static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 		level = tce_level_alloc(tree, gfp);
 		if (!level) {
 			tce_tree_uncharge(tree, nr - done);
-			tce_spares_drain(tree, spares);
+			tce_tree_cancel(tree, spares);
 			return -ENOMEM;
 		}
 		tce_spares_push(spares, level);
@@ -365,40 +363,75 @@ static unsigned long tce_tree_missing(struct tce_tree *tree,
 }
 
 /**
- * tce_tree_reserve() - make sure that entries can be written
+ * tce_tree_prepare() - have the levels for some entries in hand
  * @tree: the tree
  * @index: first entry
  * @nr: how many; @index + @nr does not exceed @tree->entries
  * @gfp: how to allocate; must allow sleeping when @tree is charged to someone
+ * @spares: empty; where to put the levels
+ *
+ * tce_tree_commit() or tce_tree_cancel() must follow. What is prepared in one
+ * tree is given back as it came when the next one cannot follow.
+ *
+ * Return: 0, or -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
+ * suffice; then the charge has not changed.
+ */
+int tce_tree_prepare(struct tce_tree *tree, unsigned long index,
+		     unsigned long nr, gfp_t gfp, struct tce_spares *spares)
+{
+	unsigned long missing = tce_tree_missing(tree, index, nr);
+
+	return missing ? tce_spares_fill(tree, spares, missing, gfp) : 0;
+}
+
+/**
+ * tce_tree_commit() - make entries writable
+ * @tree: the tree
+ * @index: as for tce_tree_prepare()
+ * @nr: as for tce_tree_prepare()
+ * @spares: what that filled
+ *
+ * Cannot fail. Gives back what somebody else has made meanwhile.
+ * Context: as tce_tree_cancel().
+ */
+void tce_tree_commit(struct tce_tree *tree, unsigned long index,
+		     unsigned long nr, struct tce_spares *spares)
+{
+	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
+	unsigned int shift;
+
+	/* Levels never go away, so the spares suffice; without, all is there */
+	if (!spares->nr)
+		return;
+	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1)
+		tce_tree_descend(tree, index, spares, &shift);
+
+	tce_tree_cancel(tree, spares);
+}
+
+/**
+ * tce_tree_reserve() - prepare and commit
+ * @tree: as for tce_tree_prepare()
+ * @index: as for tce_tree_prepare()
+ * @nr: as for tce_tree_prepare()
+ * @gfp: as for tce_tree_prepare()
  *
  * Afterwards tce_tree_walk() finds a leaf for each of the entries. May run at
  * the same time as any other use of the tree but tce_tree_destroy().
  *
- * Return: 0, or -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
- * suffice; then neither the tree nor the charge has changed.
+ * Return: 0, or -ENOMEM; then neither the tree nor the charge has changed.
  */
 int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 		     unsigned long nr, gfp_t gfp)
 {
-	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
 	struct tce_spares spares = { };
-	unsigned long missing;
-	unsigned int shift;
 	int ret;
 
-	missing = tce_tree_missing(tree, index, nr);
-	if (!missing)
-		return 0;
-
-	ret = tce_spares_fill(tree, &spares, missing, gfp);
+	ret = tce_tree_prepare(tree, index, nr, gfp, &spares);
 	if (ret)
 		return ret;
 
-	/* Levels never go away, so the spares suffice */
-	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1)
-		tce_tree_descend(tree, index, &spares, &shift);
-
-	tce_spares_drain(tree, &spares);
+	tce_tree_commit(tree, index, nr, &spares);
 
 	return 0;
 }

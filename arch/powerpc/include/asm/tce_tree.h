@@ -76,6 +76,16 @@ struct tce_tree {
 	atomic_long_t bytes;
 };
 
+/**
+ * struct tce_spares - levels that are allocated and charged, but in no tree yet
+ * @head: the first, linked through their first word
+ * @nr: how many
+ */
+struct tce_spares {
+	__be64 *head;
+	unsigned long nr;
+};
+
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
 unsigned long tce_account_pages(struct tce_account *account);
 
@@ -87,6 +97,11 @@ void tce_tree_destroy(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *__tce_tree_next(struct tce_tree *tree, unsigned long *index,
 			unsigned long end, unsigned long *nr);
+int tce_tree_prepare(struct tce_tree *tree, unsigned long index,
+		     unsigned long nr, gfp_t gfp, struct tce_spares *spares);
+void tce_tree_commit(struct tce_tree *tree, unsigned long index,
+		     unsigned long nr, struct tce_spares *spares);
+void tce_tree_cancel(struct tce_tree *tree, struct tce_spares *spares);
 int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 		     unsigned long nr, gfp_t gfp);
 

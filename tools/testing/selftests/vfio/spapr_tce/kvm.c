@@ -312,7 +312,7 @@ static int guest_run(struct _test_data_kvm *self, struct hcall *calls, int n)
 	if (!ret && (run->exit_reason != KVM_EXIT_PAPR_HCALL ||
 		     run->papr_hcall.nr != HCALL_DONE)) {
 		printf("# the guest ended with exit %u, hypercall %llx\n",
-		       run->exit_reason, run->papr_hcall.nr);
+		       run->exit_reason, (u64)run->papr_hcall.nr);
 		ret = -EPROTO;
 	}
 	munmap(run, size);

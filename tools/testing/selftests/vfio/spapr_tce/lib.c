@@ -1159,8 +1159,11 @@ const char *tce_leak_check(const struct tce_leak *l)
 	const char *text;
 	int i;
 
-	/* The last reference of a table may be given back by a worker. */
-	for (i = 0; i < 50; i++) {
+	/*
+	 * The last reference of a table may be given back by a worker, and
+	 * /proc/vmstat lags by some seconds for who may not refresh it.
+	 */
+	for (i = 0; i < 500; i++) {
 		text = leak_now(l);
 		if (!text)
 			break;

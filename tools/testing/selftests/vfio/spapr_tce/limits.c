@@ -272,6 +272,35 @@ TEST_F(limits, level_over_limit)
 }
 
 /*
+ * A map needs several levels, for TCEs and for what they hold. Whichever of
+ * them the limit stops, none is charged.
+ */
+TEST_F(limits, level_over_any_limit)
+{
+	const u64 size = TCES << sys_tce_shift(), sys = sys_page_size();
+	struct rlimit lim;
+	u64 start, vmlck;
+	int i, ret = -ENOMEM;
+
+	if (!sys_powernv())
+		SKIP(return, "a large window takes minutes to clear here");
+	ASSERT_EQ(0, tce_create(self->c, sys_tce_shift(), size, 2, &start));
+	vmlck = sys_vmlck();
+	ASSERT_EQ(0, drop_to_user(vmlck + SZ_1M));
+	ASSERT_EQ(0, getrlimit(RLIMIT_MEMLOCK, &lim));
+
+	for (i = 0; ret == -ENOMEM && i < 16; i++) {
+		lim.rlim_cur = vmlck + i * sys;
+		ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &lim));
+		ret = tce_map(self->c, start, self->buf, UNIT, DMA_RW);
+		if (ret)
+			EXPECT_EQ(vmlck, sys_vmlck());
+	}
+	ASSERT_EQ(0, ret);
+	EXPECT_GE(vmlck + (i - 1) * sys, sys_vmlck());
+}
+
+/*
  * The same, with a range that starts on a level that is there and ends on one
  * that would have to be made. The mappings under its first part stay.
  */
