@@ -7,7 +7,8 @@
 
 packages='gcc libc6-dev make git patch perl xz-utils rsync flex bison bc
 	libelf-dev libssl-dev ccache gcc-powerpc64le-linux-gnu
-	libc6-dev-ppc64el-cross qemu-system-ppc sparse shellcheck'
+	libc6-dev-ppc64el-cross qemu-system-ppc sparse shellcheck
+	gnuplot-nox'
 [ -n "$KSRC" ] || packages="$packages linux-source-6.12"
 
 # shellcheck disable=SC2086 # a list of words

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What requests cost, in instructions of this processor (user and kernel),
- * counted by the PMU. Prints one line per work: what it is, a tab, the figure,
- * a tab, and the figure to stay under ("-" where there is none).
+ * What requests cost: instructions of this processor (user and kernel) as its
+ * PMU counts them, and time. Of each piece of work the least of several runs
+ * is taken, after one that is not counted. Between two "===" lines is one line
+ * per figure, with tabs between
+ *
+ *	what, per, x, instructions, ns, bytes, target
+ *
+ * x is a point of a growth curve, target the figure to stay under, and "-" is
+ * written where there is none. A line that starts with # says why a figure is
+ * missing.
  * Reports only: there is nothing here that can fail for being slow.
  */
+#include <glob.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <stdio.h>
@@ -18,25 +26,55 @@
 #include "lib.h"
 
 #define SKIP_CODE	4
+#define RUNS		4		/* counted */
+#define CALLS		64		/* the same for short requests */
+#define LOOKS		3		/* at the memory that a table takes */
+#define NONE		(~0ULL)		/* no figure */
+
 #define RANGE		SZ_256M
-#define REGIONS		2048
-#define SPARSE		16
+#define RANGE_TCES	BIT_ULL(20)	/* of 4K, where the curve ends */
+#define AREA		(RANGE_TCES * SZ_4K)
+#define ALIASED		(64 * SZ_1M)	/* memory behind it, over and over */
+#define REGIONS		4096
+#define REGIONS_ROW	2048		/* the one that has a target */
+#define PROBES		64		/* regions that are tried */
 #define HUGE_TCES	BIT_ULL(31)
+#define SPARSE		16
+
+struct cost {
+	u64 insns;
+	u64 ns;
+};
+
+enum work { MAP, AGAIN, UNMAP, WORKS };
+
+static const struct cost no_cost = { NONE, NONE };
 
 static struct tce_dev dev;
 static int container;
 static int counter = -1;
+static char *buf;		/* registered, RANGE bytes */
 
-static void die(const char *what, int err)
-{
-	printf("# %s: %s\n", what, strerror(-err));
-	exit(1);
-}
+/* IOMMU pages of huge windows: the most that any memory can back */
+static u32 page_shift;
+static u64 page;
+
+/* ---- counting ----------------------------------------------------------- */
+
+/* To measure costs something itself; that is taken off */
+static struct cost overhead;
 
 static void check(const char *what, int ret)
 {
-	if (ret < 0)
-		die(what, ret);
+	if (ret >= 0)
+		return;
+	printf("# %s: %s\n", what, strerror(-ret));
+	exit(1);
+}
+
+static void missing(const char *what, int ret)
+{
+	printf("# no figure, %s: %s\n", what, strerror(-ret));
 }
 
 static int count_open(void)
@@ -51,165 +89,531 @@ static int count_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Reading the counter costs something itself; take that off a difference */
-static u64 overhead;
-
 static u64 count(void)
 {
 	u64 value;
 
 	if (read(counter, &value, sizeof(value)) != sizeof(value))
-		die("reading the counter", -errno);
+		check("reading the counter", -errno);
 	return value;
 }
 
-static void report(const char *what, u64 n, u64 units, const char *target)
+static u64 nanoseconds(void)
 {
-	printf("%s\t%.1f\t%s\n", what, (double)n / units, target);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void begin(struct cost *from)
+{
+	from->ns = nanoseconds();
+	from->insns = count();
+}
+
+static void keep_least(u64 *least, u64 used, u64 off)
+{
+	used = used > off ? used - off : 0;
+	if (used < *least)
+		*least = used;
+}
+
+static void end(const struct cost *from, struct cost *least)
+{
+	u64 insns = count() - from->insns;
+	u64 ns = nanoseconds() - from->ns;
+
+	keep_least(&least->insns, insns, overhead.insns);
+	keep_least(&least->ns, ns, overhead.ns);
 }
 
 static void measure_overhead(void)
 {
-	u64 t[2], least = ~0ULL;
+	struct cost from, least = no_cost;
 	int i;
 
-	for (i = 0; i < 64; i++) {
-		t[0] = count();
-		t[1] = count();
-		if (t[1] - t[0] < least)
-			least = t[1] - t[0];
+	for (i = 0; i < CALLS; i++) {
+		begin(&from);
+		end(&from, &least);
 	}
 	overhead = least;
 }
 
-/* Map, map again and unmap the whole of @buf at @iova. */
-static void bench_range(const char *pages, void *buf, u64 iova,
-			unsigned int page_shift, const char * const targets[3])
+/* ---- reporting ---------------------------------------------------------- */
+
+static void put_figure(u64 value, double units)
 {
-	static const char * const works[] = {
-		"map a range", "map it over itself", "unmap it"
-	};
-	u64 n = RANGE >> page_shift, t[4];
-	char what[64];
-	int i;
-
-	/* Levels are there from the second time on */
-	check("map", tce_map(container, iova, buf, RANGE, DMA_RW));
-	check("unmap", tce_unmap(container, iova, RANGE));
-
-	t[0] = count();
-	check("map", tce_map(container, iova, buf, RANGE, DMA_RW));
-	t[1] = count();
-	check("map again", tce_map(container, iova, buf, RANGE, DMA_RW));
-	t[2] = count();
-	check("unmap", tce_unmap(container, iova, RANGE));
-	t[3] = count();
-
-	for (i = 0; i < 3; i++) {
-		snprintf(what, sizeof(what), "%s, %s pages: /TCE", works[i],
-			 pages);
-		report(what, t[i + 1] - t[i], n, targets[i]);
-	}
+	if (value == NONE)
+		printf("\t-");
+	else
+		printf("\t%.2f", value / units);
 }
 
-/* The cost of mapping one page, @times over */
-static u64 bench_single(void *buf, u64 iova, u64 *unmap, int times)
+static void put_line(const char *what, const char *per, u64 x,
+		     const struct cost *cost, u64 bytes, double units,
+		     const char *target)
 {
-	u64 map = 0, t[3];
-	int i;
+	printf("%s\t%s\t", what, per);
+	if (x)
+		printf("%llu", x);
+	else
+		printf("-");
+	put_figure(cost->insns, units);
+	put_figure(cost->ns, units);
+	put_figure(bytes, units);
+	printf("\t%s\n", target);
+}
 
-	*unmap = 0;
-	for (i = 0; i < times + 16; i++) {
-		t[0] = count();
-		check("map one", tce_map(container, iova, buf, SZ_64K, DMA_RW));
-		t[1] = count();
-		check("unmap one", tce_unmap(container, iova, SZ_64K));
-		t[2] = count();
-		/* Not the first ones, they fill caches */
-		if (i < 16)
-			continue;
-		map += t[1] - t[0] - overhead;
-		*unmap += t[2] - t[1] - overhead;
+/* A line of the table */
+static void report(const char *what, const char *per, const struct cost *cost,
+		   double units, const char *target)
+{
+	put_line(what, per, 0, cost, NONE, units, target);
+}
+
+static void report_bytes(const char *what, u64 bytes, const char *target)
+{
+	put_line(what, "window", 0, &no_cost, bytes, 1, target);
+}
+
+/* A point of a curve */
+static void report_at(u64 x, const char *what, const char *per,
+		      const struct cost *cost, double units)
+{
+	put_line(what, per, x, cost, NONE, units, "-");
+}
+
+static void report_bytes_at(u64 x, const char *what, u64 bytes)
+{
+	put_line(what, "TCE", x, &no_cost, bytes, SPARSE, "-");
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+static int do_work(enum work work, void *va, u64 iova, u64 size,
+		   struct cost *least)
+{
+	struct cost from;
+	int ret;
+
+	begin(&from);
+	ret = work == UNMAP ? tce_unmap(container, iova, size) :
+			      tce_map(container, iova, va, size, DMA_RW);
+	end(&from, least);
+	return ret;
+}
+
+/* Map, map over itself and unmap. */
+static void measure_works(void *va, u64 iova, u64 size, int runs,
+			  struct cost cost[WORKS])
+{
+	int run, work, ret;
+
+	for (run = 0; run <= runs; run++) {
+		for (work = MAP; work < WORKS; work++) {
+			/* The first run allocates levels and fills caches */
+			if (run <= 1)
+				cost[work] = no_cost;
+			ret = do_work(work, va, iova, size, &cost[work]);
+			if (ret < 0)
+				goto fail;
+		}
 	}
-	return map / times;
+	return;
+
+fail:
+	missing(work == UNMAP ? "unmap" : "map", ret);
+	for (work = MAP; work < WORKS; work++)
+		cost[work] = no_cost;
+}
+
+static void bench_register(void)
+{
+	struct cost from, least = no_cost;
+	int run;
+
+	for (run = 0; run <= RUNS; run++) {
+		if (run <= 1)
+			least = no_cost;
+		if (run)
+			check("unregister",
+			      tce_unregister(container, buf, RANGE));
+		begin(&from);
+		check("register", tce_register(container, buf, RANGE));
+		end(&from, &least);
+	}
+	report("register 256 MiB", "page", &least, RANGE / sys_page_size(),
+	       sys_radix() ? "583" : "87");
+}
+
+static void bench_range(u64 iova, u64 iommu_page,
+			const char * const what[WORKS],
+			const char * const targets[WORKS])
+{
+	struct cost cost[WORKS];
+	int work;
+
+	measure_works(buf, iova, RANGE, RUNS, cost);
+	for (work = MAP; work < WORKS; work++)
+		report(what[work], "TCE", &cost[work], RANGE / iommu_page,
+		       targets[work]);
 }
 
 /* What any request costs: into the driver and out again with an error */
 static void bench_failing(void)
 {
 	struct vfio_iommu_spapr_tce_info info = { .argsz = 1 };
-	u64 before;
-
-	tce_ioctl(container, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info);
-	before = count();
-	tce_ioctl(container, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info);
-	report("a request that fails on its argsz: /call",
-	       count() - before - overhead, 1, "-");
-}
-
-static void bench_regions(void *buf, u64 iova)
-{
-	char *many = mem_alloc(REGIONS * SZ_64K * 2, SZ_64K, 0);
-	u64 one, all, unmap;
+	struct cost from, least = no_cost;
 	int i;
 
-	one = bench_single(buf, iova, &unmap, 256);
-	report("map one page: /call", one, 1, "1300");
-	report("unmap one page: /call", unmap, 256, "1300");
-
-	for (i = 0; i < REGIONS; i++)
-		check("register many",
-		      tce_register(container, many + i * SZ_64K * 2, SZ_64K));
-	all = bench_single(buf, iova, &unmap, 256);
-	report("map one page, 2048 regions against 1: ratio", all, one, "1.15");
-	for (i = 0; i < REGIONS; i++)
-		check("unregister many",
-		      tce_unregister(container, many + i * SZ_64K * 2, SZ_64K));
-	mem_free(many, REGIONS * SZ_64K * 2);
+	for (i = 0; i < CALLS; i++) {
+		begin(&from);
+		tce_ioctl(container, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info);
+		end(&from, &least);
+	}
+	report("a request that fails on its argsz", "call", &least, 1, "-");
 }
 
-static s64 free_before;
+/* ---- windows of 2^31 TCEs ----------------------------------------------- */
 
-static u64 bench_window(void)
+/* Two levels where the kernel can, as QEMU would ask. */
+static int create_huge(u64 *start)
 {
-	u64 start, before;
+	u32 levels;
+	int ret = -EINVAL;
 
-	free_before = sys_free_bytes();
-	before = count();
+	for (levels = 2; ret && levels <= 5; levels++)
+		ret = tce_create(container, page_shift, HUGE_TCES * page,
+				 levels, start);
+	return ret;
+}
 
-	check("create",
-	      tce_create_any(container, 16, HUGE_TCES * SZ_64K, &start));
-	report("create a window of 2^31 TCEs: /call", count() - before, 1,
+static void bench_create(void)
+{
+	struct cost from, least = no_cost;
+	int run, ret;
+	u64 start;
+
+	for (run = 0; run <= RUNS; run++) {
+		if (run <= 1)
+			least = no_cost;
+		begin(&from);
+		ret = create_huge(&start);
+		end(&from, &least);
+		if (ret) {
+			missing("create", ret);
+			least = no_cost;
+			break;
+		}
+		check("remove", tce_remove(container, start));
+	}
+	report("create a window of 2^31 TCEs", "call", &least, 1, "200000");
+}
+
+/*
+ * Levels may come from slabs, which keep some that are free: give them back, so
+ * that what a table takes shows in the count of free pages.
+ */
+static void slabs_shrink(void)
+{
+	struct timespec settle = { .tv_nsec = 20000000 };
+	glob_t g;
+	size_t i;
+	FILE *f;
+
+	if (!glob("/sys/kernel/slab/*/shrink", 0, NULL, &g)) {
+		for (i = 0; i < g.gl_pathc; i++) {
+			f = fopen(g.gl_pathv[i], "w");
+			if (!f)
+				continue;
+			fputs("1", f);
+			fclose(f);
+		}
+		globfree(&g);
+	}
+	nanosleep(&settle, NULL);
+}
+
+struct sparse {
+	struct cost map;
+	struct cost unmap;
+	s64 taken[LOOKS];
+	u64 charged;
+};
+
+/*
+ * SPARSE TCEs, @stride TCEs apart, in a window of their own. The first runs
+ * look at the memory; those after them are counted.
+ */
+static int sparse_run(u64 stride, int run, struct sparse *s)
+{
+	bool look = run < LOOKS;
+	u64 start, vmlck = 0;
+	struct cost from;
+	int i, ret, err;
+	s64 before = 0;
+
+	if (run <= LOOKS) {
+		s->map = no_cost;
+		s->unmap = no_cost;
+	}
+	if (look) {
+		slabs_shrink();
+		before = sys_free_bytes();
+		vmlck = sys_vmlck();
+	}
+	ret = create_huge(&start);
+	if (ret)
+		return ret;
+
+	begin(&from);
+	for (i = 0; !ret && i < SPARSE; i++)
+		ret = tce_map(container, start + i * stride * page, buf, page,
+			      DMA_RW);
+	end(&from, &s->map);
+
+	if (look) {
+		s->charged = sys_vmlck() - vmlck;
+		s->taken[run] = before - sys_free_bytes();
+	}
+
+	begin(&from);
+	err = tce_unmap(container, start, SPARSE * stride * page);
+	end(&from, &s->unmap);
+
+	check("remove", tce_remove(container, start));
+	return ret ?: err;
+}
+
+/* Anybody may take or give back a page meanwhile. */
+static u64 median(const s64 v[LOOKS])
+{
+	s64 low = v[0] < v[1] ? v[0] : v[1];
+	s64 high = v[0] < v[1] ? v[1] : v[0];
+	s64 mid = v[2] < low ? low : v[2] > high ? high : v[2];
+
+	return mid < 0 ? 0 : mid;
+}
+
+/* The last one is spread over all of the window. */
+static void curve_sparse(void)
+{
+	u64 stride, taken = NONE;
+	struct sparse s = {};
+	int run, ret = 0;
+
+	/* What is made once is there after this */
+	sparse_run(HUGE_TCES / SPARSE, 0, &s);
+
+	for (stride = 1; !ret && stride <= HUGE_TCES / SPARSE; stride *= 2) {
+		for (run = 0; !ret && run < LOOKS + RUNS; run++)
+			ret = sparse_run(stride, run, &s);
+		taken = median(s.taken);
+		if (ret) {
+			missing("sparse", ret);
+			s.map = no_cost;
+			s.unmap = no_cost;
+			s.charged = NONE;
+			taken = NONE;
+		}
+		report_at(stride, "map sparse", "TCE", &s.map, SPARSE);
+		report_at(stride, "unmap sparse", "TCE", &s.unmap, SPARSE);
+		report_bytes_at(stride, "allocated sparse", taken);
+		report_bytes_at(stride, "charged sparse", s.charged);
+	}
+
+	report("unmap all of it with 16 TCEs in it", "call", &s.unmap, 1,
 	       "200000");
-	return start;
+	report_bytes("memory for 16 TCEs spread in it", taken, "1048576");
+	report_bytes("charged for them and the window", s.charged, "1048576");
 }
 
-static void bench_sparse(void *buf, u64 start, u64 vmlck)
+/* ---- number of regions -------------------------------------------------- */
+
+static char *region(char *area, u64 i)
 {
-	u64 before;
-	u64 step = HUGE_TCES / SPARSE * SZ_64K;
-	int i;
+	return area + i * 2 * page;
+}
 
-	for (i = 0; i < SPARSE; i++)
-		check("map sparse",
-		      tce_map(container, start + i * step, buf, SZ_64K, DMA_RW));
-	report("16 TCEs spread in it: bytes of memory",
-	       free_before - sys_free_bytes(), 1, "1048576");
-	report("16 TCEs spread in it: bytes charged", sys_vmlck() - vmlck, 1,
-	       "1048576");
+/* One page of regions from all over the first @n; the mean. */
+static void measure_regions(char *area, u64 iova, u64 n, struct cost sum[WORKS])
+{
+	u64 i, probes = n < PROBES ? n : PROBES;
+	struct cost cost[WORKS];
+	int work;
 
-	before = count();
-	check("unmap all", tce_unmap(container, start, HUGE_TCES * SZ_64K));
-	report("unmap all of it: /call", count() - before, 1, "200000");
+	memset(sum, 0, WORKS * sizeof(*sum));
+	for (i = 0; i < probes; i++) {
+		measure_works(region(area, i * n / probes), iova, page, 16,
+			      cost);
+		if (cost[MAP].insns == NONE) {
+			memcpy(sum, cost, sizeof(cost));
+			return;
+		}
+		for (work = MAP; work < WORKS; work++) {
+			sum[work].insns += cost[work].insns;
+			sum[work].ns += cost[work].ns;
+		}
+	}
+	for (work = MAP; work < WORKS; work++) {
+		sum[work].insns /= probes;
+		sum[work].ns /= probes;
+	}
+}
+
+static void report_growth(const char *what, const struct cost *one,
+			  const struct cost *many, const char *target)
+{
+	printf("%s\tratio\t-", what);
+	if (one->insns == NONE || many->insns == NONE)
+		printf("\t-\t-");
+	else
+		printf("\t%.3f\t%.3f", (double)many->insns / one->insns,
+		       (double)many->ns / one->ns);
+	printf("\t-\t%s\n", target);
+}
+
+/* No region but these may be registered. */
+static void curve_regions(char *area, u64 iova)
+{
+	struct cost one[WORKS] = { no_cost, no_cost, no_cost };
+	struct cost row[WORKS] = { no_cost, no_cost, no_cost };
+	struct cost cost[WORKS];
+	u64 n, done = 0;
+	int ret = 0;
+
+	for (n = 1; n <= REGIONS; n *= 2) {
+		for (; !ret && done < n; done++)
+			ret = tce_register(container, region(area, done), page);
+		if (ret) {
+			missing("register many", ret);
+			break;
+		}
+		measure_regions(area, iova, n, cost);
+		report_at(n, "map among regions", "call", &cost[MAP], 1);
+		report_at(n, "unmap among regions", "call", &cost[UNMAP], 1);
+		if (n == 1)
+			memcpy(one, cost, sizeof(one));
+		if (n == REGIONS_ROW)
+			memcpy(row, cost, sizeof(row));
+	}
+	if (ret)
+		done--;
+	while (done--)
+		check("unregister many",
+		      tce_unregister(container, region(area, done), page));
+
+	report("map one page", "call", &one[MAP], 1, "1300");
+	report("unmap one page", "call", &one[UNMAP], 1, "1300");
+	report_growth("map one page: 2048 regions against 1", &one[MAP],
+		      &row[MAP], "1.15");
+}
+
+/* ---- length of a range -------------------------------------------------- */
+
+static void curve_range(char *area, u64 iova)
+{
+	struct cost cost[WORKS];
+	int runs;
+	u64 n;
+
+	for (n = 1; n <= RANGE_TCES; n *= 2) {
+		runs = n < 4096 ? CALLS : RUNS;
+		measure_works(area, iova, n * SZ_4K, runs, cost);
+		report_at(n, "map range", "TCE", &cost[MAP], n);
+		report_at(n, "unmap range", "TCE", &cost[UNMAP], n);
+	}
+}
+
+/* Many user addresses, a few pages of memory */
+static char *alias_area(void)
+{
+	char *area = mem_alloc(AREA, SZ_16M, 0);
+	int fd = memfd_create("bench", 0);
+	void *va;
+	u64 i;
+
+	if (!area || fd < 0 || ftruncate(fd, ALIASED))
+		check("memory for the curves", -ENOMEM);
+	for (i = 0; i < AREA; i += ALIASED) {
+		va = mmap(area + i, ALIASED, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0);
+		if (va == MAP_FAILED)
+			check("memory for the curves", -errno);
+	}
+	close(fd);
+	return area;
+}
+
+/* ---- all of it ---------------------------------------------------------- */
+
+/* The default window, of 4K pages */
+static void bench_default(void)
+{
+	static const char * const works[WORKS] = {
+		"map 256 MiB by 4K pages", "map it over itself", "unmap it",
+	};
+	static const char * const targets[WORKS] = { "30", "-", "30" };
+
+	bench_range(0, SZ_4K, works, targets);
+	check("remove", tce_remove(container, 0));
+}
+
+static void bench_huge(void)
+{
+	const char * const works[WORKS] = {
+		page == SZ_64K ? "map 256 MiB there by 64K pages" :
+				 "map 256 MiB there by 4K pages",
+		"map it over itself there", "unmap it there",
+	};
+	static const char * const targets[WORKS] = { "35", "60", "35" };
+	int ret;
+	u64 start;
+
+	ret = create_huge(&start);
+	if (ret) {
+		missing("create", ret);
+		return;
+	}
+	bench_range(start, page, works, targets);
+	check("remove", tce_remove(container, start));
+}
+
+static void bench_regions(char *area)
+{
+	u64 start;
+	int ret;
+
+	/* Where the kernel has no such window, a small one */
+	ret = create_huge(&start);
+	if (ret)
+		check("create",
+		      tce_create_any(container, page_shift, SZ_1G, &start));
+	curve_regions(area, start);
+	check("remove", tce_remove(container, start));
+}
+
+static void bench_lengths(char *area)
+{
+	u64 start;
+	int ret;
+
+	check("create", tce_create_any(container, 12, AREA, &start));
+	ret = tce_register(container, area, AREA);
+	if (ret) {
+		missing("register 4 GiB", ret);
+	} else {
+		curve_range(area, start);
+		check("unregister", tce_unregister(container, area, AREA));
+	}
+	check("remove", tce_remove(container, start));
 }
 
 int main(void)
 {
-	static const char * const targets_4k[] = { "30", "-", "30" };
-	static const char * const targets_64k[] = { "35", "60", "35" };
-	u64 t[2], start, vmlck;
 	cpu_set_t cpu;
-	void *buf;
+	char *area;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	counter = count_open();
@@ -226,32 +630,31 @@ int main(void)
 	CPU_SET(0, &cpu);
 	sched_setaffinity(0, sizeof(cpu), &cpu);
 
+	page_shift = sys_tce_shift();
+	page = BIT_ULL(page_shift);
 	measure_overhead();
 	container = tce_open(&dev, TCE_V2);
 	check("container", container);
 	buf = mem_alloc(RANGE, SZ_16M, MEM_POPULATE);
+	if (!buf)
+		check("memory", -ENOMEM);
 
 	printf("=== bench begin ===\n");
-	t[0] = count();
-	check("register", tce_register(container, buf, RANGE));
-	t[1] = count();
-	report("register 256 MiB: /page", t[1] - t[0], RANGE / sys_page_size(),
-	       sys_radix() ? "583" : "87");
-
-	/* The default window, of 4K pages */
-	bench_range("4K", buf, 0, 12, targets_4k);
-	check("remove", tce_remove(container, 0));
-
-	vmlck = sys_vmlck();
-	start = bench_window();
-	bench_sparse(buf, start, vmlck);
-	bench_range("64K", buf, start, 16, targets_64k);
+	bench_register();
+	bench_default();
+	bench_create();
+	bench_huge();
+	curve_sparse();
 	bench_failing();
-	bench_regions(buf, start);
-
 	check("unregister", tce_unregister(container, buf, RANGE));
-	printf("=== bench end ===\n");
 	mem_free(buf, RANGE);
+
+	area = alias_area();
+	bench_regions(area);
+	bench_lengths(area);
+	mem_free(area, AREA);
+	printf("=== bench end ===\n");
+
 	tce_close(&dev, container);
 	return 0;
 }
