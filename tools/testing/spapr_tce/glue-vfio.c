@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The container driver as it is, and a look into a container */
+#include "vfio_iommu_spapr_tce.c"
+
+#include "host.h"
+
+void glue_container_get(void *data, struct glue_container *state)
+{
+	struct tce_container *c = data;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long index = 0;
+
+	*state = (struct glue_container) {
+		.mm = c->mm,
+		.v2 = c->v2,
+		.enabled = c->enabled,
+		.default_pending = c->default_pending,
+		.enabled_pages = c->enabled_pages,
+		.tables = { c->tables[0], c->tables[1] },
+	};
+	mt_for_each(&c->regions, mem, index, ULONG_MAX)
+		state->nr_regions++;
+}

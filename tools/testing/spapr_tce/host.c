@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel around the files under test: memory, processes, work, RCU.
+ */
+#include <stdarg.h>
+
+#include "host.h"
+
+#define NR_ORDERS	16
+
+__thread struct task_struct host_task;
+struct host_usage host_usage;
+
+void host_die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fflush(NULL);
+	abort();
+}
+
+/*
+ * Failures.
+ */
+
+static unsigned long fail_countdown;
+static bool fail_done;
+
+/**
+ * fail_arm() - make a step fail
+ * @nth: which one from now on, 0 for none
+ */
+void fail_arm(unsigned long nth)
+{
+	fail_countdown = nth;
+	fail_done = false;
+}
+
+bool fail_fired(void)
+{
+	return fail_done;
+}
+
+bool fail_step(void)
+{
+	if (!fail_countdown || --fail_countdown)
+		return false;
+	fail_done = true;
+
+	return true;
+}
+
+/*
+ * Locks.
+ */
+
+void mutex_init(struct mutex *m)
+{
+	pthread_mutex_init(&m->lock, NULL);
+	m->owner = NULL;
+}
+
+void mutex_lock(struct mutex *m)
+{
+	WARN_ON(mutex_is_mine(m));
+	pthread_mutex_lock(&m->lock);
+	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	WARN_ON(!mutex_is_mine(m));
+	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&m->lock);
+}
+
+bool mutex_is_mine(const struct mutex *m)
+{
+	return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == &host_task;
+}
+
+/*
+ * Allocators: those of tools/, which never fail, between our own checks (the
+ * linker's --wrap). An allocation that must not fail is no step.
+ */
+
+static pthread_mutex_t usage_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void usage_add(long *counter, long n)
+{
+	pthread_mutex_lock(&usage_lock);
+	*counter += n;
+	pthread_mutex_unlock(&usage_lock);
+}
+
+static bool alloc_fails(gfp_t gfp)
+{
+	return !(gfp & __GFP_NOFAIL) && fail_step();
+}
+
+void *__real_kmalloc(size_t size, gfp_t gfp);
+void __real_kfree(void *p);
+void *__real_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
+				  int gfp);
+int __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+				 size_t size, void **list);
+void __real_kmem_cache_free(struct kmem_cache *cache, void *p);
+void __real_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
+				 void **list);
+struct kmem_cache *__real_kmem_cache_create(const char *name, unsigned int size,
+					    unsigned int align,
+					    unsigned int flags,
+					    void (*ctor)(void *));
+
+void *__wrap_kmalloc(size_t size, gfp_t gfp)
+{
+	if (alloc_fails(gfp))
+		return NULL;
+	usage_add(&host_usage.slab, 1);
+
+	return __real_kmalloc(size, gfp | __GFP_DIRECT_RECLAIM);
+}
+
+void __wrap_kfree(void *p)
+{
+	if (p)
+		usage_add(&host_usage.slab, -1);
+	__real_kfree(p);
+}
+
+/* The caches of levels, which are told apart by their names */
+static struct {
+	struct kmem_cache *cache;
+	unsigned int size;
+} level_caches[4];
+
+static unsigned int level_size(struct kmem_cache *cache)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(level_caches); i++)
+		if (level_caches[i].cache == cache)
+			return level_caches[i].size;
+
+	return 0;
+}
+
+struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,
+					    unsigned int align,
+					    unsigned int flags,
+					    void (*ctor)(void *))
+{
+	struct kmem_cache *cache;
+	unsigned int i;
+
+	cache = __real_kmem_cache_create(name, size, align, flags, ctor);
+	if (!strncmp(name, "tce_", 4)) {
+		for (i = 0; level_caches[i].cache; i++)
+			;
+		level_caches[i].cache = cache;
+		level_caches[i].size = size;
+	}
+
+	return cache;
+}
+
+void *__wrap_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
+				  int gfp)
+{
+	if (alloc_fails(gfp))
+		return NULL;
+	usage_add(level_size(cache) ? &host_usage.level_bytes : &host_usage.slab,
+		  level_size(cache) ?: 1);
+
+	return __real_kmem_cache_alloc_lru(cache, lru, gfp | __GFP_DIRECT_RECLAIM);
+}
+
+int __wrap_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+				 size_t size, void **list)
+{
+	if (alloc_fails(gfp))
+		return 0;
+	usage_add(&host_usage.slab, size);
+
+	return __real_kmem_cache_alloc_bulk(cache, gfp | __GFP_DIRECT_RECLAIM,
+					    size, list);
+}
+
+void __wrap_kmem_cache_free(struct kmem_cache *cache, void *p)
+{
+	if (level_size(cache))
+		machine_level_freed(p);
+	usage_add(level_size(cache) ? &host_usage.level_bytes : &host_usage.slab,
+		  -(long)(level_size(cache) ?: 1));
+	__real_kmem_cache_free(cache, p);
+}
+
+void __wrap_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
+				 void **list)
+{
+	usage_add(&host_usage.slab, -(long)size);
+	__real_kmem_cache_free_bulk(cache, size, list);
+}
+
+struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
+{
+	size_t size = PAGE_SIZE << order;
+	void *p;
+
+	(void)nid;
+	WARN_ON(!(gfp & __GFP_ZERO));
+	if (order > MAX_PAGE_ORDER || alloc_fails(gfp))
+		return NULL;
+	if (posix_memalign(&p, size, size))
+		host_die("out of memory\n");
+	memset(p, 0, size);
+	usage_add(&host_usage.level_bytes, size);
+
+	return p;
+}
+
+void free_pages(unsigned long addr, unsigned int order)
+{
+	machine_level_freed((void *)addr);
+	usage_add(&host_usage.level_bytes, -(long)(PAGE_SIZE << order));
+	free((void *)addr);
+}
+
+/* The maple tree's cache, before the initcalls */
+void maple_tree_init(void);
+
+static void __attribute__((constructor(150))) host_maple_tree_init(void)
+{
+	maple_tree_init();
+}
+
+/*
+ * Model memory. Folios come from free lists, else from what was never used;
+ * a freed one is reused last.
+ */
+
+struct page host_mem_map[HOST_PAGES];
+
+static pthread_mutex_t page_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned long page_next;
+static struct {
+	unsigned int head, tail;
+	unsigned long pfn[HOST_PAGES];
+} page_free[NR_ORDERS];
+
+unsigned long page_to_phys(const struct page *page)
+{
+	return HOST_PHYS_BASE + ((page - host_mem_map) << PAGE_SHIFT);
+}
+
+struct page *pfn_to_page(unsigned long pfn)
+{
+	unsigned long i = pfn - (HOST_PHYS_BASE >> PAGE_SHIFT);
+
+	if (i >= HOST_PAGES)
+		host_die("%#lx is no page of user memory\n", pfn);
+
+	return host_mem_map + i;
+}
+
+/* All of model memory is unused again */
+static void pages_reset(void)
+{
+	unsigned int order;
+
+	memset(host_mem_map, 0, page_next * sizeof(*host_mem_map));
+	page_next = 0;
+	for (order = 0; order < NR_ORDERS; order++)
+		page_free[order].head = page_free[order].tail = 0;
+}
+
+static struct page *folio_alloc(struct mm_struct *mm, unsigned int order)
+{
+	unsigned long nr = 1UL << order, pfn, i;
+
+	if (page_free[order].head - page_free[order].tail > 8) {
+		pfn = page_free[order].pfn[page_free[order].tail++ % HOST_PAGES];
+	} else {
+		pfn = ALIGN(page_next, nr);
+		page_next = pfn + nr;
+		if (page_next > HOST_PAGES)
+			host_die("out of model memory\n");
+	}
+	for (i = 0; i < nr; i++)
+		host_mem_map[pfn + i] = (struct page) {
+			.head = host_mem_map + pfn,
+			.owner = mm,
+		};
+	host_mem_map[pfn].order = order;
+	host_usage.pages += nr;
+
+	return host_mem_map + pfn;
+}
+
+/* Free the folio of @page when nobody has any page of it */
+static void folio_put(struct page *page)
+{
+	struct page *head = page->head;
+	unsigned long nr = 1UL << head->order, i;
+	unsigned int order = head->order;
+
+	for (i = 0; i < nr; i++)
+		if (head[i].mapcount || head[i].pins)
+			return;
+	for (i = 0; i < nr; i++) {
+		WARN_ON(head[i].cached);
+		head[i].owner = NULL;
+	}
+	page_free[order].pfn[page_free[order].head++ % HOST_PAGES] =
+		head - host_mem_map;
+	host_usage.pages -= nr;
+}
+
+/*
+ * Processes.
+ */
+
+static void pte_set(struct mm_struct *mm, unsigned long i, struct page *page)
+{
+	mm->pte[i].page = page;
+	mm->pte[i].readonly = false;
+	page->mapcount++;
+}
+
+static void map_folios(struct mm_struct *mm, unsigned long i, unsigned long end,
+		       unsigned int order)
+{
+	struct page *page;
+	unsigned long k;
+
+	for (; i < end; i += 1UL << order) {
+		page = folio_alloc(mm, order);
+		for (k = 0; k < 1UL << order; k++)
+			pte_set(mm, i + k, page + k);
+	}
+}
+
+/**
+ * mm_create() - make a process with memory of all kinds
+ * @limit: its RLIMIT_MEMLOCK in pages
+ *
+ * Return: the process, to be given to mm_destroy().
+ */
+struct mm_struct *mm_create(unsigned long limit)
+{
+	struct mm_struct *mm = calloc(1, sizeof(*mm));
+	unsigned long i, nr = UA_CONTIGUOUS - UA_SCATTERED;
+	struct page *page;
+
+	mm->count = 1;
+	mm->limit = limit;
+	mm_iommu_init(mm);
+
+	map_folios(mm, UA_SCATTERED, UA_HUGE, 0);
+	/* Swap, so that neighbours are not neighbours */
+	for (i = 0; i < nr / 2; i += 2) {
+		page = mm->pte[i].page;
+		mm->pte[i].page = mm->pte[nr - 1 - i].page;
+		mm->pte[nr - 1 - i].page = page;
+	}
+	map_folios(mm, UA_HUGE, UA_MEDIUM, ilog2(HOST_2M_PAGES));
+	map_folios(mm, UA_MEDIUM, UA_SHIFTED, 4);
+	page = folio_alloc(mm, 8);
+	for (i = 0; i < 255; i++)
+		pte_set(mm, UA_SHIFTED + i, page + 1 + i);
+	map_folios(mm, UA_SHIFTED + 255, UA_ALIAS, 0);
+	for (i = UA_HOLES; i < UA_ALIAS; i += 16) {
+		mm_unmap(mm, i + 15, 1);
+		mm->pte[i + 7].readonly = true;
+	}
+	for (i = UA_ALIAS; i < HOST_UA_PAGES; i++)
+		pte_set(mm, i, mm->pte[i - UA_ALIAS].page);
+
+	return mm;
+}
+
+/**
+ * mm_unmap() - munmap() or MADV_DONTNEED
+ * @mm: the process
+ * @first: first page
+ * @nr: how many
+ */
+void mm_unmap(struct mm_struct *mm, unsigned long first, unsigned long nr)
+{
+	struct page *page;
+
+	pthread_mutex_lock(&page_lock);
+	for (; nr; nr--, first++) {
+		page = mm->pte[first].page;
+		mm->pte[first].page = NULL;
+		if (page) {
+			page->mapcount--;
+			folio_put(page);
+		}
+	}
+	pthread_mutex_unlock(&page_lock);
+}
+
+/**
+ * mm_remap() - replace memory by new single pages
+ * @mm: the process
+ * @first: first page
+ * @nr: how many
+ */
+void mm_remap(struct mm_struct *mm, unsigned long first, unsigned long nr)
+{
+	mm_unmap(mm, first, nr);
+	pthread_mutex_lock(&page_lock);
+	map_folios(mm, first, first + nr, 0);
+	pthread_mutex_unlock(&page_lock);
+}
+
+/**
+ * mm_destroy() - a process ends
+ * @mm: the process, of which nothing is registered any more
+ */
+void mm_destroy(struct mm_struct *mm)
+{
+	mm_unmap(mm, 0, HOST_UA_PAGES);
+	mm_iommu_destroy(mm);
+	if (mm->count != 1 || mm->locked_vm)
+		host_die("a process ends with %d references, %ld pages charged\n",
+			 mm->count, (long)mm->locked_vm);
+	free(mm);
+	if (!host_usage.pages)
+		pages_reset();
+}
+
+unsigned long totalram_pages(void)
+{
+	return HOST_PAGES;
+}
+
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&page_lock);
+	if (!inc) {
+		WARN_ON(mm->locked_vm < pages);
+		mm->locked_vm -= pages;
+	} else if (mm->locked_vm + pages > mm->limit) {
+		mm->refused = true;
+		ret = -ENOMEM;
+	} else if (fail_step()) {
+		ret = -ENOMEM;
+	} else {
+		mm->locked_vm += pages;
+	}
+	pthread_mutex_unlock(&page_lock);
+
+	return ret;
+}
+
+int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
+			struct page **pages)
+{
+	unsigned long i = (start - HOST_UA_BASE) >> PAGE_SHIFT;
+	struct mm_struct *mm = current->mm;
+	int done;
+
+	WARN_ON(!(flags & FOLL_LONGTERM) || nr <= 0);
+	pthread_mutex_lock(&page_lock);
+	for (done = 0; done < nr; done++, i++) {
+		if (start < HOST_UA_BASE || i >= HOST_UA_PAGES ||
+		    !mm->pte[i].page ||
+		    ((flags & FOLL_WRITE) && mm->pte[i].readonly) ||
+		    fail_step())
+			break;
+		pages[done] = mm->pte[i].page;
+		pages[done]->pins++;
+		host_usage.pins++;
+	}
+	pthread_mutex_unlock(&page_lock);
+
+	return done ?: -EFAULT;
+}
+
+static void page_unpin(struct page *page, bool dirty)
+{
+	WARN_ON(page->pins < 1);
+	page->dirty |= dirty;
+	host_usage.pins--;
+	if (--page->pins)
+		return;
+	if (__atomic_load_n(&page->cached, __ATOMIC_RELAXED))
+		host_die("page %#lx is unpinned while a device can reach it\n",
+			 page_to_phys(page));
+	folio_put(page);
+}
+
+void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr,
+				 bool dirty)
+{
+	unsigned long i;
+
+	pthread_mutex_lock(&page_lock);
+	for (i = 0; i < nr; i++)
+		page_unpin(pages[i], dirty);
+	pthread_mutex_unlock(&page_lock);
+}
+
+void unpin_user_pages(struct page **pages, unsigned long nr)
+{
+	unpin_user_pages_dirty_lock(pages, nr, false);
+}
+
+void unpin_user_page(struct page *page)
+{
+	unpin_user_pages(&page, 1);
+}
+
+void unpin_user_page_range_dirty_lock(struct page *page, unsigned long nr,
+				      bool dirty)
+{
+	unsigned long i;
+
+	pthread_mutex_lock(&page_lock);
+	for (i = 0; i < nr; i++)
+		page_unpin(page + i, dirty);
+	pthread_mutex_unlock(&page_lock);
+}
+
+/* Addresses below the first page fault, as does what a step says */
+static bool copy_fails(const void *user)
+{
+	return (unsigned long)user < PAGE_SIZE || fail_step();
+}
+
+unsigned long copy_from_user(void *to, const void *from, unsigned long size)
+{
+	if (copy_fails(from))
+		return size;
+	memcpy(to, from, size);
+
+	return 0;
+}
+
+unsigned long copy_to_user(void *to, const void *from, unsigned long size)
+{
+	if (copy_fails(to))
+		return size;
+	memcpy(to, from, size);
+
+	return 0;
+}
+
+/*
+ * Work: done when somebody waits for it, or when the test says so.
+ */
+
+struct workqueue_struct {
+	struct mutex running;
+	pthread_mutex_t lock;
+	struct list_head works;
+};
+
+#define WORKQUEUE(name) struct workqueue_struct name = {	\
+	.running = { .lock = PTHREAD_MUTEX_INITIALIZER },	\
+	.lock = PTHREAD_MUTEX_INITIALIZER,			\
+	.works = LIST_HEAD_INIT(name.works),			\
+}
+
+static WORKQUEUE(host_system_wq);
+static WORKQUEUE(host_user_wq);
+struct workqueue_struct *system_unbound_wq = &host_system_wq;
+
+struct workqueue_struct *host_alloc_workqueue(void)
+{
+	return &host_user_wq;
+}
+
+bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
+{
+	bool queued;
+
+	pthread_mutex_lock(&wq->lock);
+	queued = list_empty(&work->node);
+	if (queued)
+		list_add_tail(&work->node, &wq->works);
+	pthread_mutex_unlock(&wq->lock);
+
+	return queued;
+}
+
+static struct work_struct *next_work(struct workqueue_struct *wq)
+{
+	struct work_struct *work;
+
+	pthread_mutex_lock(&wq->lock);
+	work = list_first_entry_or_null(&wq->works, struct work_struct, node);
+	if (work)
+		list_del_init(&work->node);
+	pthread_mutex_unlock(&wq->lock);
+
+	return work;
+}
+
+void flush_workqueue(struct workqueue_struct *wq)
+{
+	struct work_struct *work;
+
+	mutex_lock(&wq->running);
+	while ((work = next_work(wq)))
+		work->func(work);
+	mutex_unlock(&wq->running);
+}
+
+/* Let workers do what they have */
+void host_run_works(void)
+{
+	flush_workqueue(&host_user_wq);
+	flush_workqueue(&host_system_wq);
+}
+
+/* Until nothing is left to do behind the back of the test */
+void host_settle(void)
+{
+	host_run_works();
+	rcu_barrier();
+}
+
+void seq_printf(struct seq_file *m, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	m->len += vsnprintf(m->text + m->len, sizeof(m->text) - m->len, fmt, args);
+	va_end(args);
+	WARN_ON(m->len >= sizeof(m->text));
+}
+
+/*
+ * RCU where liburcu is not.
+ */
+
+void host_free_rcu_16(struct rcu_head *head)
+{
+	kfree((char *)head - 16);
+}
+
+#ifndef HOST_URCU
+static pthread_rwlock_t rcu_rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rcu_head *rcu_callbacks;
+static __thread int rcu_depth;
+
+void rcu_read_lock(void)
+{
+	if (!rcu_depth++)
+		pthread_rwlock_rdlock(&rcu_rwlock);
+}
+
+void rcu_read_unlock(void)
+{
+	if (!--rcu_depth)
+		pthread_rwlock_unlock(&rcu_rwlock);
+}
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	head->func = func;
+	pthread_mutex_lock(&rcu_lock);
+	head->next = rcu_callbacks;
+	rcu_callbacks = head;
+	pthread_mutex_unlock(&rcu_lock);
+}
+
+void rcu_barrier(void)
+{
+	struct rcu_head *head, *next;
+
+	WARN_ON(rcu_depth);
+	pthread_mutex_lock(&rcu_lock);
+	head = rcu_callbacks;
+	rcu_callbacks = NULL;
+	pthread_mutex_unlock(&rcu_lock);
+
+	/* Every reader that could see them has gone when there is none at all */
+	pthread_rwlock_wrlock(&rcu_rwlock);
+	pthread_rwlock_unlock(&rcu_rwlock);
+	for (; head; head = next) {
+		next = head->next;
+		head->func(head);
+	}
+}
+#endif
+
+/*
+ * ThreadSanitizer tells volatile accesses from others and takes READ_ONCE()
+ * and WRITE_ONCE() for what they are: no race, and in order where they carry a
+ * pointer.
+ */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+
+#define VOLATILE(n)						\
+void __tsan_volatile_read##n(void *p) { __tsan_acquire(p); }	\
+void __tsan_volatile_write##n(void *p) { __tsan_release(p); }	\
+void __tsan_unaligned_volatile_read##n(void *p) { __tsan_acquire(p); } \
+void __tsan_unaligned_volatile_write##n(void *p) { __tsan_release(p); }
+VOLATILE(1)
+VOLATILE(2)
+VOLATILE(4)
+VOLATILE(8)
+VOLATILE(16)
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The harness around the kernel code under test: failures on demand, model
+ * memory and processes (host.c), host bridges with devices (machine.c), VFIO's
+ * core and the invariants (world.c).
+ */
+#ifndef _SPAPR_TCE_HOST_H
+#define _SPAPR_TCE_HOST_H
+
+#include <asm/iommu.h>
+#include <asm/iommu_user.h>
+#include <asm/tce.h>
+
+#include "pci.h"
+#include "vfio.h"
+
+/*
+ * Failures: whatever may fail counts as a step, and a chosen step fails.
+ */
+
+void fail_arm(unsigned long nth);
+bool fail_fired(void);
+bool fail_step(void);
+
+/*
+ * Memory and processes.
+ */
+
+#define HOST_PAGES		16384
+#define HOST_UA_BASE		(1UL << 40)
+#define HOST_2M_PAGES		(SZ_2M >> PAGE_SHIFT)
+
+/* What a new process maps at which page */
+enum host_layout {
+	UA_SCATTERED = 0,	/* single pages in no order */
+	UA_CONTIGUOUS = 256,	/* single pages that follow each other */
+	UA_HUGE = 512,		/* 2M folios, aligned */
+	UA_MEDIUM = 1024,	/* folios of 16 pages, aligned */
+	UA_SHIFTED = 1536,	/* a large folio, but not aligned to it */
+	UA_HOLES = 1792,	/* every 16th is missing, the 8th read-only */
+	UA_ALIAS = 1920,	/* what is at UA_SCATTERED, once more */
+};
+
+struct mm_struct *mm_create(unsigned long limit);
+void mm_destroy(struct mm_struct *mm);
+void mm_unmap(struct mm_struct *mm, unsigned long first, unsigned long nr);
+void mm_remap(struct mm_struct *mm, unsigned long first, unsigned long nr);
+static inline unsigned long host_ua(unsigned long page)
+{
+	return HOST_UA_BASE + (page << PAGE_SHIFT);
+}
+
+void host_run_works(void);
+void host_settle(void);
+
+/* What is in use, for the end of a test to be zero */
+struct host_usage {
+	long slab;
+	long level_bytes;
+	long pins;
+	long pages;
+	long tables;
+};
+
+extern struct host_usage host_usage;
+
+/*
+ * Host bridges.
+ */
+
+#define HOST_PES	4
+
+struct tve {
+	unsigned int levels;
+	unsigned long table;
+	unsigned long level_size;
+	unsigned long page_size;
+	bool bypass;
+};
+
+/* A translation that a bridge remembers until it is killed */
+struct host_tlb {
+	unsigned int window;
+	unsigned int shift;
+	unsigned long index;
+	unsigned long tce;
+	unsigned long held;
+};
+
+struct host_pe {
+	struct pnv_ioda_pe pe;
+	struct tve tve[2];
+	struct mutex lock;
+	struct host_tlb *tlb;
+	unsigned int nr_tlb;
+	unsigned int max_tlb;
+	int eeh_calls;
+	int eeh_last;
+	int eeh_answer;
+	bool stuck;
+};
+
+extern struct host_pe host_pes[HOST_PES];
+extern bool machine_removal_fails;
+
+struct host_table {
+	struct list_head node;
+	struct iommu_table tbl;
+};
+
+extern struct list_head host_tables;
+
+void machine_init(void);
+void machine_reset(void);
+long machine_dma(struct host_pe *hpe, unsigned long addr, bool write);
+void machine_check(void);
+void machine_level_freed(const void *level);
+
+typedef void (*tce_visit)(struct host_pe *hpe, unsigned int window,
+			  unsigned int shift, unsigned long index,
+			  unsigned long tce, void *priv);
+void machine_for_each_tce(struct host_pe *hpe, tce_visit fn, void *priv);
+
+struct iommu_group *host_group(struct host_pe *hpe);
+
+/*
+ * VFIO's core, and the world as a whole.
+ */
+
+struct host_container {
+	void *data;
+	int nr_groups;
+	struct host_pe *groups[HOST_PES];
+};
+
+extern const struct vfio_iommu_driver_ops *host_driver;
+
+int vfio_set_iommu(struct host_container *c, unsigned long type);
+int vfio_attach(struct host_container *c, struct host_pe *hpe);
+void vfio_detach(struct host_container *c, struct host_pe *hpe);
+void vfio_close(struct host_container *c);
+long vfio_ioctl(struct host_container *c, unsigned int cmd, const void *arg);
+
+void world_check_containers(struct host_container *c, unsigned int nr);
+void world_check(void);
+void world_check_empty(void);
+
+/* Requests, filled in; what they answer */
+#define RW	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+long req_map(struct host_container *c, u64 iova, u64 ua, u64 size, u32 flags);
+long req_unmap(struct host_container *c, u64 iova, u64 size);
+long req_register(struct host_container *c, u64 ua, u64 size);
+long req_unregister(struct host_container *c, u64 ua, u64 size);
+long req_create(struct host_container *c, u32 page_shift, u64 size, u32 levels,
+		u64 *start);
+long req_remove(struct host_container *c, u64 start);
+
+u64 world_digest(struct mm_struct *mm);
+
+/*
+ * What the files under test keep to themselves (glue-*.c).
+ */
+
+struct host_region {
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long ua;
+	unsigned long npages;
+	long mapped;
+	unsigned int used;
+	unsigned int unit_shift;
+	bool device;
+};
+
+unsigned long glue_regions(struct mm_struct *mm, struct host_region *regions,
+			   unsigned long max);
+bool glue_region_at(struct mm_struct *mm, unsigned long ua,
+		    struct host_region *region);
+
+struct glue_container {
+	struct mm_struct *mm;
+	bool v2;
+	bool enabled;
+	bool default_pending;
+	unsigned long enabled_pages;
+	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
+	unsigned long nr_regions;
+};
+
+struct seq_file {
+	char text[4096];
+	size_t len;
+};
+
+void glue_container_get(void *data, struct glue_container *state);
+void glue_tables_show(struct seq_file *m);
+
+#endif

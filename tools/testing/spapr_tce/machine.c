@@ -1,0 +1,669 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Host bridges: two windows per PE that translate as the hardware does, from
+ * the very bytes of the tables, and remember what they translated until it is
+ * killed. The device is as eager as a device can be: whatever it may fetch, it
+ * has fetched already, and what is killed it fetches again at once. What
+ * firmware and pci-ioda.c do for the files under test is done here.
+ */
+#include <stdarg.h>
+
+#include "host.h"
+
+#define OPAL_SUCCESS	0
+#define OPAL_PARAMETER	-1
+#define OPAL_HARDWARE	-6
+
+#define WINDOW_SHIFT	59
+
+struct host_pe host_pes[HOST_PES];
+/* To remove a window is a step that can fail; its table then never goes */
+bool machine_removal_fails;
+LIST_HEAD(host_tables);
+static DEFINE_MUTEX(tables_lock);
+
+/* Two bridges like PHB4, one like PHB3 */
+static const u32 sizes_phb4[] = { 12, 16, 21, 30 };
+static struct device_node dn_phb4 = { sizes_phb4, ARRAY_SIZE(sizes_phb4) };
+static struct device_node dn_phb3;
+static struct pci_controller hose_phb4 = { .dn = &dn_phb4 };
+static struct pci_controller hose_phb3 = { .dn = &dn_phb3 };
+static struct pnv_phb phbs[] = {
+	{ .hose = &hose_phb4, .opal_id = 0 },
+	{ .hose = &hose_phb4, .opal_id = 1 },
+	{ .hose = &hose_phb3, .opal_id = 2 },
+};
+
+/* PEs 0 and 1 share a bridge */
+static struct pnv_phb * const phb_of_pe[HOST_PES] = {
+	phbs, phbs, phbs + 1, phbs + 2,
+};
+
+int of_property_read_u32_index(const struct device_node *np, const char *name,
+			       u32 index, u32 *value)
+{
+	WARN_ON(strcmp(name, "ibm,supported-tce-sizes"));
+	if (index >= (u32)np->nr_tce_sizes)
+		return -EOVERFLOW;
+	*value = np->tce_sizes[index];
+
+	return 0;
+}
+
+void host_pe_printk(struct pnv_ioda_pe *pe, const char *fmt, ...)
+{
+	static int verbose = -1;
+	va_list args;
+
+	if (verbose < 0)
+		verbose = !!getenv("V");
+	if (!verbose)
+		return;
+	fprintf(stderr, "pe %u: ", pe->pe_number);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+}
+
+struct iommu_group *host_group(struct host_pe *hpe)
+{
+	return (struct iommu_group *)hpe;
+}
+
+void *iommu_group_get_iommudata(struct iommu_group *group)
+{
+	return &((struct host_pe *)group)->pe.table_group;
+}
+
+static struct host_pe *to_host_pe(struct pnv_ioda_pe *pe)
+{
+	return container_of(pe, struct host_pe, pe);
+}
+
+/*
+ * Translation.
+ */
+
+static unsigned int tve_bits(const struct tve *tve)
+{
+	return ilog2(tve->level_size / 8);
+}
+
+static unsigned int tve_shift(const struct tve *tve)
+{
+	return ilog2(tve->page_size);
+}
+
+static unsigned long tve_read(unsigned long level, unsigned long slot)
+{
+	u64 *entry = (u64 *)__va(level) + slot;
+
+	return be64_to_cpu(__atomic_load_n(entry, __ATOMIC_RELAXED));
+}
+
+/* The TCE of @index, 0 where the way ends */
+static unsigned long tve_walk(const struct tve *tve, unsigned long index)
+{
+	unsigned int bits = tve_bits(tve), depth = tve->levels;
+	unsigned long entry = tve->table;
+
+	if (!depth || index >> (bits * depth))
+		return 0;
+	while (depth--) {
+		entry = tve_read(entry & ~0xfffUL,
+				 (index >> (depth * bits)) & ((1UL << bits) - 1));
+		if (!(entry & (TCE_PCI_READ | TCE_PCI_WRITE)))
+			return 0;
+	}
+
+	return entry;
+}
+
+struct scan {
+	struct host_pe *hpe;
+	unsigned int window;
+	tce_visit fn;
+	void *priv;
+};
+
+static void tve_scan(const struct scan *scan, unsigned long level,
+		     unsigned int depth, unsigned long index)
+{
+	const struct tve *tve = scan->hpe->tve + scan->window;
+	unsigned long slot, entry;
+	const u64 *raw = __va(level);
+
+	for (slot = 0; slot < tve->level_size / 8; slot++) {
+		if (!raw[slot])
+			continue;
+		entry = tve_read(level, slot);
+		if (!(entry & (TCE_PCI_READ | TCE_PCI_WRITE)))
+			host_die("an entry without permissions is not zero: %#lx\n",
+				 entry);
+		if (depth > 1)
+			tve_scan(scan, entry & ~0xfffUL, depth - 1,
+				 (index | slot) << tve_bits(tve));
+		else
+			scan->fn(scan->hpe, scan->window, tve_shift(tve),
+				 index | slot, entry, scan->priv);
+	}
+}
+
+/**
+ * machine_for_each_tce() - all valid TCEs that a PE can reach
+ * @hpe: the PE
+ * @fn: what to call
+ * @priv: for @fn
+ */
+void machine_for_each_tce(struct host_pe *hpe, tce_visit fn, void *priv)
+{
+	struct scan scan = { .hpe = hpe, .fn = fn, .priv = priv };
+
+	for (scan.window = 0; scan.window < 2; scan.window++)
+		if (hpe->tve[scan.window].levels)
+			tve_scan(&scan, hpe->tve[scan.window].table,
+				 hpe->tve[scan.window].levels, 0);
+}
+
+/*
+ * What the bridge remembers.
+ */
+
+/* What the TCE holds on to, 0 when that is the host's */
+static unsigned long tlb_held(struct host_pe *hpe, unsigned int window,
+			      unsigned long index)
+{
+	struct iommu_table *tbl = hpe->pe.table_group.tables[window];
+	__be64 *entry;
+
+	if (!tbl || !tbl->it_user)
+		return 0;
+	entry = iommu_user_view_entry(tbl, tbl->it_offset + index, false);
+
+	return entry ? tce_load(entry) : 0;
+}
+
+static void tlb_count(const struct host_tlb *tlb, int n)
+{
+	unsigned long hpa = tlb->tce & ~0xfffUL, i;
+
+	if (hpa >= HOST_LINEAR_OFFSET)
+		return;
+	for (i = 0; i < max(1UL << tlb->shift >> PAGE_SHIFT, 1UL); i++)
+		__atomic_fetch_add(&pfn_to_page((hpa >> PAGE_SHIFT) + i)->cached,
+				   n, __ATOMIC_RELAXED);
+}
+
+static void tlb_fill(struct host_pe *hpe, unsigned int window,
+		     unsigned int shift, unsigned long index, unsigned long tce,
+		     void *priv)
+{
+	struct host_tlb *tlb;
+
+	(void)priv;
+	if (hpe->nr_tlb == hpe->max_tlb) {
+		hpe->max_tlb = hpe->max_tlb * 2 ?: 64;
+		hpe->tlb = realloc(hpe->tlb, hpe->max_tlb * sizeof(*tlb));
+	}
+	tlb = hpe->tlb + hpe->nr_tlb++;
+	*tlb = (struct host_tlb) {
+		.window = window,
+		.shift = shift,
+		.index = index,
+		.tce = tce,
+		.held = tlb_held(hpe, window, index),
+	};
+	tlb_count(tlb, 1);
+}
+
+/* A range of one window, for a kill */
+struct range {
+	unsigned int window;
+	unsigned long first, nr;
+};
+
+static bool in_range(const struct range *range, unsigned int window,
+		     unsigned long index)
+{
+	return !range || (window == range->window && index - range->first < range->nr);
+}
+
+static void tlb_refill_one(struct host_pe *hpe, unsigned int window,
+			   unsigned int shift, unsigned long index,
+			   unsigned long tce, void *range)
+{
+	if (in_range(range, window, index))
+		tlb_fill(hpe, window, shift, index, tce, NULL);
+}
+
+/*
+ * What is about to be killed could be used until now, so it must be held until
+ * now: pinned, and its region counted.
+ */
+static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
+{
+	struct iommu_table *tbl = hpe->pe.table_group.tables[tlb->window];
+	struct host_region region;
+	struct page *page;
+
+	if (!tlb->held)
+		return;
+	page = pfn_to_page(tlb->tce >> PAGE_SHIFT);
+	if (page->pins < 1 || !tbl || page->owner != tbl->it_user->mm)
+		host_die("a device reached page %#lx after it was given back\n",
+			 page_to_phys(page));
+	if ((tlb->held & IOMMU_VIEW_UA) &&
+	    (!glue_region_at(tbl->it_user->mm, tlb->held & ~IOMMU_VIEW_FLAGS,
+			     &region) ||
+	     region.mapped < 1 + !!region.used))
+		host_die("a TCE was uncounted before it was killed\n");
+}
+
+static void tlb_kill(struct host_pe *hpe, const struct range *range)
+{
+	unsigned int i, kept = 0;
+
+	mutex_lock(&hpe->lock);
+	for (i = 0; i < hpe->nr_tlb; i++) {
+		if (!in_range(range, hpe->tlb[i].window, hpe->tlb[i].index)) {
+			hpe->tlb[kept++] = hpe->tlb[i];
+			continue;
+		}
+		tlb_check_held(hpe, hpe->tlb + i);
+		tlb_count(hpe->tlb + i, -1);
+	}
+	hpe->nr_tlb = kept;
+	machine_for_each_tce(hpe, tlb_refill_one, (void *)range);
+	mutex_unlock(&hpe->lock);
+}
+
+/**
+ * machine_check() - no bridge remembers what is no longer so
+ *
+ * Afterwards each remembers everything that there is.
+ */
+void machine_check(void)
+{
+	struct host_pe *hpe;
+	struct host_tlb *tlb;
+
+	for (hpe = host_pes; hpe < host_pes + HOST_PES; hpe++) {
+		for (tlb = hpe->tlb; tlb < hpe->tlb + hpe->nr_tlb; tlb++) {
+			if (tve_walk(hpe->tve + tlb->window, tlb->index) != tlb->tce)
+				host_die("pe %u still translates TCE %#lx of window %u as %#lx\n",
+					 hpe->pe.pe_number, tlb->index,
+					 tlb->window, tlb->tce);
+			tlb_count(tlb, -1);
+		}
+		hpe->nr_tlb = 0;
+		machine_for_each_tce(hpe, tlb_fill, NULL);
+	}
+}
+
+/* No bridge may start at a level that is freed */
+void machine_level_freed(const void *level)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2 * HOST_PES; i++)
+		if (host_pes[i / 2].tve[i % 2].levels &&
+		    host_pes[i / 2].tve[i % 2].table == __pa(level))
+			host_die("a table is freed while pe %u uses it\n", i / 2);
+}
+
+/**
+ * machine_dma() - a device reads or writes
+ * @hpe: its PE
+ * @addr: PCI address
+ * @write: it writes
+ *
+ * Return: the real address that it reaches, or -EFAULT.
+ */
+long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
+{
+	unsigned int window = (addr >> WINDOW_SHIFT) & 1, i;
+	unsigned long perm = write ? TCE_PCI_WRITE : TCE_PCI_READ;
+	unsigned long offset = addr & ((1UL << WINDOW_SHIFT) - 1), index, tce = 0;
+	struct tve *tve = hpe->tve + window;
+	long ret = -EFAULT;
+
+	if (addr >> (WINDOW_SHIFT + 1))
+		return -EFAULT;
+
+	mutex_lock(&hpe->lock);
+	if (tve->bypass) {
+		ret = offset;
+		goto out;
+	}
+	if (!tve->levels)
+		goto out;
+	index = offset >> tve_shift(tve);
+	for (i = 0; i < hpe->nr_tlb && !tce; i++)
+		if (hpe->tlb[i].window == window && hpe->tlb[i].index == index)
+			tce = hpe->tlb[i].tce;
+	if (!tce) {
+		tce = tve_walk(tve, index);
+		if (tce)
+			tlb_fill(hpe, window, tve_shift(tve), index, tce, NULL);
+	}
+	if (tce & perm)
+		ret = (tce & ~(tve->page_size - 1)) | (offset & (tve->page_size - 1));
+out:
+	mutex_unlock(&hpe->lock);
+
+	return ret;
+}
+
+/*
+ * Firmware.
+ */
+
+int opal_error_code(int rc)
+{
+	return rc ? -EIO : 0;
+}
+
+static bool tve_good(const struct tve *tve, struct host_pe *hpe)
+{
+	return tve->levels <= 5 && tve->level_size >= SZ_4K &&
+		is_power_of_2(tve->level_size) &&
+		is_power_of_2(tve->page_size) &&
+		(pnv_ioda_parse_tce_sizes(hpe->pe.phb) & tve->page_size) &&
+		IS_ALIGNED(tve->table, tve->level_size) &&
+		tve_bits(tve) * tve->levels + tve_shift(tve) <= 55;
+}
+
+s64 opal_pci_map_pe_dma_window(u64 phb_id, u16 pe_number, u16 window_id,
+			       u16 levels, u64 table, u64 level_size,
+			       u64 page_size)
+{
+	struct host_pe *hpe = host_pes + pe_number;
+	struct tve tve = { levels, table, level_size, page_size, false };
+
+	if (pe_number >= HOST_PES || hpe->pe.phb->opal_id != phb_id ||
+	    window_id >> 1 != pe_number)
+		return OPAL_PARAMETER;
+	if ((level_size || machine_removal_fails) && fail_step()) {
+		hpe->stuck |= !level_size;
+		return OPAL_HARDWARE;
+	}
+	/* No size: no window */
+	if (level_size && !tve_good(&tve, hpe))
+		return OPAL_PARAMETER;
+
+	mutex_lock(&hpe->lock);
+	hpe->tve[window_id & 1] = tve;
+	mutex_unlock(&hpe->lock);
+
+	return OPAL_SUCCESS;
+}
+
+/*
+ * What pci-ioda.c does.
+ */
+
+void pnv_pci_ioda2_tce_invalidate_pe(struct pnv_ioda_pe *pe)
+{
+	tlb_kill(to_host_pe(pe), NULL);
+}
+
+static void machine_tce_kill(struct iommu_table *tbl, unsigned long index,
+			     unsigned long pages)
+{
+	unsigned long mask = (1UL << (WINDOW_SHIFT - tbl->it_page_shift)) - 1;
+	struct range range = {
+		.window = index > mask,
+		.first = index & mask,
+		.nr = pages,
+	};
+	struct iommu_table_group_link *tgl;
+
+	list_for_each_entry(tgl, &tbl->it_group_list, next)
+		tlb_kill(to_host_pe(container_of(tgl->table_group,
+						 struct pnv_ioda_pe, table_group)),
+			 &range);
+}
+
+void iommu_tce_kill(struct iommu_table *tbl, unsigned long entry,
+		    unsigned long pages)
+{
+	tbl->it_ops->tce_kill(tbl, entry, pages);
+}
+
+static struct iommu_table_ops machine_table_ops = {
+	.xchg_no_kill = pnv_tce_xchg,
+	.tce_kill = machine_tce_kill,
+	.useraddrptr = iommu_user_view_entry,
+	.get = pnv_tce_get,
+	.free = pnv_pci_ioda2_table_free_pages,
+};
+
+static void table_destroy(struct iommu_table *tbl)
+{
+	struct host_table *table = container_of(tbl, struct host_table, tbl);
+
+	WARN_ON(!list_empty(&tbl->it_group_list));
+	tbl->it_ops->free(tbl);
+	mutex_lock(&tables_lock);
+	list_del(&table->node);
+	host_usage.tables--;
+	mutex_unlock(&tables_lock);
+	free(table);
+}
+
+struct iommu_table *iommu_tce_table_get(struct iommu_table *tbl)
+{
+	__atomic_fetch_add(&tbl->it_kref.count, 1, __ATOMIC_SEQ_CST);
+
+	return tbl;
+}
+
+int iommu_tce_table_put(struct iommu_table *tbl)
+{
+	int left = __atomic_sub_fetch(&tbl->it_kref.count, 1, __ATOMIC_SEQ_CST);
+
+	WARN_ON(left < 0);
+	if (left)
+		return 0;
+	if (tbl->it_user)
+		iommu_user_destroy_table(tbl, table_destroy);
+	else
+		table_destroy(tbl);
+
+	return 1;
+}
+
+long pnv_pci_ioda2_create_table(struct iommu_table_group *table_group, int num,
+				__u32 page_shift, __u64 window_size,
+				__u32 levels, struct mm_struct *mm,
+				struct iommu_table **ptbl)
+{
+	struct pnv_ioda_pe *pe = container_of(table_group, struct pnv_ioda_pe,
+					      table_group);
+	struct host_table *table;
+	struct iommu_table *tbl;
+	long ret;
+
+	table = fail_step() ? NULL : calloc(1, sizeof(*table));
+	if (!table)
+		return -ENOMEM;
+	tbl = &table->tbl;
+	INIT_LIST_HEAD(&tbl->it_group_list);
+	tbl->it_kref.count = 1;
+	tbl->it_ops = &machine_table_ops;
+	mutex_lock(&tables_lock);
+	list_add_tail(&table->node, &host_tables);
+	host_usage.tables++;
+	mutex_unlock(&tables_lock);
+
+	ret = pnv_pci_ioda2_table_alloc_pages(pe->phb->hose->node,
+					      num ? pe->tce_bypass_base :
+					      table_group->tce32_start,
+					      page_shift, window_size, levels,
+					      mm, tbl);
+	if (ret) {
+		iommu_tce_table_put(tbl);
+		return ret;
+	}
+	*ptbl = tbl;
+
+	return 0;
+}
+
+int pnv_pci_ioda2_set_bypass(struct pnv_ioda_pe *pe, bool enable)
+{
+	struct host_pe *hpe = to_host_pe(pe);
+
+	if (fail_step())
+		return -EIO;
+	mutex_lock(&hpe->lock);
+	hpe->tve[1] = (struct tve) { .bypass = enable };
+	mutex_unlock(&hpe->lock);
+	pe->tce_bypass_enabled = enable;
+
+	return 0;
+}
+
+long pnv_pci_ioda2_setup_default_config(struct pnv_ioda_pe *pe)
+{
+	struct iommu_table *tbl;
+	long ret;
+
+	ret = pnv_pci_ioda2_create_table(&pe->table_group, 0, PAGE_SHIFT, SZ_2G,
+					 POWERNV_IOMMU_DEFAULT_LEVELS, NULL, &tbl);
+	if (ret)
+		return ret;
+	if (pnv_pci_ioda2_set_window(&pe->table_group, 0, tbl))
+		iommu_tce_table_put(tbl);
+
+	return pnv_pci_ioda2_set_bypass(pe, true);
+}
+
+unsigned long iommu_direction_to_tce_perm(enum dma_data_direction dir)
+{
+	static const unsigned long perms[] = {
+		[DMA_BIDIRECTIONAL] = TCE_PCI_READ | TCE_PCI_WRITE,
+		[DMA_TO_DEVICE] = TCE_PCI_READ,
+		[DMA_FROM_DEVICE] = TCE_PCI_WRITE,
+		[DMA_NONE] = 0,
+	};
+
+	return perms[dir];
+}
+
+enum dma_data_direction iommu_tce_direction(unsigned long tce)
+{
+	static const enum dma_data_direction dirs[] = {
+		DMA_NONE, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_BIDIRECTIONAL,
+	};
+
+	return dirs[tce & (TCE_PCI_READ | TCE_PCI_WRITE)];
+}
+
+/*
+ * EEH: what was asked last, and an answer that the test chooses.
+ */
+
+static int eeh_call(struct eeh_pe *pe, int what)
+{
+	struct host_pe *hpe = (struct host_pe *)pe;
+
+	hpe->eeh_calls++;
+	hpe->eeh_last = what;
+
+	return hpe->eeh_answer;
+}
+
+bool eeh_enabled(void)
+{
+	return true;
+}
+
+struct eeh_pe *eeh_iommu_group_to_pe(struct iommu_group *group)
+{
+	return (struct eeh_pe *)group;
+}
+
+int eeh_pe_set_option(struct eeh_pe *pe, int option)
+{
+	return eeh_call(pe, 100 + option);
+}
+
+int eeh_pe_get_state(struct eeh_pe *pe)
+{
+	return eeh_call(pe, 200);
+}
+
+int eeh_pe_reset(struct eeh_pe *pe, int option, bool include_passed)
+{
+	WARN_ON(!include_passed);
+
+	return eeh_call(pe, 300 + option);
+}
+
+int eeh_pe_configure(struct eeh_pe *pe)
+{
+	return eeh_call(pe, 400);
+}
+
+int eeh_pe_inject_err(struct eeh_pe *pe, int type, int func,
+		      unsigned long addr, unsigned long mask)
+{
+	(void)addr;
+	(void)mask;
+
+	return eeh_call(pe, 500 + 10 * type + func);
+}
+
+/*
+ * Power.
+ */
+
+/**
+ * machine_init() - the host boots
+ *
+ * Every PE has the host's default window and bypass.
+ */
+void machine_init(void)
+{
+	struct host_pe *hpe;
+	unsigned int i;
+
+	for (i = 0; i < HOST_PES; i++) {
+		hpe = host_pes + i;
+		free(hpe->tlb);
+		*hpe = (struct host_pe) {
+			.pe = {
+				.phb = phb_of_pe[i],
+				.pe_number = i,
+				.tce_bypass_base = 1UL << WINDOW_SHIFT,
+				.table_group = {
+					.tce32_size = SZ_1G,
+					.max_dynamic_windows_supported = 2,
+					.max_levels = POWERNV_IOMMU_MAX_LEVELS,
+					.ops = &pnv_pci_ioda2_ops,
+				},
+			},
+		};
+		hpe->pe.table_group.pgsizes =
+			pnv_ioda_parse_tce_sizes(hpe->pe.phb);
+		mutex_init(&hpe->lock);
+		if (pnv_pci_ioda2_setup_default_config(&hpe->pe))
+			host_die("pe %u has no default window\n", i);
+	}
+}
+
+/**
+ * machine_reset() - the host gives up its windows
+ */
+void machine_reset(void)
+{
+	struct iommu_table_group *group;
+	unsigned int i;
+
+	for (i = 0; i < HOST_PES; i++) {
+		group = &host_pes[i].pe.table_group;
+		if (group->ops->take_ownership(group, NULL))
+			host_die("pe %u is not given up\n", i);
+	}
+}

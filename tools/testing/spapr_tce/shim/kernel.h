@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel as the files under test see it, on the host: our own versions of
+ * what tools/include lacks. Every compilation includes this first; headers
+ * that would only say the same again are empty (see STUBS in the Makefile).
+ *
+ * Physical addresses: user memory is model memory (struct page, without
+ * contents) from HOST_PHYS_BASE on; kernel memory is host memory, at its host
+ * address plus HOST_LINEAR_OFFSET. So no address is valid as the other kind.
+ */
+#ifndef _SPAPR_TCE_SHIM_KERNEL_H
+#define _SPAPR_TCE_SHIM_KERNEL_H
+
+/* What the configuration of a powernv kernel says */
+#define CONFIG_64BIT			1
+#define CONFIG_PPC64			1
+#define CONFIG_IOMMU_API		1
+#define CONFIG_SPAPR_TCE_IOMMU		1
+#define CONFIG_EEH			1
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include <linux/types.h>
+#include <linux/kernel.h>
+#include <linux/align.h>
+#include <linux/bits.h>
+#include <linux/bitops.h>
+#include <linux/bug.h>
+#include <linux/compiler.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/gfp.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/numa.h>
+#include <linux/overflow.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/rcupdate.h>
+
+/* tools/include is for programs of 32 bits, too */
+#undef __ffs
+#define __ffs(x)		((unsigned long)__builtin_ctzl(x))
+#define __ilog2(x)		((int)(BITS_PER_LONG - 1 - __builtin_clzl(x)))
+#ifndef BITS_PER_LONG_LONG
+#define BITS_PER_LONG_LONG	64
+#endif
+
+#undef PAGE_SHIFT
+#define PAGE_SHIFT		HOST_PAGE_SHIFT
+#define PAGE_SIZE		(1UL << PAGE_SHIFT)
+#define PAGE_MASK		(~(PAGE_SIZE - 1))
+#define PAGE_ALIGNED(x)		IS_ALIGNED((unsigned long)(x), PAGE_SIZE)
+#define offset_in_page(x)	((unsigned long)(x) & ~PAGE_MASK)
+#define MAX_PAGE_ORDER		(PAGE_SHIFT == 16 ? 8 : 12)
+
+#define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
+#define min3(a, b, c)		min((typeof(a))min(a, b), c)
+#undef min
+#undef max
+/* As in the kernel, constants of another type may be compared */
+#define min(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
+				   _a < _b ? _a : _b; })
+#define max(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
+				   _a > _b ? _a : _b; })
+#undef min_t
+#undef max_t
+#define min_t(t, a, b)		min((t)(a), (t)(b))
+#define max_t(t, a, b)		max((t)(a), (t)(b))
+#define offsetofend(type, m)	(offsetof(type, m) + sizeof(((type *)0)->m))
+#define check_shl_overflow(a, s, d) ({			\
+	*(d) = (a) << (s);				\
+	(*(d) >> (s)) != (a); })
+
+#ifndef fallthrough
+#define fallthrough		__attribute__((fallthrough))
+#endif
+#undef noinline
+#define noinline		__attribute__((noinline))
+
+/* A warning is a failure, with the history that led to it */
+void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, ...);
+#undef WARN_ON_ONCE
+#undef WARN_ON
+#define WARN_ON(cond)		({ if (cond) host_die("%s:%d: WARN_ON(%s)\n", \
+				   __FILE__, __LINE__, #cond); false; })
+#define WARN_ON_ONCE(cond)	WARN_ON(cond)
+
+/*
+ * Atomics, for ThreadSanitizer to see.
+ */
+
+#undef cmpxchg
+#undef xchg
+#define cmpxchg(p, old, new) ({						\
+	typeof(*(p)) _o = (old);					\
+	__atomic_compare_exchange_n(p, &_o, new, false,			\
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+	_o; })
+#define xchg(p, new)		__atomic_exchange_n(p, new, __ATOMIC_SEQ_CST)
+
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+#define atomic_long_set(v, n)	__atomic_store_n(&(v)->counter, n, __ATOMIC_RELAXED)
+#define atomic_long_read(v)	__atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
+#define atomic_long_add(n, v)	((void)__atomic_fetch_add(&(v)->counter, n, __ATOMIC_RELAXED))
+#define atomic_long_sub(n, v)	((void)__atomic_fetch_sub(&(v)->counter, n, __ATOMIC_RELAXED))
+#define atomic64_set(v, n)	__atomic_store_n(&(v)->counter, n, __ATOMIC_RELAXED)
+#define atomic64_read(v)	__atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
+#define atomic64_sub_return(n, v) __atomic_sub_fetch(&(v)->counter, n, __ATOMIC_SEQ_CST)
+#define atomic64_dec_and_test(v) (!atomic64_sub_return(1, v))
+
+static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 new)
+{
+	return cmpxchg(&v->counter, old, new);
+}
+
+static inline bool atomic64_add_unless(atomic64_t *v, s64 n, s64 unless)
+{
+	s64 old = atomic64_read(v), seen;
+
+	for (; old != unless; old = seen) {
+		seen = atomic64_cmpxchg(v, old, old + n);
+		if (seen == old)
+			return true;
+	}
+
+	return false;
+}
+
+struct kref {
+	int count;
+};
+
+/*
+ * Locks know their owner.
+ */
+
+struct mutex {
+	pthread_mutex_t lock;
+	const void *owner;
+};
+
+void mutex_init(struct mutex *m);
+void mutex_lock(struct mutex *m);
+void mutex_unlock(struct mutex *m);
+bool mutex_is_mine(const struct mutex *m);
+#define mutex_destroy(m)	do { } while (0)
+#define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
+#undef lockdep_assert_held
+#define lockdep_assert_held(m)	WARN_ON(!mutex_is_mine(m))
+
+/*
+ * Initcalls run before main().
+ */
+
+#define host_initcall(fn)						\
+	static void __attribute__((constructor(200))) host_init_##fn(void) \
+	{								\
+		if (fn())						\
+			host_die("%s failed\n", #fn);			\
+	}
+#define core_initcall(fn)	host_initcall(fn)
+#define device_initcall(fn)	host_initcall(fn)
+#undef module_init
+#undef module_exit
+#undef MODULE_LICENSE
+#undef MODULE_DESCRIPTION
+#define module_init(fn)		host_initcall(fn)
+#define module_exit(fn)		void (*host_exit_##fn)(void) = fn
+#define MODULE_LICENSE(x)
+#define MODULE_DESCRIPTION(x)
+#define THIS_MODULE		NULL
+#undef __init
+#undef __exit
+#define __init
+#define __exit
+
+/*
+ * Memory.
+ */
+
+/* tools/lib/slab.c and tools/testing/shared/linux.c do the work (see host.c) */
+#define kmem_cache_alloc_node(cache, gfp, nid)	kmem_cache_alloc(cache, gfp)
+#define kvmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
+#define kvfree(p)				kfree(p)
+#undef kzalloc_node
+#define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
+#define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
+#define free_page(addr)				kfree((void *)(addr))
+
+struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
+void free_pages(unsigned long addr, unsigned int order);
+#define page_address(page)	((void *)(page))
+
+#define HOST_LINEAR_OFFSET	(1UL << 50)
+#define HOST_PHYS_BASE		(1UL << 32)
+
+static inline unsigned long __pa(const void *p)
+{
+	return (unsigned long)p + HOST_LINEAR_OFFSET;
+}
+
+static inline void *__va(unsigned long pa)
+{
+	if (pa < HOST_LINEAR_OFFSET)
+		host_die("%#lx is no address of kernel memory\n", pa);
+
+	return (void *)(pa - HOST_LINEAR_OFFSET);
+}
+
+#undef __pa
+#define __pa(p)			__pa((const void *)(unsigned long)(p))
+
+struct mm_struct;
+
+/**
+ * struct page - a page of model memory; a folio is its first page
+ * @head: first page of the folio
+ * @order: log2 of the number of pages of the folio, in the first page
+ * @mapcount: how many user addresses map it
+ * @pins: FOLL_PIN references
+ * @owner: whose memory it is, until it is free
+ * @cached: how many cached translations lead here
+ * @dirty: marked dirty since it was allocated
+ */
+struct page {
+	struct page *head;
+	unsigned int order;
+	int mapcount;
+	int pins;
+	struct mm_struct *owner;
+	int cached;
+	bool dirty;
+};
+
+struct folio {
+	struct page page;
+};
+
+extern struct page host_mem_map[];
+
+unsigned long page_to_phys(const struct page *page);
+struct page *pfn_to_page(unsigned long pfn);
+
+static inline struct folio *page_folio(struct page *page)
+{
+	return (struct folio *)page->head;
+}
+
+static inline unsigned int folio_shift(const struct folio *folio)
+{
+	return PAGE_SHIFT + folio->page.order;
+}
+
+static inline unsigned long folio_nr_pages(const struct folio *folio)
+{
+	return 1UL << folio->page.order;
+}
+
+static inline unsigned long folio_page_idx(const struct folio *folio,
+					   const struct page *page)
+{
+	return page - &folio->page;
+}
+
+#define nth_page(page, n)	((page) + (n))
+
+#define FOLL_WRITE		0x01
+#define FOLL_LONGTERM		0x100
+
+int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
+			struct page **pages);
+void unpin_user_page(struct page *page);
+void unpin_user_pages(struct page **pages, unsigned long nr);
+void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr,
+				 bool dirty);
+void unpin_user_page_range_dirty_lock(struct page *page, unsigned long nr,
+				      bool dirty);
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
+unsigned long totalram_pages(void);
+
+/*
+ * Processes.
+ */
+
+/* The most that a process maps, in pages */
+#define HOST_UA_PAGES		2048
+
+/**
+ * struct host_pte - what a user address maps
+ * @page: NULL for a hole
+ * @readonly: cannot be pinned for writing
+ */
+struct host_pte {
+	struct page *page;
+	bool readonly;
+};
+
+struct mm_struct {
+	struct {
+		struct mm_iommu_registry *iommu_registry;
+	} context;
+	int count;
+	unsigned long locked_vm;
+	unsigned long limit;
+	bool refused;
+	struct host_pte pte[HOST_UA_PAGES];
+};
+
+struct task_struct {
+	struct mm_struct *mm;
+	bool killed;
+};
+
+extern __thread struct task_struct host_task;
+#define current				(&host_task)
+#define fatal_signal_pending(task)	((task)->killed)
+#define cond_resched()			do { } while (0)
+
+#define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
+#define mmdrop(mm)	WARN_ON(__atomic_sub_fetch(&(mm)->count, 1, __ATOMIC_SEQ_CST) < 1)
+
+/* No device DAX in the model */
+struct vm_area_struct;
+#define mmap_read_lock(mm)	((void)(mm))
+#define mmap_read_unlock(mm)	((void)(mm))
+#define find_vma(mm, addr)	((void)(mm), (void)(addr), (struct vm_area_struct *)NULL)
+#define vma_is_dax(vma)		((void)(vma), false)
+
+unsigned long copy_from_user(void *to, const void *from, unsigned long size);
+unsigned long copy_to_user(void *to, const void *from, unsigned long size);
+
+/*
+ * Work.
+ */
+
+struct work_struct {
+	struct list_head node;
+	void (*func)(struct work_struct *work);
+};
+
+struct workqueue_struct;
+extern struct workqueue_struct *system_unbound_wq;
+#define WQ_UNBOUND		0
+#define alloc_workqueue(name, flags, max)	host_alloc_workqueue()
+struct workqueue_struct *host_alloc_workqueue(void);
+bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
+void flush_workqueue(struct workqueue_struct *wq);
+
+#define INIT_WORK(work, fn) do {		\
+	INIT_LIST_HEAD(&(work)->node);		\
+	(work)->func = (fn);			\
+} while (0)
+
+/*
+ * debugfs: the show function is called by hand.
+ */
+
+struct seq_file;
+struct dentry;
+struct file_operations {
+	int (*show)(struct seq_file *m, void *unused);
+};
+
+void __attribute__((format(printf, 2, 3)))
+seq_printf(struct seq_file *m, const char *fmt, ...);
+#define DEFINE_SHOW_ATTRIBUTE(name) \
+	const struct file_operations name##_fops = { .show = name##_show }
+#define debugfs_create_dir(name, parent)	((struct dentry *)NULL)
+#define debugfs_create_file(name, mode, dir, data, fops) \
+	((void)(dir), (void)(fops))
+
+/*
+ * Devices, as far as asm/iommu.h and the PHB code name them.
+ */
+
+enum dma_data_direction {
+	DMA_BIDIRECTIONAL,
+	DMA_TO_DEVICE,
+	DMA_FROM_DEVICE,
+	DMA_NONE,
+};
+
+typedef u64 dma_addr_t;
+#define ____cacheline_aligned_in_smp
+#define __iomem
+#undef __attribute_const__
+#define __attribute_const__	__attribute__((const))
+#define ASM_CONST(x)		(x##UL)
+
+struct iommu_table;
+struct iommu_group;
+struct pci_controller_ops;
+
+struct device_node {
+	const u32 *tce_sizes;
+	int nr_tce_sizes;
+};
+
+struct device {
+	struct {
+		struct iommu_table *iommu_table_base;
+		u64 dma_offset;
+	} archdata;
+};
+
+int of_property_read_u32_index(const struct device_node *np, const char *name,
+			       u32 index, u32 *value);
+
+#define list_add_rcu(new, head)		list_add(new, head)
+#define list_del_rcu(entry)		list_del(entry)
+
+void *iommu_group_get_iommudata(struct iommu_group *group);
+
+#include <asm/mmu_context.h>
+
+#endif /* _SPAPR_TCE_SHIM_KERNEL_H */

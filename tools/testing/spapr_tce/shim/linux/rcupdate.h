@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * RCU by liburcu (HOST_URCU), or by a lock: ThreadSanitizer does not see the
+ * fences of liburcu, which also is not there for other processors. Either way
+ * callbacks run in rcu_barrier() at the latest.
+ */
+#ifndef _SPAPR_TCE_SHIM_RCUPDATE_H
+#define _SPAPR_TCE_SHIM_RCUPDATE_H
+
+#ifdef HOST_URCU
+
+#include_next <linux/rcupdate.h>
+
+#else /* !HOST_URCU */
+
+struct rcu_head {
+	struct rcu_head *next;
+	void (*func)(struct rcu_head *head);
+};
+
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+void rcu_barrier(void);
+#define rcu_register_thread()		do { } while (0)
+#define rcu_unregister_thread()		do { } while (0)
+
+/* A pointer that is published carries what was written before with it */
+#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
+#define rcu_dereference(p)		__atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_dereference_raw(p)		rcu_dereference(p)
+#define rcu_dereference_check(p, c)	rcu_dereference(p)
+#define rcu_dereference_protected(p, c)	rcu_dereference(p)
+#define RCU_INIT_POINTER(p, v)		do { (p) = (v); } while (0)
+
+#include <urcu/uatomic.h>
+
+#endif /* HOST_URCU */
+
+/* A callback that gets the start of the object by its offset */
+#define kfree_rcu(p, field)						\
+	call_rcu(&(p)->field, offsetof(typeof(*(p)), field) == 16 ?	\
+		 host_free_rcu_16 : (void (*)(struct rcu_head *))abort)
+void host_free_rcu_16(struct rcu_head *head);
+
+#endif

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Allocation-failure sweep: each request once for every step of it that can
+ * fail (allocation, pin, charge, firmware call, copy), with that one failing.
+ * What then fails has changed nothing, and the same request works afterwards.
+ */
+#include "host.h"
+
+#undef __used
+#undef __packed
+#undef __maybe_unused
+#undef is_signed_type
+#include "kselftest_harness.h"
+
+#define K64		0x10000UL
+#define PG		PAGE_SIZE
+#define UA(page)	host_ua(page)
+#define WINDOW1		(1UL << 59)
+
+static struct host_container c[2];
+static struct mm_struct *mm;
+
+static void world_begin(void)
+{
+	machine_init();
+	mm = mm_create(1UL << 40);
+	current->mm = mm;
+	memset(c, 0, sizeof(c));
+	world_check_containers(c, 2);
+}
+
+static void world_end(void)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		vfio_close(c + i);
+	world_check();
+	host_settle();
+	mm_destroy(mm);
+	machine_reset();
+	world_check_empty();
+}
+
+/* A container of version 2 with two groups, nothing else */
+static void fresh(void)
+{
+	vfio_attach(c, host_pes);
+	vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU);
+	vfio_attach(c, host_pes + 1);
+}
+
+/* The same with memory, both windows and some maps */
+static void furnished(void)
+{
+	fresh();
+	req_register(c, UA(UA_HUGE), 256 * PG);
+	req_register(c, UA(UA_HUGE + 256), 256 * PG);
+	req_map(c, 0, UA(UA_HUGE), 8 * PG, RW);
+	req_create(c, 16, 1UL << 47, 2, NULL);
+	req_map(c, WINDOW1, UA(UA_HUGE), 2 * K64, RW);
+}
+
+static void furnished_v1(void)
+{
+	char arg[16] = { 0 };
+
+	vfio_attach(c, host_pes);
+	vfio_set_iommu(c, VFIO_SPAPR_TCE_IOMMU);
+	vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg);
+	req_map(c, 0, UA(0), 8 * PG, RW);
+}
+
+static void groups_only(void)
+{
+	vfio_attach(c, host_pes);
+	vfio_attach(c, host_pes + 1);
+}
+
+static long op_register(void)
+{
+	return req_register(c, UA(0), 500 * PG);
+}
+
+static long op_register_mixed(void)
+{
+	return req_register(c, UA(UA_HUGE + 3), 700 * PG);
+}
+
+static long op_register_many(void)
+{
+	unsigned long i;
+	long ret = 0;
+
+	for (i = 0; i < 64 && !ret; i++)
+		ret = req_register(c, UA(i * 2), PG);
+	if (!ret)
+		return 0;
+	while (i-- > 1)
+		req_unregister(c, UA((i - 1) * 2), PG);
+
+	return ret;
+}
+
+static long op_unregister(void)
+{
+	return req_unregister(c, UA(UA_HUGE + 256), 256 * PG);
+}
+
+static long op_map(void)
+{
+	return req_map(c, 0x20000000, UA(UA_HUGE + 100), 300 * PG, RW);
+}
+
+static long op_map_over(void)
+{
+	return req_map(c, 0, UA(UA_HUGE + 300), 8 * PG, RW);
+}
+
+static long op_map_sparse(void)
+{
+	return req_map(c, WINDOW1 + (1UL << 45) + (1UL << 30) - K64,
+		       UA(UA_HUGE), 2 * K64, RW);
+}
+
+static long op_map_v1(void)
+{
+	return req_map(c, 4 * PG, UA(100), 40 * PG, RW);
+}
+
+static long op_unmap(void)
+{
+	return req_unmap(c, 0, SZ_1G);
+}
+
+static long op_create(void)
+{
+	return req_create(c, 16, 1UL << 47, 3, NULL);
+}
+
+static long op_remove(void)
+{
+	return req_remove(c, 0);
+}
+
+static long op_enable(void)
+{
+	char arg[16] = { 0 };
+
+	return vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg);
+}
+
+static long op_set_iommu(void)
+{
+	return vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU);
+}
+
+static long op_attach(void)
+{
+	return vfio_attach(c, host_pes + 2);
+}
+
+static long op_attach_first(void)
+{
+	return vfio_attach(c + 1, host_pes + 3);
+}
+
+static void without_default(void)
+{
+	fresh();
+	req_remove(c, 0);
+}
+
+static void v1_disabled(void)
+{
+	vfio_attach(c, host_pes);
+	vfio_set_iommu(c, VFIO_SPAPR_TCE_IOMMU);
+}
+
+FIXTURE(sweep) { };
+
+FIXTURE_VARIANT(sweep)
+{
+	void (*setup)(void);	/* what must be there */
+	long (*request)(void);
+	bool lazy;		/* what succeeded before it fails may stay */
+};
+
+FIXTURE_SETUP(sweep) { }
+FIXTURE_TEARDOWN(sweep) { }
+
+#define SWEEP(name, ...) FIXTURE_VARIANT_ADD(sweep, name) { __VA_ARGS__ }
+
+SWEEP(register, fresh, op_register);
+SWEEP(register_mixed_sizes, fresh, op_register_mixed);
+SWEEP(register_many, fresh, op_register_many, .lazy = true);
+SWEEP(unregister, furnished, op_unregister);
+SWEEP(map, furnished, op_map);
+SWEEP(map_over, furnished, op_map_over);
+SWEEP(map_sparse, furnished, op_map_sparse);
+SWEEP(map_v1, furnished_v1, op_map_v1);
+SWEEP(unmap, furnished, op_unmap);
+SWEEP(unmap_makes_default, fresh, op_unmap, .lazy = true);
+SWEEP(create, without_default, op_create);
+SWEEP(create_makes_default, fresh, op_create, .lazy = true);
+SWEEP(remove, furnished, op_remove);
+SWEEP(enable, v1_disabled, op_enable);
+SWEEP(set_iommu, groups_only, op_set_iommu);
+SWEEP(attach, furnished, op_attach);
+SWEEP(attach_first, furnished, op_attach_first);
+
+TEST_F(sweep, every_step)
+{
+	unsigned long nth, failed = 0;
+	bool fired = true;
+	u64 before;
+	long ret;
+
+	for (nth = 1; fired; nth++) {
+		world_begin();
+		variant->setup();
+		world_check();
+		before = world_digest(mm);
+
+		fail_arm(nth);
+		ret = variant->request();
+		fired = fail_fired();
+		fail_arm(0);
+		world_check();
+		if (ret) {
+			failed++;
+			EXPECT_TRUE(fired);
+			EXPECT_TRUE(ret == -ENOMEM || ret == -EFAULT || ret == -EIO);
+			if (!variant->lazy)
+				EXPECT_EQ(world_digest(mm), before);
+			EXPECT_EQ(variant->request(), 0)
+				TH_LOG("step %lu: not even the second time", nth);
+			world_check();
+		}
+		world_end();
+	}
+	TH_LOG("%lu steps, the request failed at %lu", nth - 2, failed);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,1613 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Each operation and each error path, on the model of the machine.
+ */
+#include "host.h"
+
+#undef __used
+#undef __packed
+#undef __maybe_unused
+#undef is_signed_type
+#include "kselftest_harness.h"
+
+#define K64		0x10000UL
+#define MB		0x100000UL
+#define WINDOW1		(1UL << 59)
+#define PG		PAGE_SIZE
+#define UA(page)	host_ua(page)
+
+void __lsan_do_leak_check(void) __attribute__((weak));
+
+static unsigned long reached(struct host_pe *hpe, unsigned long addr)
+{
+	return machine_dma(hpe, addr, false);
+}
+
+/* Where memory of a process is */
+static unsigned long hpa_of(struct mm_struct *mm, unsigned long ua)
+{
+	unsigned long i = (ua - HOST_UA_BASE) >> PAGE_SHIFT;
+
+	return page_to_phys(mm->pte[i].page) + offset_in_page(ua);
+}
+
+FIXTURE(world)
+{
+	struct mm_struct *mm;
+	struct mm_struct *other;
+	struct host_container c[3];
+	u64 digest;
+};
+
+FIXTURE_SETUP(world)
+{
+	machine_init();
+	self->mm = mm_create(1UL << 40);
+	self->other = mm_create(1UL << 40);
+	current->mm = self->mm;
+	memset(self->c, 0, sizeof(self->c));
+	world_check_containers(self->c, 3);
+	vfio_attach(self->c, host_pes);
+	ASSERT_EQ(vfio_set_iommu(self->c, VFIO_SPAPR_TCE_v2_IOMMU), 0);
+	world_check();
+}
+
+FIXTURE_TEARDOWN(world)
+{
+	int i;
+
+	for (i = 0; i < 3; i++)
+		vfio_close(self->c + i);
+	world_check();
+	host_settle();
+	mm_destroy(self->mm);
+	mm_destroy(self->other);
+	machine_reset();
+	world_check_empty();
+	if (__lsan_do_leak_check)
+		__lsan_do_leak_check();
+}
+
+/* The second container of the process, with a PE of its own */
+static struct host_container *second(FIXTURE_DATA(world) *self)
+{
+	vfio_attach(self->c + 1, host_pes + 1);
+	vfio_set_iommu(self->c + 1, VFIO_SPAPR_TCE_v2_IOMMU);
+
+	return self->c + 1;
+}
+
+static struct host_container *version1(FIXTURE_DATA(world) *self)
+{
+	vfio_attach(self->c + 2, host_pes + 2);
+	vfio_set_iommu(self->c + 2, VFIO_SPAPR_TCE_IOMMU);
+
+	return self->c + 2;
+}
+
+/* What fails changes nothing */
+#define EXPECT_FAILS(error, call) do {				\
+	self->digest = world_digest(self->mm);			\
+	EXPECT_EQ(call, error);					\
+	EXPECT_EQ(world_digest(self->mm), self->digest);	\
+	world_check();						\
+} while (0)
+
+#define EXPECT_WORKS(call) do {		\
+	EXPECT_EQ(call, 0);		\
+	world_check();			\
+} while (0)
+
+#define EXPECT_REACHES(hpe, addr, ua) \
+	EXPECT_EQ(machine_dma(hpe, addr, false), (long)hpa_of(self->mm, ua))
+#define EXPECT_FAULTS(hpe, addr) do {				\
+	EXPECT_EQ(machine_dma(hpe, addr, false), -EFAULT);	\
+	EXPECT_EQ(machine_dma(hpe, addr, true), -EFAULT);	\
+} while (0)
+
+/*
+ * Registering.
+ */
+
+TEST_F(world, register_and_unregister)
+{
+	EXPECT_WORKS(req_register(self->c, UA(0), 100 * PG));
+	EXPECT_EQ(self->mm->locked_vm, 100);
+	EXPECT_EQ(host_usage.pins, 100);
+	EXPECT_FAILS(-EBUSY, req_register(self->c, UA(0), 100 * PG));
+	EXPECT_FAILS(-ENOENT, req_unregister(self->c, UA(0), 99 * PG));
+	EXPECT_FAILS(-ENOENT, req_unregister(self->c, UA(1), 99 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 100 * PG));
+	EXPECT_FAILS(-ENOENT, req_unregister(self->c, UA(0), 100 * PG));
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_EQ(host_usage.pins, 0);
+}
+
+TEST_F(world, register_what_overlaps)
+{
+	EXPECT_WORKS(req_register(self->c, UA(10), 10 * PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(10), 9 * PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(10), 11 * PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(5), 6 * PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(19), 10 * PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(0), 100 * PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(12), 2 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(5), 5 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(20), PG));
+}
+
+TEST_F(world, register_what_is_no_range)
+{
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(0), 0));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(0) + 1, PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, UA(0), PG + 1));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, -PG, PG));
+	EXPECT_FAILS(-EINVAL, req_register(self->c, PG, -PG));
+	EXPECT_FAILS(-EINVAL, req_unregister(self->c, UA(0), 0));
+	EXPECT_FAILS(-EINVAL, req_unregister(self->c, UA(0) + 8, PG));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, NULL));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, NULL));
+}
+
+TEST_F(world, register_what_cannot_be_pinned)
+{
+	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(UA_HOLES), 16 * PG));
+	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(UA_HOLES + 15), PG));
+	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(UA_HOLES + 4), 4 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HOLES), 7 * PG));
+	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(HOST_UA_PAGES - 1), 2 * PG));
+}
+
+TEST_F(world, register_too_much)
+{
+	self->mm->limit = 20;
+	EXPECT_FAILS(-ENOMEM, req_register(self->c, UA(0), 21 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(0), 20 * PG));
+	EXPECT_FAILS(-ENOMEM, req_register(self->c, UA(20), PG));
+	self->mm->limit = 1UL << 40;
+	EXPECT_FAILS(-ENOMEM, req_register(self->c, 1UL << 50, (HOST_PAGES + 1) * PG));
+}
+
+TEST_F(world, register_while_being_killed)
+{
+	current->killed = true;
+	EXPECT_FAILS(-EINTR, req_register(self->c, UA(UA_HOLES), 16 * PG));
+	current->killed = false;
+}
+
+TEST_F(world, register_in_two_containers)
+{
+	struct host_container *b = second(self);
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_register(b, UA(0), 16 * PG));
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	EXPECT_FAILS(-EINVAL, req_register(b, UA(4), 16 * PG));
+	EXPECT_WORKS(req_map(b, 0, UA(0), 16 * PG, RW));
+	/* Mapped by the other container only */
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 16 * PG));
+	EXPECT_FAILS(-EBUSY, req_unregister(b, UA(0), 16 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_FAILS(-EBUSY, req_unregister(b, UA(0), 16 * PG));
+	EXPECT_WORKS(req_unmap(b, 0, 16 * PG));
+	EXPECT_WORKS(req_unregister(b, UA(0), 16 * PG));
+	/* What the other one has registered is not mine to map */
+	EXPECT_FAILS(-EINVAL, req_map(b, 0, UA(0), PG, RW));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 16 * PG));
+}
+
+TEST_F(world, unregister_what_is_mapped)
+{
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(3), PG, RW));
+	EXPECT_FAILS(-EBUSY, req_unregister(self->c, UA(0), 16 * PG));
+	EXPECT_REACHES(host_pes, 0, UA(3));
+	EXPECT_WORKS(req_map(self->c, PG, UA(4), PG, RW));
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	EXPECT_FAILS(-EBUSY, req_unregister(self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_unmap(self->c, PG, PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 16 * PG));
+	EXPECT_FAULTS(host_pes, PG);
+}
+
+/* Units: as large as the memory behind allows */
+TEST_F(world, register_all_kinds)
+{
+	static const struct {
+		unsigned long page, nr;
+		unsigned int shift;
+	} kinds[] = {
+		{ UA_SCATTERED, 256, PAGE_SHIFT },
+		{ UA_CONTIGUOUS, 256, PAGE_SHIFT },
+		{ UA_HUGE, UA_MEDIUM - UA_HUGE, 21 },
+		{ UA_MEDIUM, 512, PAGE_SHIFT + 4 },
+		{ UA_SHIFTED, 255, PAGE_SHIFT },
+		{ UA_ALIAS, 128, PAGE_SHIFT },
+	};
+	struct host_region region;
+	unsigned long i, k, ua, hpa;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		ASSERT_EQ(req_register(self->c, UA(kinds[i].page),
+				       kinds[i].nr * PG), 0);
+		ASSERT_TRUE(glue_region_at(self->mm, UA(kinds[i].page), &region));
+		EXPECT_EQ(region.unit_shift, kinds[i].shift);
+		for (k = 0; k < kinds[i].nr; k++) {
+			ua = UA(kinds[i].page + k) + 8;
+			EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, ua, PAGE_SHIFT, &hpa), 0);
+			EXPECT_EQ(hpa, hpa_of(self->mm, ua));
+		}
+		world_check();
+	}
+	/* One that goes from kind to kind takes the least */
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		ASSERT_EQ(req_unregister(self->c, UA(kinds[i].page),
+					 kinds[i].nr * PG), 0);
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE + HOST_2M_PAGES),
+				  1000 * PG - HOST_2M_PAGES * PG));
+	for (k = 0; k < 1000 - HOST_2M_PAGES; k++) {
+		ua = UA(UA_HUGE + HOST_2M_PAGES + k);
+		ASSERT_TRUE(glue_region_at(self->mm, ua, &region));
+		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, ua, PAGE_SHIFT, &hpa), 0);
+		EXPECT_EQ(hpa, hpa_of(self->mm, ua));
+	}
+}
+
+/* A region may begin and end inside folios */
+TEST_F(world, register_part_of_a_folio)
+{
+	struct host_region region;
+	unsigned long hpa, k, nr = UA_MEDIUM - UA_HUGE - 7;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE + 3), nr * PG));
+	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_HUGE + 3), &region));
+	EXPECT_EQ(region.unit_shift, 21);
+	for (k = 3; k < nr + 3; k++) {
+		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + k), PAGE_SHIFT,
+					     &hpa), 0);
+		EXPECT_EQ(hpa, hpa_of(self->mm, UA(UA_HUGE + k)));
+	}
+	EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + 2), PAGE_SHIFT,
+				     &hpa), -EFAULT);
+	EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + 3 + nr), PAGE_SHIFT,
+				     &hpa), -EFAULT);
+	/* The 2M page is whole, but the region has only a part of it */
+	EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + 3), 21, &hpa), -EFAULT);
+}
+
+TEST_F(world, pages_written_are_dirty)
+{
+	struct page *page = self->mm->pte[3].page;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(3), PG, VFIO_DMA_MAP_FLAG_READ));
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 8 * PG));
+	EXPECT_FALSE(page->dirty);
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(3), PG, RW));
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 8 * PG));
+	EXPECT_TRUE(page->dirty);
+}
+
+/* The memory may go from under a registration */
+TEST_F(world, registered_memory_is_unmapped)
+{
+	unsigned long old = hpa_of(self->mm, UA(5));
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), 8 * PG, RW));
+	mm_remap(self->mm, 4, 4);
+	world_check();
+	EXPECT_EQ(reached(host_pes, 5 * PG), old);
+	EXPECT_NE(hpa_of(self->mm, UA(5)), old);
+	EXPECT_WORKS(req_unmap(self->c, 0, 8 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 8 * PG));
+}
+
+/*
+ * Registered memory as KVM sees it.
+ */
+
+TEST_F(world, region_lookup)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	struct host_region region;
+
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(0), PG), NULL);
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	ASSERT_NE(mem, NULL);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8) | 1, 8 * PG), mem);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(15), PG), mem);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(15), PG + 1), NULL);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(7), PG), NULL);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(16), PG), NULL);
+	EXPECT_EQ(mm_iommu_lookup(self->other, UA(8), PG), NULL);
+
+	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
+	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), -EBUSY);
+	glue_region_at(self->mm, UA(8), &region);
+	EXPECT_EQ(region.mapped, 2);
+	mm_iommu_mapped_dec(mem);
+	EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
+}
+
+/* Counted by somebody else when its container goes: it goes with the count */
+TEST_F(world, region_outlives_its_container)
+{
+	struct host_container *b = second(self);
+	struct mm_iommu_table_group_mem_t *mem;
+	struct host_region region;
+
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
+	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
+	vfio_close(self->c);
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, 8);
+	EXPECT_EQ(host_usage.pins, 8);
+	EXPECT_EQ(req_register(b, UA(8), 8 * PG), -EBUSY);
+	EXPECT_EQ(req_register(b, UA(8), PG), -EINVAL);
+	EXPECT_EQ(req_unregister(b, UA(8), 8 * PG), -ENOENT);
+	mm_iommu_mapped_dec(mem);
+	host_settle();
+	EXPECT_TRUE(glue_region_at(self->mm, UA(8), &region));
+	/* The last count cannot be raised again */
+	rcu_read_lock();
+	mm_iommu_mapped_dec(mem);
+	EXPECT_EQ(mm_iommu_mapped_inc(mem), -ENXIO);
+	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
+	rcu_read_unlock();
+	host_settle();
+	EXPECT_FALSE(glue_region_at(self->mm, UA(8), &region));
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_WORKS(req_register(b, UA(8), 8 * PG));
+}
+
+TEST_F(world, range_over_regions)
+{
+	struct host_region region;
+	__be64 tces[24];
+	int i;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(4), 13, PAGE_SHIFT, true), -EINVAL);
+	world_check();
+	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, true), 0);
+	glue_region_at(self->mm, UA(0), &region);
+	EXPECT_EQ(region.mapped, 5);
+	glue_region_at(self->mm, UA(8), &region);
+	EXPECT_EQ(region.mapped, 9);
+	mm_iommu_fill_tces(self->mm, NULL, UA(4), 12, PAGE_SHIFT, 3, tces);
+	for (i = 0; i < 12; i++)
+		EXPECT_EQ(tce_load(tces + i), hpa_of(self->mm, UA(4 + i)) + 3);
+	mm_iommu_put_range(self->mm, UA(4), 12, PAGE_SHIFT);
+	world_check();
+}
+
+TEST_F(world, device_memory)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long hpa, size;
+
+	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
+	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, (5UL << 40) + 1, &mem), -EINVAL);
+	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), 0);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(3) + 4, PAGE_SHIFT, &hpa), 0);
+	EXPECT_EQ(hpa, (5UL << 40) + 3 * PG + 4);
+	EXPECT_TRUE(mm_iommu_is_devmem(self->mm, (5UL << 40) + 7 * PG, PAGE_SHIFT + 2,
+				       &size));
+	EXPECT_EQ(size, PG);
+	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, (5UL << 40) + 8 * PG, 12, &size));
+	/* Neither is ordinary memory device memory nor the other way round */
+	EXPECT_EQ(req_register(self->c, UA(0), 8 * PG), -EINVAL);
+	EXPECT_EQ(mm_iommu_put(self->mm, mem), 0);
+	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -EINVAL);
+	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, hpa_of(self->mm, UA(0)), 12, &size));
+}
+
+/* An IOMMU page is backed when user and real address are alike enough */
+TEST_F(world, device_memory_alignment)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES,
+				  (5UL << 40) + MB, &mem), 0);
+	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 20, true), 0);
+	mm_iommu_put_range(self->mm, UA(0), 1, 20);
+	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
+	EXPECT_EQ(mm_iommu_put(self->mm, mem), 0);
+}
+
+/*
+ * Mapping.
+ */
+
+TEST_F(world, map_every_page)
+{
+	unsigned long i;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), UA_HOLES * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), 1024 * PG, RW));
+	for (i = 0; i < 1024; i++)
+		EXPECT_REACHES(host_pes, i * PG + 17, UA(i) + 17);
+	EXPECT_FAULTS(host_pes, 1024 * PG);
+	EXPECT_WORKS(req_unmap(self->c, 0, 1024 * PG));
+	for (i = 0; i < 1024; i++)
+		EXPECT_FAULTS(host_pes, i * PG);
+}
+
+TEST_F(world, map_over_what_is_mapped)
+{
+	struct host_region region;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 64 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(64), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), 32 * PG, RW));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), 32 * PG, RW));
+	EXPECT_WORKS(req_map(self->c, 8 * PG, UA(64), 8 * PG, RW));
+	EXPECT_REACHES(host_pes, 7 * PG, UA(7));
+	EXPECT_REACHES(host_pes, 8 * PG, UA(64));
+	EXPECT_REACHES(host_pes, 15 * PG, UA(71));
+	EXPECT_REACHES(host_pes, 16 * PG, UA(16));
+	glue_region_at(self->mm, UA(64), &region);
+	EXPECT_EQ(region.mapped, 1 + (8 * PG >> 12));
+	/* Over a hole, one page and the hole again */
+	EXPECT_WORKS(req_unmap(self->c, 0, 32 * PG));
+	EXPECT_WORKS(req_map(self->c, 2 * PG, UA(2), PG, RW));
+	EXPECT_WORKS(req_map(self->c, 0, UA(64), 8 * PG, RW));
+	EXPECT_REACHES(host_pes, 2 * PG, UA(66));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 64 * PG));
+}
+
+TEST_F(world, map_permissions)
+{
+	static const struct {
+		u32 flags;
+		bool read, write;
+	} kinds[] = {
+		{ VFIO_DMA_MAP_FLAG_READ, true, false },
+		{ VFIO_DMA_MAP_FLAG_WRITE, false, true },
+		{ RW, true, true },
+	};
+	unsigned int i;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		EXPECT_WORKS(req_map(self->c, 0, UA(0), PG, kinds[i].flags));
+		EXPECT_EQ(machine_dma(host_pes, 0, false) >= 0, kinds[i].read);
+		EXPECT_EQ(machine_dma(host_pes, 0, true) >= 0, kinds[i].write);
+	}
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0), PG, 0));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0), PG, RW | 4));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0), PG, RW | 1U << 31));
+}
+
+TEST_F(world, map_what_is_no_range)
+{
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0), 0, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 1, UA(0), PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0) + 1, PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0), PG + 1, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, -PG, UA(0), PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, -PG, PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, PG, UA(0), -PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, SZ_1G - PG, UA(0), 2 * PG, RW));
+	EXPECT_FAILS(-ENXIO, req_map(self->c, SZ_1G, UA(0), PG, RW));
+	EXPECT_FAILS(-ENXIO, req_map(self->c, WINDOW1, UA(0), PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(16), PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(15), 2 * PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(0) - PG, 2 * PG, RW));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_MAP_DMA, NULL));
+	EXPECT_WORKS(req_map(self->c, SZ_1G - PG, UA(0), PG, RW));
+	EXPECT_REACHES(host_pes, SZ_1G - PG, UA(0));
+}
+
+TEST_F(world, map_across_regions)
+{
+	unsigned long i;
+
+	for (i = 0; i < 16; i++)
+		EXPECT_WORKS(req_register(self->c, UA(4 * i), 4 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(1), 62 * PG, RW));
+	for (i = 0; i < 62; i++)
+		EXPECT_REACHES(host_pes, i * PG, UA(1 + i));
+	EXPECT_WORKS(req_unmap(self->c, 30 * PG, PG));
+	EXPECT_FAILS(-EBUSY, req_unregister(self->c, UA(28), 4 * PG));
+	EXPECT_WORKS(req_unmap(self->c, 27 * PG, 4 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(28), 4 * PG));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(1), 62 * PG, RW));
+}
+
+TEST_F(world, map_before_registering)
+{
+	EXPECT_FAILS(-EPERM, req_map(self->c, 0, UA(0), PG, RW));
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+}
+
+TEST_F(world, map_large_pages)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 21, 1UL << 32, 1, &start));
+	EXPECT_EQ(start, WINDOW1);
+	EXPECT_WORKS(req_register(self->c, UA(0), UA_HOLES * PG));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE), SZ_2M, RW));
+	EXPECT_REACHES(host_pes, start + MB, UA(UA_HUGE) + MB);
+	EXPECT_FAILS(-EINVAL, req_map(self->c, start, UA(UA_HUGE), MB, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, start, UA(UA_HUGE) + MB, SZ_2M, RW));
+	if (PAGE_SHIFT == 16) {
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_SCATTERED), SZ_2M, RW));
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_MEDIUM), SZ_2M, RW));
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_SHIFTED), SZ_2M, RW));
+	}
+	/* The first is large, the next is not */
+	EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_MEDIUM) - SZ_2M,
+				     2 * SZ_2M, RW));
+	EXPECT_WORKS(req_map(self->c, start + SZ_2M, UA(UA_HUGE),
+			     (UA_MEDIUM - UA_HUGE) * PG, RW));
+	EXPECT_WORKS(req_unmap(self->c, start, 1UL << 32));
+}
+
+/* 64K pages of the IOMMU over 4K ones of the host, and the other way round */
+TEST_F(world, map_other_page_sizes)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 28 - PAGE_SHIFT, 1UL << 34, 2, &start));
+	EXPECT_WORKS(req_register(self->c, UA(0), UA_HOLES * PG));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_MEDIUM), K64, RW));
+	EXPECT_REACHES(host_pes, start + 0x5678, UA(UA_MEDIUM) + 0x5678);
+	if (PAGE_SHIFT == 12) {
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_SCATTERED), K64, RW));
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_CONTIGUOUS), K64, RW));
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_SHIFTED), K64, RW));
+	} else {
+		EXPECT_WORKS(req_map(self->c, start, UA(UA_SCATTERED) + 0x3000, 0x1000, RW));
+		EXPECT_REACHES(host_pes, start + 8, UA(UA_SCATTERED) + 0x3008);
+		EXPECT_FAULTS(host_pes, start + K64);
+	}
+	EXPECT_WORKS(req_unmap(self->c, start, K64));
+}
+
+TEST_F(world, unmap_what_is_no_range)
+{
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), 16 * PG, RW));
+	EXPECT_FAILS(-EINVAL, req_unmap(self->c, 0, 0));
+	EXPECT_FAILS(-EINVAL, req_unmap(self->c, 1, PG));
+	EXPECT_FAILS(-EINVAL, req_unmap(self->c, 0, PG + 1));
+	EXPECT_FAILS(-EINVAL, req_unmap(self->c, -PG, PG));
+	EXPECT_FAILS(-EINVAL, req_unmap(self->c, PG, -PG));
+	EXPECT_FAILS(-EINVAL, req_unmap(self->c, 0, SZ_1G + PG));
+	EXPECT_FAILS(-ENXIO, req_unmap(self->c, SZ_1G, PG));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_UNMAP_DMA, NULL));
+	/* Holes are no error */
+	EXPECT_WORKS(req_unmap(self->c, 4 * PG, 4 * PG));
+	EXPECT_WORKS(req_unmap(self->c, 2 * PG, 8 * PG));
+	EXPECT_REACHES(host_pes, PG, UA(1));
+	EXPECT_FAULTS(host_pes, 2 * PG);
+	EXPECT_FAULTS(host_pes, 9 * PG);
+	EXPECT_REACHES(host_pes, 10 * PG, UA(10));
+	EXPECT_WORKS(req_unmap(self->c, 0, SZ_1G));
+	EXPECT_FAULTS(host_pes, 10 * PG);
+}
+
+TEST_F(world, unmap_flags)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .flags = 1, .size = PG,
+	};
+
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_UNMAP_DMA, &unmap));
+	unmap.flags = 0;
+	unmap.argsz--;
+	unmap.argsz -= 8;
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_UNMAP_DMA, &unmap));
+}
+
+/* A map that a limit stops leaves everything as it was */
+TEST_F(world, map_beyond_the_limit)
+{
+	unsigned long levels;
+	u64 start;
+
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_MEDIUM), 128 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(UA_MEDIUM + 16), K64, RW));
+	levels = host_usage.level_bytes;
+	self->mm->limit = self->mm->locked_vm;
+	/* Levels below a page may still fit in what has been paid for */
+	while (!req_map(self->c, (1UL << 30) * (levels++ & 0xff), UA(UA_MEDIUM), K64, RW))
+		world_check();
+	levels = host_usage.level_bytes;
+	EXPECT_FAILS(-ENOMEM, req_map(self->c, (1UL << 39) + (1UL << 38),
+				      UA(UA_MEDIUM), K64, RW));
+	EXPECT_EQ(host_usage.level_bytes, levels);
+	self->mm->limit += 100;
+	EXPECT_WORKS(req_map(self->c, (1UL << 39) + (1UL << 38), UA(UA_MEDIUM), K64, RW));
+	EXPECT_REACHES(host_pes, (1UL << 39) + (1UL << 38), UA(UA_MEDIUM));
+}
+
+/*
+ * Windows.
+ */
+
+TEST_F(world, window_default)
+{
+	struct glue_container state;
+
+	glue_container_get(self->c->data, &state);
+	EXPECT_TRUE(state.default_pending);
+	EXPECT_EQ(state.tables[0], NULL);
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	glue_container_get(self->c->data, &state);
+	EXPECT_FALSE(state.default_pending);
+	ASSERT_NE(state.tables[0], NULL);
+	EXPECT_EQ(state.tables[0]->it_page_shift, 12);
+	EXPECT_EQ(state.tables[0]->it_size, SZ_1G >> 12);
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_FAILS(-EINVAL, req_remove(self->c, 0));
+	EXPECT_FAILS(-ENXIO, req_unmap(self->c, 0, PG));
+}
+
+TEST_F(world, window_default_cancelled)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_FAILS(-EINVAL, req_remove(self->c, 0));
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	EXPECT_EQ(start, 0);
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	EXPECT_EQ(start, WINDOW1);
+	EXPECT_FAILS(-ENOSPC, req_create(self->c, 16, MB, 1, &start));
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_create(self->c, 12, MB, 3, &start));
+	EXPECT_EQ(start, 0);
+}
+
+TEST_F(world, window_is_as_large_as_asked)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, K64, 1, &start));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(UA_HUGE), 2 * K64, RW));
+	EXPECT_FAILS(-ENXIO, req_map(self->c, K64, UA(UA_HUGE), K64, RW));
+	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE), K64, RW));
+	EXPECT_FAULTS(host_pes, K64);
+	EXPECT_FAILS(-EINVAL, req_remove(self->c, K64 / 2));
+	EXPECT_FAILS(-EINVAL, req_remove(self->c, K64));
+}
+
+/* Is there a geometry of at least @levels that a bridge can walk? */
+static bool can_walk(unsigned int bits, unsigned int levels)
+{
+	unsigned int per;
+
+	for (; levels <= 5; levels++) {
+		per = max(DIV_ROUND_UP(bits, levels), 9U);
+		if (per + 3 <= PAGE_SHIFT + MAX_PAGE_ORDER &&
+		    per * levels + 16 <= 55)
+			return true;
+	}
+
+	return false;
+}
+
+TEST_F(world, window_sizes)
+{
+	unsigned int shift, levels;
+	u64 start;
+
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	for (shift = 16; shift < 55; shift++) {
+		for (levels = 1; levels <= 5; levels++) {
+			if (!can_walk(shift - 16, levels)) {
+				EXPECT_FAILS(-EINVAL, req_create(self->c, 16, 1UL << shift,
+								 levels, &start));
+				continue;
+			}
+			EXPECT_WORKS(req_create(self->c, 16, 1UL << shift, levels, &start));
+			EXPECT_WORKS(req_map(self->c, start + (1UL << shift) - K64,
+					     UA(UA_HUGE), K64, RW));
+			EXPECT_REACHES(host_pes, start + (1UL << shift) - 1,
+				       UA(UA_HUGE) + K64 - 1);
+			EXPECT_WORKS(req_remove(self->c, start));
+		}
+	}
+}
+
+TEST_F(world, window_bad_arguments)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create), .page_shift = 16,
+		.window_size = MB, .levels = 1,
+	};
+
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 13, MB, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 64, MB, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 64 + 12, MB, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 144, MB, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, ~0U, MB, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 24, 1UL << 32, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 12, 0, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 12, MB + 4096, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 16, 4096, 1, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 12, MB, 0, NULL));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 12, MB, 6, NULL));
+	create.flags = 1;
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_CREATE, &create));
+	create.flags = 0;
+	create.argsz -= 8;
+	create.argsz -= 8;
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_CREATE, &create));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_CREATE, NULL));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_REMOVE, NULL));
+	/* More address bits than a bridge translates */
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 16, 1UL << 63, 5, NULL));
+}
+
+/* Levels take and cost what they are */
+TEST_F(world, window_charge)
+{
+	unsigned long one, i;
+	u64 start;
+
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 47, 2, &start));
+	EXPECT_EQ(self->mm->locked_vm - 64, DIV_ROUND_UP(host_usage.level_bytes -
+			3 * host_pes[1].pe.table_group.tables[0]->it_tree.bytes.counter,
+			PG));
+	one = host_usage.level_bytes;
+	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE), K64, RW));
+	one = host_usage.level_bytes - one;
+	EXPECT_LE(one, 2 * 4 * 8192);
+	for (i = 1; i < 16; i++)
+		EXPECT_WORKS(req_map(self->c, i << 43, UA(UA_HUGE), K64, RW));
+	EXPECT_LE(host_usage.level_bytes, 16 * one + 4 * SZ_64K);
+	EXPECT_WORKS(req_remove(self->c, start));
+	EXPECT_EQ(self->mm->locked_vm, 64);
+}
+
+TEST_F(world, window_beyond_the_limit)
+{
+	EXPECT_WORKS(req_remove(self->c, 0));
+	self->mm->limit = 0;
+	EXPECT_FAILS(-ENOMEM, req_create(self->c, 16, 1UL << 30, 1, NULL));
+	self->mm->limit = 1;
+	if (PAGE_SHIFT == 12)
+		EXPECT_FAILS(-ENOMEM, req_create(self->c, 16, 1UL << 30, 1, NULL));
+	self->mm->limit = 16;
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 30, 1, NULL));
+}
+
+/* Copying out fails: no window is left behind */
+TEST_F(world, window_copy_out)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create), .page_shift = 16,
+		.window_size = MB, .levels = 1,
+	};
+	unsigned long n;
+	long ret = 0;
+
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	self->digest = world_digest(self->mm);
+	for (n = 1; n < 100; n++) {
+		fail_arm(n);
+		ret = vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_CREATE, &create);
+		if (!fail_fired())
+			break;
+		world_check();
+		ASSERT_LT(ret, 0);
+		EXPECT_EQ(world_digest(self->mm), self->digest);
+	}
+	EXPECT_EQ(ret, 0);
+	EXPECT_GT(n, 5);
+	fail_arm(0);
+}
+
+TEST_F(world, window_remove_drops_maps)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, start + MB, UA(UA_HUGE), 4 * K64, RW));
+	EXPECT_WORKS(req_map(self->c, MB, UA(UA_HUGE), 4 * K64, RW));
+	EXPECT_WORKS(req_remove(self->c, start));
+	EXPECT_FAULTS(host_pes, start + MB);
+	EXPECT_REACHES(host_pes, MB, UA(UA_HUGE));
+	EXPECT_FAILS(-EBUSY, req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+}
+
+TEST_F(world, info)
+{
+	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
+
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_EQ(info.flags, VFIO_IOMMU_SPAPR_INFO_DDW);
+	EXPECT_EQ(info.dma32_window_start, 0);
+	EXPECT_EQ(info.dma32_window_size, SZ_1G);
+	EXPECT_EQ(info.ddw.pgsizes, SZ_4K | SZ_64K | SZ_2M | SZ_1G);
+	EXPECT_EQ(info.ddw.max_dynamic_windows_supported, 2);
+	EXPECT_EQ(info.ddw.levels, 5);
+	info = (struct vfio_iommu_spapr_tce_info) {
+		.argsz = offsetof(struct vfio_iommu_spapr_tce_info, ddw),
+	};
+	info.ddw.levels = 77;
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_EQ(info.ddw.levels, 77);
+	info.argsz--;
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, NULL));
+	info.argsz = sizeof(info);
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 3));
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_EQ(info.ddw.pgsizes, SZ_4K | SZ_64K);
+	EXPECT_WORKS(vfio_ioctl(version1(self), VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_EQ(info.flags, 0);
+}
+
+TEST_F(world, requests_of_the_other_version)
+{
+	struct host_container *old = version1(self);
+	char arg[64] = { sizeof(arg) };
+
+	EXPECT_FAILS(-ENOTTY, vfio_ioctl(self->c, VFIO_IOMMU_ENABLE, arg));
+	EXPECT_FAILS(-ENOTTY, vfio_ioctl(self->c, VFIO_IOMMU_DISABLE, arg));
+	EXPECT_FAILS(-ENOTTY, req_register(old, UA(0), PG));
+	EXPECT_FAILS(-ENOTTY, req_unregister(old, UA(0), PG));
+	EXPECT_FAILS(-ENOTTY, req_create(old, 16, MB, 1, NULL));
+	EXPECT_FAILS(-ENOTTY, req_remove(old, 0));
+	EXPECT_EQ(vfio_ioctl(old, VFIO_CHECK_EXTENSION, (void *)VFIO_SPAPR_TCE_IOMMU), 1);
+	EXPECT_EQ(vfio_ioctl(old, VFIO_CHECK_EXTENSION, (void *)VFIO_SPAPR_TCE_v2_IOMMU), 1);
+	EXPECT_EQ(vfio_ioctl(old, VFIO_CHECK_EXTENSION, (void *)VFIO_EEH), 1);
+	EXPECT_EQ(vfio_ioctl(old, VFIO_CHECK_EXTENSION, (void *)VFIO_TYPE1_IOMMU), 0);
+	EXPECT_EQ(PTR_ERR(host_driver->open(VFIO_TYPE1_IOMMU)), -EINVAL);
+}
+
+/* The first who changes something owns it, the first who looks does not */
+TEST_F(world, owner)
+{
+	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
+
+	current->mm = self->other;
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	current->mm = self->mm;
+	EXPECT_WORKS(req_register(self->c, UA(0), PG));
+	current->mm = self->other;
+	EXPECT_FAILS(-EPERM, req_register(self->c, UA(1), PG));
+	EXPECT_FAILS(-EPERM, req_map(self->c, 0, UA(0), PG, RW));
+	EXPECT_FAILS(-EPERM, req_unmap(self->c, 0, PG));
+	EXPECT_FAILS(-EPERM, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_FAILS(-EPERM, vfio_ioctl(self->c, 12345, &info));
+	/* Closed by somebody else, it goes all the same */
+	vfio_close(self->c);
+	world_check();
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	current->mm = self->mm;
+}
+
+/*
+ * Groups.
+ */
+
+TEST_F(world, groups_share_windows)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE), 4 * K64, RW));
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 1));
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 3));
+	EXPECT_REACHES(host_pes + 3, start, UA(UA_HUGE));
+	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE), 4 * K64, RW));
+	EXPECT_REACHES(host_pes + 1, 0, UA(UA_HUGE));
+	vfio_detach(self->c, host_pes);
+	world_check();
+	EXPECT_REACHES(host_pes + 1, start, UA(UA_HUGE));
+	EXPECT_WORKS(req_unmap(self->c, start, K64));
+	EXPECT_FAULTS(host_pes + 3, start);
+	vfio_detach(self->c, host_pes + 3);
+	vfio_detach(self->c, host_pes + 1);
+	world_check();
+	EXPECT_EQ(self->mm->locked_vm, 0);
+}
+
+/* A PE whose bridge cannot do the page size of a window */
+TEST_F(world, group_page_sizes)
+{
+	EXPECT_WORKS(req_create(self->c, 21, 1UL << 32, 1, NULL));
+	EXPECT_FAILS(-EPERM, vfio_attach(self->c, host_pes + 3));
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 2));
+	EXPECT_WORKS(req_remove(self->c, WINDOW1));
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 3));
+	EXPECT_FAILS(-EINVAL, req_create(self->c, 21, 1UL << 32, 1, NULL));
+}
+
+TEST_F(world, group_checks)
+{
+	struct iommu_table_group *group = &host_pes[1].pe.table_group;
+	struct iommu_table_group_ops ops = *group->ops, *real = group->ops;
+	struct host_container *old = version1(self);
+
+	EXPECT_FAILS(-EBUSY, vfio_attach(old, host_pes + 1));
+	EXPECT_EQ(host_driver->attach_group(self->c->data, host_group(host_pes + 1),
+					    VFIO_EMULATED_IOMMU), -EINVAL);
+	group->max_dynamic_windows_supported = 0;
+	EXPECT_FAILS(-EINVAL, vfio_attach(self->c, host_pes + 1));
+	group->max_dynamic_windows_supported = 2;
+	group->ops = &ops;
+	EXPECT_FAILS(-EPERM, vfio_attach(self->c, host_pes + 1));
+	group->ops = NULL;
+	EXPECT_EQ(host_driver->attach_group(self->c->data, host_group(host_pes + 1),
+					    VFIO_IOMMU), -EFAULT);
+	group->ops = real;
+}
+
+/* Firmware refuses a window for one of two groups: neither has it */
+TEST_F(world, window_refused_for_one)
+{
+	unsigned long n;
+	long ret;
+
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 1));
+	EXPECT_WORKS(req_unmap(self->c, 0, PG));
+	self->digest = world_digest(self->mm);
+	for (n = 1;; n++) {
+		fail_arm(n);
+		ret = req_create(self->c, 16, MB, 1, NULL);
+		if (!fail_fired())
+			break;
+		world_check();
+		EXPECT_LT(ret, 0);
+		EXPECT_EQ(world_digest(self->mm), self->digest);
+		EXPECT_EQ(host_pes[0].tve[1].levels, 0);
+		EXPECT_EQ(host_pes[1].tve[1].levels, 0);
+	}
+	fail_arm(0);
+	EXPECT_EQ(ret, 0);
+	EXPECT_NE(host_pes[1].tve[1].levels, 0);
+}
+
+/* Firmware does not remove a window: its table must never go */
+TEST_F(world, window_not_removed)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE), 4 * K64, RW));
+	machine_removal_fails = true;
+	fail_arm(2);	/* the first step copies the request */
+	EXPECT_EQ(req_remove(self->c, start), 0);
+	EXPECT_TRUE(fail_fired());
+	EXPECT_TRUE(host_pes[0].stuck);
+	EXPECT_FAULTS(host_pes, start);
+	EXPECT_EQ(host_usage.tables, HOST_PES - 1 + 2);
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	/* As if firmware had thought better of it, to end clean */
+	host_pes[0].tve[1].levels = 0;
+	{
+		struct host_table *table, *stuck = NULL;
+
+		list_for_each_entry(table, &host_tables, node)
+			if (table->tbl.it_offset)
+				stuck = table;
+		ASSERT_NE(stuck, NULL);
+		EXPECT_EQ(stuck->tbl.it_kref.count, 1);
+		kfree(list_first_entry(&stuck->tbl.it_group_list,
+				       struct iommu_table_group_link, next));
+		INIT_LIST_HEAD(&stuck->tbl.it_group_list);
+		iommu_tce_table_put(&stuck->tbl);
+	}
+	host_pes[0].stuck = false;
+}
+
+/*
+ * Ownership.
+ */
+
+TEST_F(world, ownership_ends_bypass)
+{
+	EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1 + 0x1000, true), 0x1000);
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 1));
+	EXPECT_FAULTS(host_pes + 1, WINDOW1 + 0x1000);
+	EXPECT_EQ(host_pes[1].pe.table_group.tables[0], NULL);
+	vfio_detach(self->c, host_pes + 1);
+	EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1 + 0x1000, true), 0x1000);
+	EXPECT_NE(host_pes[1].pe.table_group.tables[0], NULL);
+	world_check();
+}
+
+/* Whatever fails, and wherever the host left the PE, no bypass remains */
+TEST_F(world, ownership_without_a_window)
+{
+	struct iommu_table_group *group = &host_pes[1].pe.table_group;
+	unsigned long n, m;
+	long ret;
+
+	machine_removal_fails = true;
+	for (n = 1; n < 20; n++) {
+		EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+		EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+		fail_arm(n);
+		group->ops->release_ownership(group, NULL);
+		for (m = 1; m < 4; m++) {
+			fail_arm(m);
+			ret = group->ops->take_ownership(group, NULL);
+			EXPECT_EQ(host_pes[1].pe.user_owned, !ret);
+			fail_arm(0);
+			host_pes[1].stuck = false;
+			world_check();
+			if (host_pes[1].pe.user_owned)
+				EXPECT_FAULTS(host_pes + 1, WINDOW1 + 0x1000);
+			EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+			EXPECT_FAULTS(host_pes + 1, WINDOW1 + 0x1000);
+			group->ops->release_ownership(group, NULL);
+			EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1, true), 0);
+		}
+	}
+	/* Not taken: nothing to release */
+	group->ops->release_ownership(group, NULL);
+	world_check();
+}
+
+/* The DMA API is told about the table that its devices have */
+TEST_F(world, ownership_and_the_dma_api)
+{
+	struct iommu_table_group *group = &host_pes[1].pe.table_group;
+	struct pci_bus bus = { LIST_HEAD_INIT(bus.devices) };
+	struct pci_bus below = { LIST_HEAD_INIT(below.devices) };
+	struct pci_dev bridge = { .subordinate = &below }, dev = { };
+
+	list_add(&bridge.bus_list, &bus.devices);
+	list_add(&dev.bus_list, &below.devices);
+	host_pes[1].pe.pbus = &bus;
+	host_pes[1].pe.flags = PNV_IODA_PE_BUS_ALL;
+	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+	group->ops->release_ownership(group, NULL);
+	EXPECT_EQ(bridge.dev.archdata.iommu_table_base, group->tables[0]);
+	EXPECT_EQ(dev.dev.archdata.iommu_table_base, group->tables[0]);
+	EXPECT_EQ(dev.dev.archdata.dma_offset, WINDOW1);
+	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+	EXPECT_EQ(dev.dev.archdata.iommu_table_base, NULL);
+	group->ops->release_ownership(group, NULL);
+	host_pes[1].pe.pbus = NULL;
+	host_pes[1].pe.pdev = &dev;
+	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+	EXPECT_EQ(dev.dev.archdata.iommu_table_base, NULL);
+	group->ops->release_ownership(group, NULL);
+	EXPECT_EQ(dev.dev.archdata.iommu_table_base, group->tables[0]);
+	host_pes[1].pe.pdev = NULL;
+}
+
+TEST_F(world, page_sizes_of_bridges)
+{
+	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[0].pe.phb),
+		  SZ_4K | SZ_64K | SZ_2M | SZ_1G);
+	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[3].pe.phb),
+		  SZ_4K | SZ_64K | SZ_16M);
+}
+
+/*
+ * The host's own tables.
+ */
+
+TEST_F(world, dma_api)
+{
+	struct iommu_table *tbl = host_pes[1].pe.table_group.tables[0];
+	char *mem = aligned_alloc(PG, 4 * PG);
+	unsigned long n;
+
+	EXPECT_EQ(pnv_tce_get(tbl, 5), 0);
+	EXPECT_EQ(pnv_tce_build(tbl, 1000, 4, (unsigned long)mem, DMA_TO_DEVICE, 0), 0);
+	EXPECT_EQ(machine_dma(host_pes + 1, 1002 * PG + 5, false), (long)__pa(mem) + 2 * PG + 5);
+	EXPECT_EQ(machine_dma(host_pes + 1, 1002 * PG + 5, true), -EFAULT);
+	EXPECT_EQ(pnv_tce_get(tbl, 1003), (__pa(mem) + 3 * PG) | TCE_PCI_READ);
+	pnv_tce_free(tbl, 1000, 4);
+	pnv_pci_ioda2_tce_invalidate_pe(&host_pes[1].pe);
+	EXPECT_EQ(pnv_tce_get(tbl, 1003), 0);
+	EXPECT_FAULTS(host_pes + 1, 1002 * PG);
+	/* Devices may have to read what they write */
+	EXPECT_EQ(pnv_tce_build(tbl, 0, 1, (unsigned long)mem, DMA_FROM_DEVICE, 0), 0);
+	EXPECT_EQ(pnv_tce_get(tbl, 0), __pa(mem) | TCE_PCI_READ | TCE_PCI_WRITE);
+	/* Clearing makes no levels */
+	n = host_usage.level_bytes;
+	pnv_tce_free(tbl, 0, tbl->it_size);
+	EXPECT_EQ(host_usage.level_bytes, n);
+	pnv_pci_ioda2_tce_invalidate_pe(&host_pes[1].pe);
+	fail_arm(1);
+	n = pnv_tce_build(tbl, tbl->it_size - 1, 1, (unsigned long)mem, DMA_TO_DEVICE, 0);
+	if (fail_fired())
+		EXPECT_EQ(n, -ENOMEM);
+	fail_arm(0);
+	EXPECT_EQ(pnv_tce_get(tbl, tbl->it_size - 1), n ? 0 : __pa(mem) | TCE_PCI_READ);
+	pnv_tce_free(tbl, tbl->it_size - 1, 1);
+	pnv_pci_ioda2_tce_invalidate_pe(&host_pes[1].pe);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	free(mem);
+}
+
+/*
+ * KVM, which has a table by reference and its entries one by one.
+ */
+
+static long kvm_put(struct iommu_table *tbl, struct mm_struct *mm,
+		    unsigned long entry, unsigned long ua)
+{
+	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long hpa;
+	__be64 *view;
+
+	view = IOMMU_TABLE_USERSPACE_ENTRY(tbl, entry);
+	if (!view)
+		return -ENOMEM;
+	mem = mm_iommu_lookup(mm, ua, IOMMU_PAGE_SIZE(tbl));
+	if (!mem || mm_iommu_ua_to_hpa(mem, ua, tbl->it_page_shift, &hpa))
+		return -EINVAL;
+	if (mm_iommu_mapped_inc(mem))
+		return -EBUSY;
+	if (tbl->it_ops->xchg_no_kill(tbl, entry, &hpa, &dir)) {
+		mm_iommu_mapped_dec(mem);
+		return -ENOMEM;
+	}
+	*view = cpu_to_be64(ua);
+	iommu_tce_kill(tbl, entry, 1);
+
+	return dir;
+}
+
+TEST_F(world, kvm_keeps_a_table)
+{
+	struct glue_container state;
+	struct iommu_table *tbl;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	glue_container_get(self->c->data, &state);
+	tbl = iommu_tce_table_get(state.tables[1]);
+	EXPECT_EQ(kvm_put(tbl, self->mm, tbl->it_offset + 7, UA(UA_HUGE)), DMA_NONE);
+	EXPECT_EQ(kvm_put(tbl, self->mm, tbl->it_offset + 7, UA(0)), -EINVAL);
+	EXPECT_REACHES(host_pes, start + 7 * K64, UA(UA_HUGE));
+	world_check();
+	/* The container clears what it leaves */
+	EXPECT_WORKS(req_remove(self->c, start));
+	EXPECT_EQ(pnv_tce_get(tbl, tbl->it_offset + 7), 0);
+	/* KVM maps into the table that nobody uses */
+	EXPECT_EQ(kvm_put(tbl, self->mm, tbl->it_offset + 8, UA(UA_HUGE)), DMA_NONE);
+	EXPECT_EQ(req_unregister(self->c, UA(UA_HUGE), 64 * PG), -EBUSY);
+	vfio_close(self->c);
+	host_settle();
+	EXPECT_EQ(host_usage.pins, 64);
+	iommu_tce_table_put(tbl);
+	host_settle();
+	EXPECT_EQ(host_usage.pins, 0);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+}
+
+TEST_F(world, kvm_out_of_memory)
+{
+	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct glue_container state;
+	struct iommu_table *tbl;
+	unsigned long hpa = 0;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 3, &start));
+	glue_container_get(self->c->data, &state);
+	tbl = state.tables[1];
+	EXPECT_EQ(IOMMU_TABLE_USERSPACE_ENTRY_RO(tbl, tbl->it_offset), NULL);
+	fail_arm(1);
+	EXPECT_EQ(IOMMU_TABLE_USERSPACE_ENTRY(tbl, tbl->it_offset), NULL);
+	fail_arm(1);
+	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), -ENOMEM);
+	fail_arm(0);
+	dir = DMA_NONE;
+	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), 0);
+	EXPECT_EQ(dir, DMA_NONE);
+	EXPECT_EQ(hpa, 0);
+	world_check();
+	EXPECT_NE(IOMMU_TABLE_USERSPACE_ENTRY(tbl, tbl->it_offset), NULL);
+	EXPECT_NE(IOMMU_TABLE_USERSPACE_ENTRY_RO(tbl, tbl->it_offset), NULL);
+	EXPECT_EQ(iommu_user_view_entry(host_pes[1].pe.table_group.tables[0], 0, true), NULL);
+}
+
+/*
+ * Version 1.
+ */
+
+TEST_F(world, version1)
+{
+	struct host_container *c = version1(self);
+	char arg[16] = { 0 };
+	unsigned long i;
+
+	EXPECT_FAILS(-EPERM, req_map(c, 0, UA(0), PG, RW));
+	EXPECT_WORKS(vfio_ioctl(c, VFIO_IOMMU_DISABLE, arg));
+	EXPECT_WORKS(vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg));
+	EXPECT_FAILS(-EBUSY, vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg));
+	EXPECT_EQ(self->mm->locked_vm, SZ_1G >> PAGE_SHIFT);
+	EXPECT_WORKS(req_map(c, 0, UA(0), 64 * PG, RW));
+	for (i = 0; i < 64; i++)
+		EXPECT_REACHES(host_pes + 2, i * PG + 5, UA(i) + 5);
+	EXPECT_WORKS(req_map(c, 8 * PG, UA(100), 4 * PG, VFIO_DMA_MAP_FLAG_READ));
+	EXPECT_REACHES(host_pes + 2, 9 * PG, UA(101));
+	EXPECT_EQ(machine_dma(host_pes + 2, 9 * PG, true), -EFAULT);
+	/* Read-only memory may be read */
+	EXPECT_FAILS(-EFAULT, req_map(c, 0, UA(UA_HOLES), 8 * PG, RW));
+	EXPECT_WORKS(req_map(c, 0, UA(UA_HOLES), 8 * PG, VFIO_DMA_MAP_FLAG_READ));
+	EXPECT_FAILS(-EFAULT, req_map(c, 0, UA(UA_HOLES), 16 * PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(c, SZ_1G - PG, UA(0), 2 * PG, RW));
+	EXPECT_WORKS(req_unmap(c, 4 * PG, PG));
+	EXPECT_WORKS(vfio_ioctl(c, VFIO_IOMMU_DISABLE, arg));
+	EXPECT_FAULTS(host_pes + 2, 0);
+	EXPECT_EQ(host_usage.pins, 0);
+	EXPECT_FAILS(-EPERM, req_map(c, 0, UA(0), PG, RW));
+	EXPECT_WORKS(vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg));
+	EXPECT_WORKS(req_map(c, 0, UA(0), PG, RW));
+}
+
+TEST_F(world, version1_dirty)
+{
+	struct host_container *c = version1(self);
+	struct page *page = self->mm->pte[0].page;
+	char arg[16] = { 0 };
+
+	EXPECT_WORKS(vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg));
+	EXPECT_WORKS(req_map(c, 0, UA(0), PG, VFIO_DMA_MAP_FLAG_READ));
+	EXPECT_WORKS(req_unmap(c, 0, PG));
+	EXPECT_FALSE(page->dirty);
+	EXPECT_WORKS(req_map(c, 0, UA(0), PG, VFIO_DMA_MAP_FLAG_WRITE));
+	EXPECT_WORKS(req_unmap(c, 0, PG));
+	EXPECT_TRUE(page->dirty);
+}
+
+TEST_F(world, version1_limit)
+{
+	struct host_container *c = version1(self);
+	char arg[16] = { 0 };
+
+	self->mm->limit = (SZ_1G >> PAGE_SHIFT) - 1;
+	EXPECT_FAILS(-ENOMEM, vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg));
+	self->mm->limit++;
+	EXPECT_WORKS(vfio_ioctl(c, VFIO_IOMMU_ENABLE, arg));
+	EXPECT_FAILS(-ENOMEM, req_map(c, 0, UA(0), PG, RW));
+	self->mm->limit += 16;
+	EXPECT_WORKS(req_map(c, 0, UA(0), PG, RW));
+	current->killed = true;
+	EXPECT_FAILS(-EFAULT, req_map(c, 0, UA(0), PG, RW));
+	current->killed = false;
+}
+
+/*
+ * EEH.
+ */
+
+static long eeh_op(struct host_container *c, u32 op)
+{
+	struct vfio_eeh_pe_op arg = { .argsz = sizeof(arg), .op = op };
+
+	arg.err.type = 1;
+	arg.err.func = 2;
+
+	return vfio_ioctl(c, VFIO_EEH_PE_OP, &arg);
+}
+
+TEST_F(world, eeh)
+{
+	static const struct {
+		u32 op;
+		int call;
+	} ops[] = {
+		{ VFIO_EEH_PE_DISABLE, 100 + EEH_OPT_DISABLE },
+		{ VFIO_EEH_PE_ENABLE, 100 + EEH_OPT_ENABLE },
+		{ VFIO_EEH_PE_UNFREEZE_IO, 100 + EEH_OPT_THAW_MMIO },
+		{ VFIO_EEH_PE_UNFREEZE_DMA, 100 + EEH_OPT_THAW_DMA },
+		{ VFIO_EEH_PE_GET_STATE, 200 },
+		{ VFIO_EEH_PE_RESET_DEACTIVATE, 300 + EEH_RESET_DEACTIVATE },
+		{ VFIO_EEH_PE_RESET_HOT, 300 + EEH_RESET_HOT },
+		{ VFIO_EEH_PE_RESET_FUNDAMENTAL, 300 + EEH_RESET_FUNDAMENTAL },
+		{ VFIO_EEH_PE_CONFIGURE, 400 },
+		{ VFIO_EEH_PE_INJECT_ERR, 512 },
+	};
+	struct vfio_eeh_pe_op arg = { .argsz = 4 };
+	unsigned int i;
+
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 1));
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		EXPECT_EQ(eeh_op(self->c, ops[i].op), 0);
+		EXPECT_EQ(host_pes[0].eeh_last, ops[i].call);
+		EXPECT_EQ(host_pes[1].eeh_last, ops[i].call);
+	}
+	EXPECT_EQ(eeh_op(self->c, 11), -EINVAL);
+	host_pes[0].eeh_answer = VFIO_EEH_PE_STATE_STOPPED_DMA;
+	i = host_pes[1].eeh_calls;
+	EXPECT_EQ(eeh_op(self->c, VFIO_EEH_PE_GET_STATE), VFIO_EEH_PE_STATE_STOPPED_DMA);
+	EXPECT_EQ(host_pes[1].eeh_calls, i);
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_EEH_PE_OP, &arg), -EINVAL);
+	arg.argsz = sizeof(arg);
+	arg.flags = 1;
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_EEH_PE_OP, &arg), -EINVAL);
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_EEH_PE_OP, NULL), -EFAULT);
+	/* Too short for an error to inject */
+	host_pes[0].eeh_answer = 0;
+	arg.flags = 0;
+	arg.op = VFIO_EEH_PE_INJECT_ERR;
+	arg.argsz = offsetofend(struct vfio_eeh_pe_op, op);
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_EEH_PE_OP, &arg), -EINVAL);
+}
+
+/*
+ * Tables in a hypervisor's hands.
+ */
+
+#define LPAR_TCES	4096
+
+static struct {
+	unsigned long tces[LPAR_TCES];
+	long refuse_at;
+} lpar;
+
+static unsigned long lpar_put_list(struct iommu_table *tbl, unsigned long entry,
+				   unsigned long npages, const __be64 *tces)
+{
+	unsigned long i;
+
+	for (i = 0; i < npages; i++) {
+		if ((long)(entry + i) == lpar.refuse_at)
+			break;
+		lpar.tces[entry + i - tbl->it_offset] = be64_to_cpu(tces[i]);
+	}
+
+	return i;
+}
+
+static void lpar_stuff(struct iommu_table *tbl, long index, long npages)
+{
+	memset(lpar.tces + index - tbl->it_offset, 0, npages * sizeof(*lpar.tces));
+}
+
+static void lpar_kill(struct iommu_table *tbl, unsigned long index,
+		      unsigned long pages)
+{
+	(void)tbl;
+	(void)index;
+	(void)pages;
+}
+
+static void lpar_free(struct iommu_table *tbl)
+{
+	(void)tbl;
+}
+
+static struct iommu_table_ops lpar_ops = {
+	.put_list = lpar_put_list,
+	.stuff = lpar_stuff,
+	.tce_kill = lpar_kill,
+	.free = lpar_free,
+};
+
+TEST_F(world, lpar_refuses)
+{
+	struct host_region region;
+	struct iommu_table tbl = {
+		.it_size = LPAR_TCES,
+		.it_page_shift = PAGE_SHIFT,
+		.it_ops = &lpar_ops,
+	};
+	struct iommu_table_user *user = iommu_user_alloc(self->mm);
+	unsigned long i;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 512 * PG));
+	EXPECT_EQ(iommu_user_init_view(&tbl, user, 1, 1), 0);
+	lpar.refuse_at = -1;
+	EXPECT_EQ(iommu_user_map(&tbl, 0, 400, NULL, UA(0), DMA_BIDIRECTIONAL), 0);
+	for (i = 0; i < 400; i++)
+		EXPECT_EQ(lpar.tces[i], hpa_of(self->mm, UA(i)) + 3);
+	lpar.refuse_at = 300;
+	EXPECT_EQ(iommu_user_map(&tbl, 200, 200, NULL, UA(0), DMA_BIDIRECTIONAL), -EIO);
+	/* Before the refused one there are new TCEs, from it on the old ones */
+	EXPECT_EQ(lpar.tces[299], hpa_of(self->mm, UA(99)) + 3);
+	EXPECT_EQ(lpar.tces[300], hpa_of(self->mm, UA(300)) + 3);
+	glue_region_at(self->mm, UA(0), &region);
+	EXPECT_EQ(region.mapped, 401);
+	EXPECT_TRUE(iommu_user_maps(&tbl, UA(99), PG));
+	EXPECT_FALSE(iommu_user_maps(&tbl, UA(200), PG));
+	EXPECT_TRUE(iommu_user_maps(&tbl, UA(300), PG));
+	lpar.refuse_at = 0;
+	EXPECT_EQ(iommu_user_map(&tbl, 0, 8, NULL, UA(0), DMA_BIDIRECTIONAL), -EIO);
+	iommu_user_unmap(&tbl, 0, LPAR_TCES);
+	for (i = 0; i < LPAR_TCES; i++)
+		EXPECT_EQ(lpar.tces[i], 0);
+	glue_region_at(self->mm, UA(0), &region);
+	EXPECT_EQ(region.mapped, 1);
+	iommu_user_free(user);
+	world_check();
+}
+
+TEST_F(world, debugfs)
+{
+	struct seq_file m = { };
+	u64 start;
+
+	glue_tables_show(&m);
+	EXPECT_EQ(m.len, 0);
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	glue_tables_show(&m);
+	EXPECT_NE(strstr(m.text, "start=0x800000000000000 page_shift=16 tces=65536 levels=2"),
+		  NULL);
+	EXPECT_NE(strstr(m.text, "start=0 page_shift=12 tces=262144"), NULL);
+}
+
+/*
+ * The tree by itself.
+ */
+
+static const struct {
+	unsigned int page_shift, bits, levels, want_levels, want_shift;
+} geometries[] = {
+	{ 16, 0, 1, 1, 12 },
+	{ 16, 9, 1, 1, 12 },
+	{ 16, 10, 1, 1, 13 },
+	{ 16, 11, 1, 2, 12 },
+	{ 16, 20, 1, 2, 13 },
+	{ 16, 21, 1, 3, 12 },
+	{ 16, 31, 2, 4, 12 },
+	{ 12, 40, 1, 4, 13 },
+	{ 12, 18, 5, 4, 12 },
+	{ 12, 43, 1, 5, 12 },
+};
+
+TEST(tree_geometry)
+{
+	struct tce_tree tree;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(geometries); i++) {
+		/* Five levels of 512 entries and 12 bits below are too many bits */
+		if (geometries[i].levels == 5)
+			continue;
+		if (tce_tree_init(&tree, 1UL << geometries[i].bits,
+				  geometries[i].levels, 5,
+				  geometries[i].page_shift, 0, NULL))
+			continue;
+		EXPECT_LE(tree.levels, 5);
+		EXPECT_GE(tree.levels, geometries[i].levels);
+		EXPECT_GE((tree.level_shift - 3) * tree.levels, geometries[i].bits);
+		EXPECT_LE((tree.level_shift - 3) * tree.levels +
+			  geometries[i].page_shift, 55);
+		EXPECT_EQ(tree.levels, geometries[i].want_levels);
+		EXPECT_EQ(tree.level_shift, geometries[i].want_shift);
+		tce_tree_destroy(&tree);
+	}
+	EXPECT_EQ(tce_tree_init(&tree, 1UL << 50, 1, 5, 16, 0, NULL), -EINVAL);
+	EXPECT_EQ(tce_tree_init(&tree, 1UL << 31, 6, 5, 16, 0, NULL), -EINVAL);
+	EXPECT_EQ(host_usage.level_bytes, 0);
+}
+
+TEST(tree_visit)
+{
+	static const unsigned long at[] = {
+		0, 1, 511, 512, 1023, 1024, 5000, 1UL << 18, (1UL << 27) - 1,
+	};
+	unsigned long index = 0, nr, seen = 0, found = 0, leaves = 0;
+	struct tce_tree tree;
+	unsigned int i;
+	__be64 *entry;
+
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, NULL), 0);
+	EXPECT_EQ(tce_tree_walk(&tree, 7), NULL);
+	EXPECT_EQ(tce_tree_next(&tree, &index, 1UL << 27, &nr), NULL);
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		EXPECT_EQ(tce_tree_reserve(&tree, at[i], 1, GFP_KERNEL), 0);
+		tce_store(tce_tree_walk(&tree, at[i]), i + 1);
+	}
+	for (index = 0; (entry = tce_tree_next(&tree, &index, 1UL << 27, &nr)); ) {
+		leaves++;
+		for (; nr; nr--, index++, entry++) {
+			if (!*entry)
+				continue;
+			EXPECT_EQ(index, at[found]);
+			EXPECT_EQ(tce_load(entry), found + 1);
+			found++;
+		}
+	}
+	EXPECT_EQ(found, ARRAY_SIZE(at));
+	EXPECT_LE(leaves, 7);
+	/* A range that begins and ends inside leaves */
+	for (index = 5000; (entry = tce_tree_next(&tree, &index, 5010, &nr)); index += nr)
+		seen += nr;
+	EXPECT_EQ(seen, 10);
+	index = 6000000;
+	EXPECT_EQ(tce_tree_next(&tree, &index, 7000000, &nr), NULL);
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(host_usage.level_bytes, 0);
+}
+
+/* What is in hand when the next cannot be had is given back */
+TEST(tree_cancel)
+{
+	struct mm_struct *mm = mm_create(1000);
+	struct tce_spares spares = { };
+	struct tce_account account;
+	struct tce_tree tree;
+	unsigned long n, pages, bytes;
+
+	tce_account_init(&account, mm);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account), 0);
+	pages = mm->locked_vm;
+	EXPECT_EQ(pages, tce_account_pages(&account));
+	bytes = account.bytes;
+	EXPECT_EQ(tce_tree_prepare(&tree, 1000, 5000, GFP_KERNEL, &spares), 0);
+	EXPECT_GT(account.bytes, bytes);
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
+	tce_tree_cancel(&tree, &spares);
+	EXPECT_EQ(account.bytes, bytes);
+	EXPECT_EQ(mm->locked_vm, pages);
+	EXPECT_EQ(tce_tree_walk(&tree, 1000), NULL);
+	for (n = 1;; n++) {
+		fail_arm(n);
+		if (!tce_tree_reserve(&tree, 1000, 5000, GFP_KERNEL))
+			break;
+		EXPECT_TRUE(fail_fired());
+		EXPECT_EQ(mm->locked_vm, pages);
+		EXPECT_EQ((unsigned long)host_usage.level_bytes, account.bytes);
+	}
+	fail_arm(0);
+	EXPECT_GT(n, 5);
+	pages = mm->locked_vm;
+	EXPECT_EQ(tce_tree_reserve(&tree, 1000, 5000, GFP_KERNEL), 0);
+	EXPECT_EQ(mm->locked_vm, pages);
+	EXPECT_EQ((unsigned long)host_usage.level_bytes, account.bytes);
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(mm->locked_vm, 0);
+	mm_destroy(mm);
+}
+
+/* Somebody else was faster: what is superfluous goes back */
+TEST(tree_race)
+{
+	struct mm_struct *mm = mm_create(1000);
+	struct tce_spares a = { }, b = { };
+	struct tce_account account;
+	struct tce_tree tree;
+	unsigned long bytes;
+
+	tce_account_init(&account, mm);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account), 0);
+	EXPECT_EQ(tce_tree_prepare(&tree, 0, 3000, GFP_KERNEL, &a), 0);
+	EXPECT_EQ(tce_tree_prepare(&tree, 1000, 4000, GFP_KERNEL, &b), 0);
+	tce_tree_commit(&tree, 0, 3000, &a);
+	tce_tree_commit(&tree, 1000, 4000, &b);
+	EXPECT_EQ((unsigned long)host_usage.level_bytes, account.bytes);
+	bytes = account.bytes;
+	EXPECT_EQ(tce_tree_reserve(&tree, 0, 5000, GFP_KERNEL), 0);
+	EXPECT_EQ(account.bytes, bytes);
+	tce_tree_destroy(&tree);
+	mm_destroy(mm);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO's core, as far as a container driver can tell; and the invariants that
+ * hold whenever no request is under way.
+ */
+#include "host.h"
+
+const struct vfio_iommu_driver_ops *host_driver;
+
+int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
+{
+	host_driver = ops;
+
+	return 0;
+}
+
+void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
+{
+	(void)ops;
+	host_driver = NULL;
+}
+
+static void group_remove(struct host_container *c, int i)
+{
+	c->groups[i] = c->groups[--c->nr_groups];
+}
+
+/* VFIO_SET_IOMMU; needs a group */
+int vfio_set_iommu(struct host_container *c, unsigned long type)
+{
+	int i, ret = 0;
+	void *data;
+
+	if (!c->nr_groups || c->data)
+		return -EINVAL;
+	data = host_driver->open(type);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+
+	for (i = 0; i < c->nr_groups && !ret; i++)
+		ret = host_driver->attach_group(data, host_group(c->groups[i]),
+						VFIO_IOMMU);
+	if (!ret) {
+		c->data = data;
+		return 0;
+	}
+	for (i -= 2; i >= 0; i--)
+		host_driver->detach_group(data, host_group(c->groups[i]));
+	host_driver->release(data);
+
+	return ret;
+}
+
+/* VFIO_GROUP_SET_CONTAINER */
+int vfio_attach(struct host_container *c, struct host_pe *hpe)
+{
+	struct iommu_table_group *group = &hpe->pe.table_group;
+	int ret;
+
+	ret = group->ops->take_ownership(group, NULL);
+	if (ret)
+		return ret;
+	if (c->data) {
+		ret = host_driver->attach_group(c->data, host_group(hpe),
+						VFIO_IOMMU);
+		if (ret) {
+			group->ops->release_ownership(group, NULL);
+			return ret;
+		}
+	}
+	c->groups[c->nr_groups++] = hpe;
+
+	return 0;
+}
+
+/* VFIO_GROUP_UNSET_CONTAINER */
+void vfio_detach(struct host_container *c, struct host_pe *hpe)
+{
+	struct iommu_table_group *group = &hpe->pe.table_group;
+	int i = 0;
+
+	while (c->groups[i] != hpe)
+		i++;
+	if (c->data)
+		host_driver->detach_group(c->data, host_group(hpe));
+	group->ops->release_ownership(group, NULL);
+	group_remove(c, i);
+	if (!c->nr_groups && c->data) {
+		host_driver->release(c->data);
+		c->data = NULL;
+	}
+}
+
+void vfio_close(struct host_container *c)
+{
+	while (c->nr_groups)
+		vfio_detach(c, c->groups[c->nr_groups - 1]);
+}
+
+long vfio_ioctl(struct host_container *c, unsigned int cmd, const void *arg)
+{
+	if (!c->data)
+		return -EINVAL;
+
+	return host_driver->ioctl(c->data, cmd, (unsigned long)arg);
+}
+
+/*
+ * Requests.
+ */
+
+long req_map(struct host_container *c, u64 iova, u64 ua, u64 size, u32 flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = ua,
+		.iova = iova,
+		.size = size,
+	};
+
+	return vfio_ioctl(c, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+long req_unmap(struct host_container *c, u64 iova, u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+
+	return vfio_ioctl(c, VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+static long req_region(struct host_container *c, unsigned int cmd, u64 ua,
+		       u64 size)
+{
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.vaddr = ua,
+		.size = size,
+	};
+
+	return vfio_ioctl(c, cmd, &reg);
+}
+
+long req_register(struct host_container *c, u64 ua, u64 size)
+{
+	return req_region(c, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, ua, size);
+}
+
+long req_unregister(struct host_container *c, u64 ua, u64 size)
+{
+	return req_region(c, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, ua, size);
+}
+
+long req_create(struct host_container *c, u32 page_shift, u64 size, u32 levels,
+		u64 *start)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = page_shift,
+		.window_size = size,
+		.levels = levels,
+	};
+	long ret = vfio_ioctl(c, VFIO_IOMMU_SPAPR_TCE_CREATE, &create);
+
+	if (!ret && start)
+		*start = create.start_addr;
+
+	return ret;
+}
+
+long req_remove(struct host_container *c, u64 start)
+{
+	struct vfio_iommu_spapr_tce_remove remove = {
+		.argsz = sizeof(remove),
+		.start_addr = start,
+	};
+
+	return vfio_ioctl(c, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove);
+}
+
+/*
+ * The invariants.
+ */
+
+#define MAX_REGIONS	256
+#define MAX_MMS		8
+
+struct count {
+	struct host_region region;
+	long tces;
+};
+
+struct process {
+	struct mm_struct *mm;
+	struct count counts[MAX_REGIONS];
+	unsigned long nr;
+	unsigned long charge;
+	long pins;
+};
+
+static struct process processes[MAX_MMS];
+static unsigned int nr_processes;
+
+static struct process *process_of(struct mm_struct *mm)
+{
+	static struct host_region regions[MAX_REGIONS];
+	struct process *p;
+	unsigned long i;
+
+	for (p = processes; p < processes + nr_processes; p++)
+		if (p->mm == mm)
+			return p;
+	if (nr_processes == MAX_MMS)
+		host_die("too many processes\n");
+	nr_processes++;
+	p->mm = mm;
+	p->charge = 0;
+	p->pins = 0;
+	p->nr = glue_regions(mm, regions, MAX_REGIONS);
+	for (i = 0; i < p->nr; i++) {
+		p->counts[i] = (struct count) { .region = regions[i] };
+		if (!regions[i].device) {
+			p->charge += regions[i].npages;
+			p->pins += regions[i].npages;
+		}
+	}
+
+	return p;
+}
+
+static struct count *count_at(struct process *p, unsigned long ua)
+{
+	struct count *c;
+
+	for (c = p->counts; c < p->counts + p->nr; c++)
+		if (ua - c->region.ua < c->region.npages << PAGE_SHIFT)
+			return c;
+
+	return NULL;
+}
+
+/* All that a TCE lets the device reach is pinned memory of one folio */
+static void check_reach(struct iommu_table *tbl, unsigned long tce)
+{
+	unsigned long hpa = tce & ~0xfffUL, i;
+	unsigned long nr = max(IOMMU_PAGE_SIZE(tbl) >> PAGE_SHIFT, 1UL);
+	struct page *page = pfn_to_page(hpa >> PAGE_SHIFT), *head = page->head;
+
+	if (hpa & (IOMMU_PAGE_SIZE(tbl) - 1))
+		host_die("TCE %#lx is not aligned\n", tce);
+	for (i = 0; i < nr; i++)
+		if (page[i].head != head || page[i].pins < 1 ||
+		    page[i].owner != tbl->it_user->mm)
+			host_die("TCE %#lx reaches page %#lx, which is not the process's\n",
+				 tce, page_to_phys(page + i));
+}
+
+static void check_tce(struct host_pe *hpe, unsigned int window,
+		      unsigned int shift, unsigned long index,
+		      unsigned long tce, void *priv)
+{
+	struct iommu_table *tbl = hpe->pe.table_group.tables[window];
+	__be64 *entry;
+
+	(void)priv;
+	if (hpe->stuck)
+		return;
+	if (!tbl || tbl->it_page_shift != shift)
+		host_die("pe %u uses a table that is not its own\n",
+			 hpe->pe.pe_number);
+	if (index >= tbl->it_size)
+		host_die("TCE %#lx lies beyond its window\n", index);
+	if (!tbl->it_user)
+		return;
+
+	check_reach(tbl, tce);
+	entry = iommu_user_view_entry(tbl, tbl->it_offset + index, false);
+	if (!entry || !*entry)
+		host_die("TCE %#lx holds nothing\n", index);
+}
+
+static void check_pe(struct host_pe *hpe)
+{
+	unsigned int window;
+
+	if (hpe->pe.user_owned && !hpe->stuck)
+		for (window = 0; window < 2; window++)
+			if (hpe->tve[window].bypass ||
+			    (hpe->tve[window].levels &&
+			     (!hpe->pe.table_group.tables[window] ||
+			      !hpe->pe.table_group.tables[window]->it_user)))
+				host_die("pe %u reaches memory of the host\n",
+					 hpe->pe.pe_number);
+	machine_for_each_tce(hpe, check_tce, NULL);
+}
+
+/* What the view of a table holds, and that a TCE is there for each of it */
+static void check_view(struct iommu_table *tbl)
+{
+	struct process *p = process_of(tbl->it_user->mm);
+	unsigned long index = 0, nr, held;
+	struct count *count;
+	__be64 *view;
+
+	while ((view = tce_tree_next(&tbl->it_user->view, &index, tbl->it_size,
+				     &nr))) {
+		for (; nr; nr--, index++, view++) {
+			if (!*view)
+				continue;
+			held = tce_load(view);
+			if (!pnv_tce_get(tbl, tbl->it_offset + index))
+				host_die("nothing is mapped at %#lx, but something held\n",
+					 index);
+			if (held & IOMMU_VIEW_PIN) {
+				p->pins++;
+				continue;
+			}
+			count = count_at(p, held & ~IOMMU_VIEW_FLAGS);
+			if (!count)
+				host_die("TCE %#lx maps what is not registered\n",
+					 index);
+			count->tces++;
+		}
+	}
+}
+
+static void check_table(struct iommu_table *tbl)
+{
+	struct process *p;
+	unsigned long bytes = atomic_long_read(&tbl->it_tree.bytes);
+
+	if (!tbl->it_user)
+		return;
+	p = process_of(tbl->it_user->mm);
+	bytes += atomic_long_read(&tbl->it_user->view.bytes);
+	if (bytes != tbl->it_user->account.bytes)
+		host_die("a table of %lu bytes is charged as %lu\n", bytes,
+			 tbl->it_user->account.bytes);
+	p->charge += DIV_ROUND_UP(bytes, PAGE_SIZE);
+	check_view(tbl);
+}
+
+static void check_process(struct process *p)
+{
+	struct count *c;
+
+	for (c = p->counts; c < p->counts + p->nr; c++)
+		if (c->region.mapped != !!c->region.used + c->tces)
+			host_die("a region is mapped %ld times, %ld TCEs hold it (%u registrations)\n",
+				 c->region.mapped, c->tces, c->region.used);
+	if (p->mm->locked_vm != p->charge)
+		host_die("%lu pages are charged, %lu used\n", p->mm->locked_vm,
+			 p->charge);
+}
+
+/* Containers whose charges and tables count; see world_check() */
+static struct host_container *world_containers;
+static unsigned int world_nr;
+
+void world_check_containers(struct host_container *c, unsigned int nr)
+{
+	world_containers = c;
+	world_nr = nr;
+}
+
+/**
+ * world_check() - the invariants
+ *
+ * Dies with what is wrong. No request is under way.
+ */
+void world_check(void)
+{
+	struct glue_container state;
+	struct host_table *table;
+	long bytes = 0, pins = 0;
+	unsigned int i;
+
+	host_run_works();
+	machine_check();
+	nr_processes = 0;
+	for (i = 0; i < HOST_PES; i++)
+		check_pe(host_pes + i);
+	list_for_each_entry(table, &host_tables, node) {
+		bytes += atomic_long_read(&table->tbl.it_tree.bytes);
+		if (table->tbl.it_user)
+			bytes += atomic_long_read(&table->tbl.it_user->view.bytes);
+		check_table(&table->tbl);
+	}
+	for (i = 0; i < world_nr; i++) {
+		if (!world_containers[i].data)
+			continue;
+		glue_container_get(world_containers[i].data, &state);
+		if (state.mm)
+			process_of(state.mm)->charge += state.enabled_pages;
+	}
+	for (i = 0; i < nr_processes; i++) {
+		check_process(processes + i);
+		pins += processes[i].pins;
+	}
+	if (bytes != host_usage.level_bytes)
+		host_die("levels take %ld bytes, tables have %ld\n",
+			 host_usage.level_bytes, bytes);
+	if (pins != host_usage.pins)
+		host_die("%ld pins, %ld are accounted for\n", host_usage.pins,
+			 pins);
+}
+
+/**
+ * world_check_empty() - everything has been given back
+ */
+void world_check_empty(void)
+{
+	world_check();
+	host_settle();
+	if (host_usage.pins || host_usage.level_bytes || host_usage.tables)
+		host_die("left: %ld pins, %ld bytes of levels, %ld tables\n",
+			 host_usage.pins, host_usage.level_bytes,
+			 host_usage.tables);
+}
+
+static u64 digest_add(u64 digest, u64 value)
+{
+	return (digest ^ value) * 0x100000001b3UL + (digest >> 29);
+}
+
+static void digest_tce(struct host_pe *hpe, unsigned int window,
+		       unsigned int shift, unsigned long index,
+		       unsigned long tce, void *priv)
+{
+	u64 *digest = priv;
+
+	*digest = digest_add(*digest, hpe->pe.pe_number * 2 + window);
+	*digest = digest_add(*digest, index << shift);
+	*digest = digest_add(*digest, tce);
+}
+
+/**
+ * world_digest() - one number for all that a request can change
+ * @mm: whose charge and regions count
+ *
+ * What devices reach, charges, regions, containers; not which levels are there.
+ *
+ * Return: the number, the same for the same state.
+ */
+u64 world_digest(struct mm_struct *mm)
+{
+	static struct host_region regions[MAX_REGIONS];
+	struct glue_container state;
+	unsigned long nr, i;
+	u64 digest = mm->locked_vm;
+
+	for (i = 0; i < HOST_PES; i++)
+		machine_for_each_tce(host_pes + i, digest_tce, &digest);
+	nr = glue_regions(mm, regions, MAX_REGIONS);
+	for (i = 0; i < nr; i++) {
+		digest = digest_add(digest, regions[i].ua);
+		digest = digest_add(digest, regions[i].npages);
+		digest = digest_add(digest, regions[i].mapped * 8 + regions[i].used);
+	}
+	for (i = 0; i < world_nr; i++) {
+		if (!world_containers[i].data)
+			continue;
+		glue_container_get(world_containers[i].data, &state);
+		digest = digest_add(digest, state.enabled * 2 + state.default_pending);
+		digest = digest_add(digest, state.enabled_pages);
+		digest = digest_add(digest, state.nr_regions);
+		digest = digest_add(digest, (unsigned long)state.tables[0]);
+		digest = digest_add(digest, (unsigned long)state.tables[1]);
+	}
+
+	return digest_add(digest, host_usage.pins);
+}
