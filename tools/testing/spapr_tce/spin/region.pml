@@ -1,0 +1,776 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * One registered region and all that goes on around it at once: requests of
+ * its container, hypercalls of two VCPUs, a device that caches translations,
+ * workers and RCU. region.rst says what stands for what.
+ *
+ * A step of the model is one access to something that others see. Rules are
+ * assertions whose text begins with the rule's name. Each BREAK_* breaks one.
+ *
+ * There are two configurations: one container whose table KVM uses, too; and,
+ * with TWO, two containers with a table each, without KVM.
+ */
+
+#define NREG	2	/* lives of the region: registered, gone, registered */
+#define NONE	NREG
+
+/* Containers, and tables of one TCE: the first ones use the second */
+#ifdef TWO
+#define NT	2
+#else
+#define NT	1
+#endif
+/* Who has counts in hand: containers, from NT on VCPUs, at last freer() */
+#define NP	4
+#define FREER	(NP - 1)
+
+/* Names of rules for assert(), always 0 */
+byte R1_freed, R2_reached, R3_answer, R4_count, R5_once, R6_left,
+	R7_stuck, R8_shared;
+
+/* The region: struct mm_iommu_table_group_mem_t, one element for each life */
+#define NEW	0
+#define LIVE	1
+#define FREED	2
+byte state[NREG];
+short mapped[NREG];
+byte used[NREG];
+bit work[NREG];		/* the release work is queued or runs */
+byte pins[NREG], charge[NREG];
+/* What only the rules look at */
+bit own[NREG];		/* the count for being registered at all is there */
+bit over[NREG];		/* the last count has gone */
+byte next;
+
+/* The registry: its mutex and the maple tree */
+bit reg_locked;
+byte tree = NONE;
+
+/* RCU: who is in a section, and whom a callback still waits for */
+byte readers;
+byte waits[NREG];
+bit rcu[NREG];
+
+/* Tables */
+byte tce[NT] = NONE;
+byte cache[NT] = NONE;	/* the device's translation */
+byte view[NT] = NONE;	/* whose count the TCE holds */
+bit window[NT] = 1;	/* the device walks the table */
+bit claim[NT];		/* somebody changes the TCE */
+byte refs[NT];
+bit destroy[NT];	/* the table's destroy work is queued or runs */
+
+/* Counts on the way to a view, and taken out of one */
+byte hand[NP] = NONE;
+byte old[NP] = NONE;
+
+byte containers, vcpus;	/* that have ended */
+bit kvm_gone;
+
+#ifdef TWO
+#define VIEWS(r)	((view[0] == r) + (view[1] == r))
+#define TCES(r)		(tce[0] == r || tce[1] == r)
+#define LIVE_TCES(r)	((window[0] && tce[0] == r) || \
+			 (window[1] && tce[1] == r))
+#define CACHED(r)	(cache[0] == r || cache[1] == r)
+#define CLAIMED		(claim[0] || claim[1])
+#else
+#define VIEWS(r)	(view[0] == r)
+#define TCES(r)		(tce[0] == r)
+#define LIVE_TCES(r)	(window[0] && tce[0] == r)
+#define CACHED(r)	(cache[0] == r)
+#define CLAIMED		(claim[0])
+#endif
+#define MOVING(r)	((hand[0] == r) + (hand[1] == r) + (hand[2] == r) + \
+			 (old[0] == r) + (old[1] == r) + (old[2] == r) + \
+			 (old[3] == r))
+#define COUNTS(r)	(VIEWS(r) + MOVING(r))
+#define EXACT(r)	(mapped[r] >= 0 && mapped[r] == own[r] + COUNTS(r))
+
+/* Counts are there, and: their TCE is, or a request has not ended */
+#define BUSY(r)		(COUNTS(r) > 0 && (TCES(r) || CLAIMED || MOVING(r) > 0))
+
+/* Something that must be seen to happen, or the model proves too little */
+#define did(what)	printf(what)
+
+#define HELD(r)		assert(R1_freed || state[r] == LIVE)
+#define CHECK(r)	assert(R4_count || EXACT(r))
+
+inline lock()	{ atomic { !reg_locked -> reg_locked = 1 } }
+inline unlock()	{ reg_locked = 0 }
+
+/*
+ * Counts
+ */
+
+/* region_get(): atomic64_add_unless(&mem->mapped, nr, 0) */
+inline get(p, r)
+{
+	atomic {
+		HELD(r);
+		if
+#ifdef BREAK_ADD
+		:: p >= NT ->
+			mapped[r]++;
+			hand[p] = r;
+			CHECK(r)
+		:: p < NT && mapped[r] > 0 ->
+#else
+		:: mapped[r] > 0 ->
+#endif
+			mapped[r]++;
+			hand[p] = r;
+			CHECK(r)
+		:: else -> did("found, but no count to take\n")
+		fi
+	}
+}
+
+/* mm_iommu_put_range() and region_put() of what came out of a view, if any */
+inline put(p, last)
+{
+	if
+	:: atomic { old[p] != NONE ->
+		last = old[p];
+		HELD(last);
+		/* The range is looked up again */
+		assert(R1_freed || tree == last);
+#ifdef BREAK_PUT_TWICE
+		mapped[last]--;
+#endif
+		mapped[last]--;
+		old[p] = NONE;
+		CHECK(last);
+		if
+		:: mapped[last] == 0 ->
+			over[last] = 1;
+			did("last count, from a TCE\n")
+		:: else -> last = NONE
+		fi
+	   }
+	   if
+	   :: last != NONE ->
+		/* queue_work(); @last may be looked at: nobody else frees it */
+		atomic {
+			HELD(last);
+			assert(R5_once || !work[last]);
+			work[last] = 1;
+			last = NONE
+		}
+	   :: else
+	   fi
+	:: else
+	fi
+}
+
+/*
+ * The life of a region
+ */
+
+inline unpin(r)
+{
+	atomic {
+		assert(R5_once || pins[r] == 1);
+		pins[r]--;
+		assert(R2_reached || !(LIVE_TCES(r) || CACHED(r)))
+	}
+}
+
+inline uncharge(r)
+{
+	atomic {
+		assert(R5_once || charge[r] == 1);
+		charge[r]--
+	}
+}
+
+/* region_remove() */
+inline remove(r)
+{
+	atomic {
+		assert(R5_once || tree == r);
+		HELD(r);
+		tree = NONE
+	}
+	unpin(r);
+	uncharge(r);
+	/* call_rcu() */
+	atomic {
+		HELD(r);
+		assert(R5_once || !rcu[r]);
+		rcu[r] = 1;
+#ifndef BREAK_GRACE
+		waits[r] = readers;
+#endif
+		if
+		:: readers -> did("removed under a reader\n")
+		:: else
+		fi
+	}
+}
+
+/* mm_iommu_new(): nobody else sees the region before it is in the tree */
+inline register(mem, r)
+{
+	lock();
+	if
+	:: tree != NONE && used[tree] > 0 ->		/* region_reuse() */
+		atomic { used[tree]++; mem = tree }
+	:: tree != NONE && used[tree] == 0 ->
+		did("register: -EBUSY\n")
+	:: tree == NONE && next == NREG ->
+		did("register: region_alloc() fails\n")
+	:: tree == NONE && next < NREG ->
+		atomic {
+			r = next;
+			state[r] = LIVE;
+			mapped[r] = 1;
+			own[r] = 1;
+			used[r] = 1;
+			if
+			:: did("register: over the limit\n")
+			:: charge[r]++;
+			   if
+			   :: did("register: region_pin() fails\n");
+#ifndef BREAK_ERROR
+				uncharge(r)
+#else
+				skip
+#endif
+			   :: pins[r]++;
+			      if
+			      :: did("register: mas_store_gfp() fails\n");
+				 unpin(r);
+				 uncharge(r)
+			      :: next++;
+				 tree = r;
+				 mem = r;
+				 if
+				 :: r > 0 && state[0] == LIVE ->
+					did("registered again before the old one is freed\n")
+				 :: else
+				 fi
+			      fi
+			   fi
+			fi;
+			if
+			:: mem == NONE ->		/* region_free() */
+				assert(R5_once || pins[r] + charge[r] == 0);
+				mapped[r] = 0;
+				own[r] = 0;
+				used[r] = 0;
+				state[r] = NEW
+			:: else
+			fi;
+			r = NONE
+		}
+	fi;
+	unlock()
+}
+
+/*
+ * tce_unregister() and mm_iommu_put(). Counts do not tell whose TCEs hold them,
+ * so when the range is registered elsewhere, too, the container looks what its
+ * own table maps.
+ */
+inline unregister(c, mem, busy)
+{
+#ifdef BREAK_SHARED
+	/* mm_iommu_is_shared() and tce_maps(), and only then the lock */
+	if
+	:: used[mem] > 1 && view[c] == mem -> goto refused
+	:: else
+	fi;
+#endif
+#ifdef BREAK_TRYLOCK
+	if
+	:: atomic { reg_locked -> assert(R3_answer || BUSY(mem)) }
+	   goto refused
+	:: else
+	fi;
+#endif
+	lock();
+	if
+	:: used[mem] > 1 ->
+#ifndef BREAK_SHARED
+		if
+		:: view[c] == mem ->
+			did("unregister: shared, -EBUSY\n");
+			goto locked
+		:: else
+		fi;
+#endif
+		atomic {
+			used[mem]--;
+			assert(R8_shared || view[c] != mem);
+			mem = NONE
+		}
+	:: else ->
+#ifdef BREAK_CHECK
+		busy = (mapped[mem] != 1);
+#endif
+		atomic {
+			HELD(mem);
+			if
+#if defined(BREAK_CHECK)
+			:: !busy ->
+#elif defined(BREAK_FORCE)
+			:: true ->
+#else
+			:: mapped[mem] == 1 ->	/* atomic64_cmpxchg() */
+#endif
+				assert(R3_answer ||
+				       (COUNTS(mem) == 0 && !LIVE_TCES(mem)));
+				mapped[mem] = 0;
+				own[mem] = 0;
+				over[mem] = 1;
+				CHECK(mem)
+			:: else ->
+				assert(R3_answer || BUSY(mem));
+				did("unregister: -EBUSY\n");
+				goto locked
+			fi
+		}
+		used[mem] = 0;
+		remove(mem);
+		mem = NONE
+	fi;
+locked:	unlock();
+refused:
+	busy = 0
+}
+
+/* mm_iommu_release() */
+inline release(mem, last)
+{
+	lock();
+	used[mem]--;
+	if
+	:: used[mem] == 0 ->
+#ifndef BREAK_CLOSE
+		atomic {			/* atomic64_dec_and_test() */
+			HELD(mem);
+			mapped[mem]--;
+			own[mem] = 0;
+			CHECK(mem);
+			over[mem] = (mapped[mem] == 0);
+			last = over[mem]
+		}
+#endif
+#ifdef BREAK_TWICE
+		last = (mapped[mem] == 0);	/* atomic64_read() */
+#endif
+		if
+		:: last -> remove(mem)
+		:: else -> did("close: the region stays\n")
+		fi
+	:: else
+	fi;
+	mem = NONE;
+#ifdef BREAK_FLUSH
+	/* flush_work() under the lock that the work takes */
+	!work[0] && !work[1];
+#endif
+	unlock();
+	last = 0
+}
+
+/* region_release_work() */
+active proctype worker()
+{
+	byte r;
+
+end:	do
+	:: atomic {
+		if
+		:: work[0] -> r = 0
+		:: work[1] -> r = 1
+		fi
+	   }
+#ifdef BREAK_REQUEUE
+	   if
+	   :: tree == r -> goto end		/* queue_work() once more */
+	   :: else
+	   fi;
+#endif
+	   lock();
+	   remove(r);
+	   unlock();
+	   atomic { work[r] = 0; r = 0 }
+	od
+}
+
+/* The grace period, and region_free_rcu() */
+active proctype grace()
+{
+end:	do
+	:: atomic { rcu[0] && !waits[0] && state[0] == LIVE -> state[0] = FREED }
+	:: atomic { rcu[1] && !waits[1] && state[1] == LIVE -> state[1] = FREED }
+	od
+}
+
+inline rcu_enter(bitmask) { readers = readers | (bitmask) }
+inline rcu_exit(bitmask)
+{
+	atomic {
+		readers = readers & ~(bitmask);
+		waits[0] = waits[0] & ~(bitmask);
+		waits[1] = waits[1] & ~(bitmask)
+	}
+}
+
+/*
+ * A table
+ */
+
+active proctype device()
+{
+end:	do
+	:: atomic { window[0] && tce[0] != NONE && cache[0] != tce[0] ->
+		assert(R2_reached || pins[tce[0]] == 1);
+		cache[0] = tce[0] }
+#ifdef TWO
+	:: atomic { window[1] && tce[1] != NONE && cache[1] != tce[1] ->
+		assert(R2_reached || pins[tce[1]] == 1);
+		cache[1] = tce[1] }
+#endif
+	od
+}
+
+/* One change of an entry at a time. Real mode tries, the others wait */
+inline claim_table(t)	{ atomic { !claim[t] -> claim[t] = 1 } }
+inline unclaim(t)	{ claim[t] = 0 }
+#ifdef BREAK_OVERLAP
+/* The container has its mutex, KVM something else */
+#define claim_mine(t)	skip
+#define unclaim_by(p, t)	if :: p >= NT -> unclaim(t) :: else fi
+#else
+#define claim_mine(t)	claim_table(t)
+#define unclaim_by(p, t)	unclaim(t)
+#endif
+
+inline write_tce(t, r)
+{
+	atomic {
+		assert(R3_answer || !over[r]);
+		tce[t] = r
+	}
+}
+
+/* iommu_tce_kill() */
+inline kill_tce(t)	{ cache[t] = NONE }
+
+/* Under a claim, so that load and store of the view are one step */
+inline exchange(p, t)
+{
+	atomic {
+		old[p] = view[t];
+		view[t] = hand[p];
+		hand[p] = NONE
+	}
+}
+
+/* Write a TCE whose count is in hand: iommu_user_map() from its commit on */
+inline commit(p, t, last)
+{
+	write_tce(t, hand[p]);
+	kill_tce(t);
+	exchange(p, t);
+	unclaim_by(p, t);
+	put(p, last)
+}
+
+/* iommu_user_unmap() */
+inline unmap(p, t, last)
+{
+	tce[t] = NONE;
+#ifdef BREAK_KILL
+	exchange(p, t);
+	put(p, last);
+	kill_tce(t);
+	unclaim_by(p, t)
+#else
+	kill_tce(t);
+	exchange(p, t);
+	unclaim_by(p, t);
+	put(p, last)
+#endif
+}
+
+/* iommu_tce_table_put() */
+inline put_table(t)
+{
+	atomic {
+		refs[t]--;
+		if
+		:: refs[t] == 0 -> destroy[t] = 1
+		:: else
+		fi
+	}
+}
+
+/* iommu_user_destroy_work() */
+active proctype freer()
+{
+	byte last = NONE, t;
+
+end:	do
+	:: atomic {
+		if
+		:: destroy[0] -> t = 0
+#ifdef TWO
+		:: destroy[1] -> t = 1
+#endif
+		fi;
+		assert(R2_reached || !window[t]);
+		exchange(FREER, t)
+	   }
+	   put(FREER, last);
+	   atomic { tce[t] = NONE; destroy[t] = 0 }
+	od
+}
+
+/*
+ * Those who make requests
+ */
+
+/* Requests of one container: its mutex is held from start to end of each */
+proctype container(byte c)
+{
+	byte mem = NONE, r = NONE, last = NONE;
+	bit flag;
+
+	do
+	:: mem == NONE -> register(mem, r)
+	:: mem != NONE && window[c] ->
+		/* tce_map(), iommu_user_map() */
+		claim_mine(c);
+		get(c, mem);
+		assert(R4_count || hand[c] == mem);
+		if
+		:: atomic { did("map: no memory for a level\n"); unclaim_by(c, c) }
+#ifdef BREAK_RESERVE
+			hand[c] = NONE;
+			CHECK(mem)
+#else
+			atomic { old[c] = hand[c]; hand[c] = NONE }
+			put(c, last)
+#endif
+		:: commit(c, c, last)
+		fi
+	:: window[c] ->
+		/* tce_unmap() */
+		claim_mine(c);
+		unmap(c, c, last)
+	:: mem != NONE -> unregister(c, mem, flag)
+	:: true ->
+		/* tce_container_release(), then perhaps another container */
+		if
+		:: window[c] ->
+			/* tce_remove_window() */
+			claim_mine(c);
+			unmap(c, c, last);
+			window[c] = 0;
+#ifndef BREAK_WINDOW
+			kill_tce(c);
+#endif
+			put_table(c);
+			!destroy[c]			/* iommu_user_flush() */
+		:: else
+		fi;
+		if
+		:: mem != NONE -> release(mem, flag)
+		:: else
+		fi
+	:: mem == NONE && !window[c] -> break
+	od;
+	containers++
+}
+
+#ifndef TWO
+#ifdef BREAK_GUEST_RCU
+#define RM_MASK(p)	0
+#else
+#define RM_MASK(p)	(1 << (p))
+#endif
+
+/* Hypercalls, also in real mode; virtual mode then ends what was too hard */
+proctype vcpu(byte p)
+{
+	byte mem = NONE, last = NONE;
+
+	do
+	:: true ->
+		/* H_PUT_TCE, virtual mode */
+put_virtual:
+		claim_table(0);
+		rcu_enter(1 << p);
+		mem = tree;				/* mm_iommu_lookup() */
+#ifdef BREAK_SECTION
+		rcu_exit(1 << p);
+#endif
+		if
+		:: mem != NONE -> get(p, mem)
+		:: else
+		fi;
+#ifndef BREAK_SECTION
+		rcu_exit(1 << p);
+#endif
+		mem = NONE;
+		if
+		:: hand[p] != NONE -> commit(p, 0, last)
+		:: else ->
+			atomic { did("H_PARAMETER\n"); unclaim(0) }
+		fi
+	:: true ->
+		/* H_PUT_TCE, real mode: only where no TCE is */
+		rcu_enter(RM_MASK(p));
+		mem = tree;
+#ifdef BREAK_CMPXCHG
+		/* No claim: cmpxchg() of the TCE, then the view */
+		if
+		:: mem != NONE -> get(p, mem)
+		:: else
+		fi;
+		if
+		:: atomic { hand[p] != NONE && tce[0] == NONE ->
+			write_tce(0, mem) }
+		   exchange(p, 0)
+		:: else -> atomic { old[p] = hand[p]; hand[p] = NONE }
+		fi;
+		put(p, last);
+		rcu_exit(RM_MASK(p));
+		mem = NONE
+#else
+#ifdef BREAK_LAST_RM
+		/* The count before the claim, so it may have to go back */
+		if
+		:: mem != NONE -> get(p, mem)
+		:: else
+		fi;
+		if
+		:: atomic { hand[p] != NONE && !claim[0] && view[0] == NONE ->
+			claim[0] = 1 }
+		   write_tce(0, mem);
+		   exchange(p, 0);
+		   unclaim(0)
+		:: else ->
+		   if
+		   :: atomic { hand[p] != NONE ->
+			mapped[mem]--;		/* nobody can queue work */
+			hand[p] = NONE;
+			CHECK(mem) }
+		   :: else
+		   fi
+		fi;
+		rcu_exit(RM_MASK(p));
+		mem = NONE
+#else
+		if
+		:: atomic { mem != NONE && !claim[0] && view[0] == NONE ->
+			claim[0] = 1 }
+		   get(p, mem);
+		   rcu_exit(RM_MASK(p));
+		   mem = NONE;
+		   if
+		   :: hand[p] != NONE ->
+			write_tce(0, hand[p]);
+			exchange(p, 0);
+			unclaim(0)
+		   :: else ->
+			atomic { did("put: H_TOO_HARD, no count\n"); unclaim(0) }
+			goto put_virtual
+		   fi
+		:: else ->
+		   atomic { did("put: H_TOO_HARD\n"); rcu_exit(RM_MASK(p)) }
+		   mem = NONE;
+		   goto put_virtual
+		fi
+#endif
+#endif
+	:: true ->
+		/* H_STUFF_TCE or H_PUT_TCE of nothing, virtual mode */
+clear_virtual:
+		claim_table(0);
+		unmap(p, 0, last)
+	:: true ->
+		/* The same in real mode, which cannot give the last count back */
+		if
+		:: atomic { !claim[0] -> claim[0] = 1 }
+		   tce[0] = NONE;
+		   kill_tce(0);
+		   exchange(p, 0);
+		   atomic {
+			if
+			:: old[p] == NONE
+			:: old[p] != NONE && mapped[old[p]] > 1 ->
+				HELD(old[p]);
+				mapped[old[p]]--;
+				mem = old[p];
+				old[p] = NONE;
+				CHECK(mem);
+				mem = NONE
+			:: old[p] != NONE && mapped[old[p]] <= 1 ->
+				last = 1;
+				did("clear: H_TOO_HARD, the last count\n")
+			fi
+		   }
+		   if
+		   :: last == NONE -> unclaim(0)
+		   :: else ->
+			atomic {
+				last = NONE;
+				view[0] = old[p];
+				old[p] = NONE
+			}
+			unclaim(0);
+			goto clear_virtual
+		   fi
+		:: claim[0] ->
+		   did("clear: H_TOO_HARD\n");
+		   goto clear_virtual
+		fi
+	:: break
+	od;
+	vcpus++
+}
+
+/* The end of the guest: KVM's reference of the table goes after hypercalls */
+proctype kvm()
+{
+	vcpus == 2;
+	put_table(0);
+	kvm_gone = 1
+}
+#endif
+
+#define FREE(r)		(state[r] != LIVE && pins[r] + charge[r] == 0 && \
+			 !work[r] && mapped[r] == 0)
+#define GONE		(tree == NONE && FREE(0) && FREE(1))
+#ifdef TWO
+#define ENDED		(containers == NT)
+#else
+#define ENDED		(containers == NT && kvm_gone)
+#endif
+
+init {
+	atomic {
+#ifdef TWO
+		refs[0] = 1;
+		refs[1] = 1;
+		run container(0);
+		run container(1)
+#else
+		refs[0] = 2;
+		run container(0);
+		run vcpu(1);
+		run vcpu(2);
+		run kvm()
+#endif
+	}
+	timeout;
+	assert(R7_stuck || ENDED);
+	assert(R6_left || GONE)
+}
+
+ltl R7_goes { [] (ENDED -> <> GONE) }
