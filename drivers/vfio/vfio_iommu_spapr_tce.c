@@ -593,11 +593,13 @@ static long tce_unregister(struct tce_container *c, void __user *arg)
 	if (!mem)
 		return -ENOENT;
 
-	/* Counts do not tell this container's maps from those of another */
-	if (mm_iommu_is_shared(mem) && tce_maps(c, param.vaddr, param.size))
-		return -EBUSY;
-
-	ret = mm_iommu_put(c->mm, mem);
+	ret = mm_iommu_put(c->mm, mem, false);
+	if (ret == -EAGAIN) {
+		/* Registered elsewhere, too: look at this container's tables */
+		if (tce_maps(c, param.vaddr, param.size))
+			return -EBUSY;
+		ret = mm_iommu_put(c->mm, mem, true);
+	}
 	if (ret)
 		return ret;
 

@@ -63,9 +63,14 @@ void mutex_init(struct mutex *m)
 	m->owner = NULL;
 }
 
+/* What another thread does while this one is about to take a lock */
+void (*host_preempt)(void);
+
 void mutex_lock(struct mutex *m)
 {
 	WARN_ON(mutex_is_mine(m));
+	if (host_preempt)
+		host_preempt();
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
 }
@@ -300,16 +305,15 @@ static struct page *folio_alloc(struct mm_struct *mm, unsigned int order)
 	return host_mem_map + pfn;
 }
 
-/* Free the folio of @page when nobody has any page of it */
+/* Nobody has any page of the folio of @page? Then it is free. */
 static void folio_put(struct page *page)
 {
 	struct page *head = page->head;
 	unsigned long nr = 1UL << head->order, i;
 	unsigned int order = head->order;
 
-	for (i = 0; i < nr; i++)
-		if (head[i].mapcount || head[i].pins)
-			return;
+	if (--head->users)
+		return;
 	for (i = 0; i < nr; i++) {
 		WARN_ON(head[i].cached);
 		head[i].owner = NULL;
@@ -327,7 +331,7 @@ static void pte_set(struct mm_struct *mm, unsigned long i, struct page *page)
 {
 	mm->pte[i].page = page;
 	mm->pte[i].readonly = false;
-	page->mapcount++;
+	page->head->users++;
 }
 
 static void map_folios(struct mm_struct *mm, unsigned long i, unsigned long end,
@@ -396,10 +400,8 @@ void mm_unmap(struct mm_struct *mm, unsigned long first, unsigned long nr)
 	for (; nr; nr--, first++) {
 		page = mm->pte[first].page;
 		mm->pte[first].page = NULL;
-		if (page) {
-			page->mapcount--;
+		if (page)
 			folio_put(page);
-		}
 	}
 	pthread_mutex_unlock(&page_lock);
 }
@@ -477,6 +479,7 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 			break;
 		pages[done] = mm->pte[i].page;
 		pages[done]->pins++;
+		pages[done]->head->users++;
 		host_usage.pins++;
 	}
 	pthread_mutex_unlock(&page_lock);
@@ -489,9 +492,8 @@ static void page_unpin(struct page *page, bool dirty)
 	WARN_ON(page->pins < 1);
 	page->dirty |= dirty;
 	host_usage.pins--;
-	if (--page->pins)
-		return;
-	if (__atomic_load_n(&page->cached, __ATOMIC_RELAXED))
+	page->pins--;
+	if (!page->pins && __atomic_load_n(&page->cached, __ATOMIC_RELAXED))
 		host_die("page %#lx is unpinned while a device can reach it\n",
 			 page_to_phys(page));
 	folio_put(page);

@@ -50,6 +50,7 @@ static inline unsigned long host_ua(unsigned long page)
 	return HOST_UA_BASE + (page << PAGE_SHIFT);
 }
 
+extern void (*host_preempt)(void);
 void host_run_works(void);
 void host_settle(void);
 

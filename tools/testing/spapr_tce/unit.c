@@ -210,6 +210,38 @@ TEST_F(world, unregister_what_is_mapped)
 	EXPECT_FAULTS(host_pes, PG);
 }
 
+static struct host_container *intruder;
+static int locks_before;
+
+/* Registers the same in another container, just before the n-th lock is taken */
+static void intrude(void)
+{
+	if (locks_before--)
+		return;
+	host_preempt = NULL;
+	req_register(intruder, UA(0), 16 * PG);
+}
+
+TEST_F(world, unregister_what_becomes_shared)
+{
+	int n;
+
+	intruder = second(self);
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(3), PG, RW));
+	/* Its owner is known, so that nothing but the registration intrudes */
+	EXPECT_WORKS(req_unmap(intruder, 0, PG));
+	for (n = 0; !host_preempt; n++) {
+		locks_before = n;
+		host_preempt = intrude;
+		EXPECT_EQ(req_unregister(self->c, UA(0), 16 * PG), -EBUSY);
+		if (!host_preempt)
+			EXPECT_WORKS(req_unregister(intruder, UA(0), 16 * PG));
+	}
+	host_preempt = NULL;
+	EXPECT_GT(n, 2);
+}
+
 /* Units: as large as the memory behind allows */
 TEST_F(world, register_all_kinds)
 {
@@ -406,7 +438,7 @@ TEST_F(world, device_memory)
 	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, (5UL << 40) + 8 * PG, 12, &size));
 	/* Neither is ordinary memory device memory nor the other way round */
 	EXPECT_EQ(req_register(self->c, UA(0), 8 * PG), -EINVAL);
-	EXPECT_EQ(mm_iommu_put(self->mm, mem), 0);
+	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
 	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
 	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -EINVAL);
@@ -423,7 +455,7 @@ TEST_F(world, device_memory_alignment)
 	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 20, true), 0);
 	mm_iommu_put_range(self->mm, UA(0), 1, 20);
 	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
-	EXPECT_EQ(mm_iommu_put(self->mm, mem), 0);
+	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
 }
 
 /*

@@ -619,20 +619,27 @@ EXPORT_SYMBOL_GPL(mm_iommu_newdev);
  * mm_iommu_put() - unregister memory unless it is mapped
  * @mm: as registered
  * @mem: what mm_iommu_new() or mm_iommu_newdev() gave
+ * @unmapped: the caller has looked: no table of its own maps the region
  *
  * Context: process, may sleep; takes the mmap_lock.
  *
- * Return: 0; or -EBUSY when this is the last registration and some of the
- * region is mapped, then it stays registered.
+ * Return: 0; -EBUSY when this is the last registration and some of the region
+ * is mapped; -EAGAIN when it is not the last and the caller has not looked,
+ * since counts do not tell its maps from those of others. Then the region
+ * stays registered.
  */
-long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem)
+long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
+		  bool unmapped)
 {
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 	long ret = 0;
 
 	mutex_lock(&reg->lock);
 	if (mem->used > 1) {
-		mem->used--;
+		if (unmapped)
+			mem->used--;
+		else
+			ret = -EAGAIN;
 	} else if (atomic64_cmpxchg(&mem->mapped, 1, 0) == 1) {
 		mem->used = 0;
 		region_remove(reg, mem);
@@ -665,21 +672,6 @@ void mm_iommu_release(struct mm_struct *mm,
 	mutex_unlock(&reg->lock);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_release);
-
-/**
- * mm_iommu_is_shared() - is a region registered more than once?
- * @mem: a region that the caller has registered
- *
- * Context: any. Others may register and unregister meanwhile, the caller's
- * own registration stays.
- *
- * Return: true when there is another registration.
- */
-bool mm_iommu_is_shared(struct mm_iommu_table_group_mem_t *mem)
-{
-	return READ_ONCE(mem->used) > 1;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_is_shared);
 
 /*
  * An IOMMU page that is larger than the unit: is it one contiguous, aligned

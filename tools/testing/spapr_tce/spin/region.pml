@@ -276,7 +276,7 @@ inline register(mem, r)
 inline unregister(c, mem, busy)
 {
 #ifdef BREAK_SHARED
-	/* mm_iommu_is_shared() and tce_maps(), and only then the lock */
+	/* Asks whether it is shared and looks, and only then takes the lock */
 	if
 	:: used[mem] > 1 && view[c] == mem -> goto refused
 	:: else

@@ -10,10 +10,10 @@ long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
 long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
 		     unsigned long entries, unsigned long dev_hpa,
 		     struct mm_iommu_table_group_mem_t **pmem);
-long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem);
+long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
+		  bool unmapped);
 void mm_iommu_release(struct mm_struct *mm,
 		      struct mm_iommu_table_group_mem_t *mem);
-bool mm_iommu_is_shared(struct mm_iommu_table_group_mem_t *mem);
 long mm_iommu_get_range(struct mm_struct *mm,
 			struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned long npages,
