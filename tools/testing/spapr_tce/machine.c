@@ -194,26 +194,28 @@ static void tlb_count(const struct host_tlb *tlb, int n)
 				   n, __ATOMIC_RELAXED);
 }
 
+static void tlb_add(struct host_pe *hpe, struct host_tlb new)
+{
+	if (hpe->nr_tlb == hpe->max_tlb) {
+		hpe->max_tlb = hpe->max_tlb * 2 ?: 64;
+		hpe->tlb = realloc(hpe->tlb, hpe->max_tlb * sizeof(new));
+	}
+	hpe->tlb[hpe->nr_tlb++] = new;
+	tlb_count(&new, 1);
+}
+
 static void tlb_fill(struct host_pe *hpe, unsigned int window,
 		     unsigned int shift, unsigned long index, unsigned long tce,
 		     void *priv)
 {
-	struct host_tlb *tlb;
-
 	(void)priv;
-	if (hpe->nr_tlb == hpe->max_tlb) {
-		hpe->max_tlb = hpe->max_tlb * 2 ?: 64;
-		hpe->tlb = realloc(hpe->tlb, hpe->max_tlb * sizeof(*tlb));
-	}
-	tlb = hpe->tlb + hpe->nr_tlb++;
-	*tlb = (struct host_tlb) {
+	tlb_add(hpe, (struct host_tlb) {
 		.window = window,
 		.shift = shift,
 		.index = index,
 		.tce = tce,
 		.held = tlb_held(hpe, window, index),
-	};
-	tlb_count(tlb, 1);
+	});
 }
 
 /* A range of one window, for a kill */
@@ -249,7 +251,7 @@ static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 	if (!tlb->held)
 		return;
 	page = pfn_to_page(tlb->tce >> PAGE_SHIFT);
-	if (page->pins < 1 || !tbl || page->owner != tbl->it_user->mm)
+	if (READ_ONCE(page->pins) < 1 || !tbl || READ_ONCE(page->owner) != tbl->it_user->mm)
 		host_die("a device reached page %#lx after it was given back\n",
 			 page_to_phys(page));
 	if ((tlb->held & IOMMU_VIEW_UA) &&
@@ -286,9 +288,11 @@ void machine_check(void)
 {
 	struct host_pe *hpe;
 	struct host_tlb *tlb;
+	unsigned int i;
 
 	for (hpe = host_pes; hpe < host_pes + HOST_PES; hpe++) {
-		for (tlb = hpe->tlb; tlb < hpe->tlb + hpe->nr_tlb; tlb++) {
+		for (i = 0; i < hpe->nr_tlb; i++) {
+			tlb = hpe->tlb + i;
 			if (tve_walk(hpe->tve + tlb->window, tlb->index) != tlb->tce)
 				host_die("pe %u still translates TCE %#lx of window %u as %#lx\n",
 					 hpe->pe.pe_number, tlb->index,
@@ -343,8 +347,14 @@ long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
 			tce = hpe->tlb[i].tce;
 	if (!tce) {
 		tce = tve_walk(tve, index);
+		/* What it holds is for those to look at who keep the table */
 		if (tce)
-			tlb_fill(hpe, window, tve_shift(tve), index, tce, NULL);
+			tlb_add(hpe, (struct host_tlb) {
+				.window = window,
+				.shift = tve_shift(tve),
+				.index = index,
+				.tce = tce,
+			});
 	}
 	if (tce & perm)
 		ret = (tce & ~(tve->page_size - 1)) | (offset & (tve->page_size - 1));

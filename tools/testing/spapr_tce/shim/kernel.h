@@ -228,7 +228,7 @@ struct mm_struct;
  * struct page - a page of model memory; a folio is its first page
  * @head: first page of the folio
  * @order: log2 of the number of pages of the folio, in the first page
- * @mapcount: how many user addresses map it
+ * @users: how many user addresses and pins hold the folio, in the first page
  * @pins: FOLL_PIN references
  * @owner: whose memory it is, until it is free
  * @cached: how many cached translations lead here
@@ -237,7 +237,7 @@ struct mm_struct;
 struct page {
 	struct page *head;
 	unsigned int order;
-	int mapcount;
+	int users;
 	int pins;
 	struct mm_struct *owner;
 	int cached;
