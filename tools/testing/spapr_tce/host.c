@@ -702,9 +702,6 @@ void rcu_barrier(void)
  * pointer.
  */
 #ifdef __SANITIZE_THREAD__
-void __tsan_acquire(void *addr);
-void __tsan_release(void *addr);
-
 #define VOLATILE(n)						\
 void __tsan_volatile_read##n(void *p) { __tsan_acquire(p); }	\
 void __tsan_volatile_write##n(void *p) { __tsan_release(p); }	\

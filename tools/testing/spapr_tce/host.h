@@ -102,7 +102,7 @@ struct host_pe {
 };
 
 extern struct host_pe host_pes[HOST_PES];
-extern bool machine_removal_fails;
+extern bool machine_removal_fails, machine_threads;
 
 struct host_table {
 	struct list_head node;

@@ -19,6 +19,8 @@
 struct host_pe host_pes[HOST_PES];
 /* To remove a window is a step that can fail; its table then never goes */
 bool machine_removal_fails;
+/* Several threads: what a TCE holds can be told only when they rest */
+bool machine_threads;
 LIST_HEAD(host_tables);
 static DEFINE_MUTEX(tables_lock);
 
@@ -98,7 +100,8 @@ static unsigned long tve_read(unsigned long level, unsigned long slot)
 {
 	u64 *entry = (u64 *)__va(level) + slot;
 
-	return be64_to_cpu(__atomic_load_n(entry, __ATOMIC_RELAXED));
+	/* The next level is read through this one, hence in order */
+	return be64_to_cpu(__atomic_load_n(entry, __ATOMIC_ACQUIRE));
 }
 
 /* The TCE of @index, 0 where the way ends */
@@ -176,7 +179,7 @@ static unsigned long tlb_held(struct host_pe *hpe, unsigned int window,
 	struct iommu_table *tbl = hpe->pe.table_group.tables[window];
 	__be64 *entry;
 
-	if (!tbl || !tbl->it_user)
+	if (machine_threads || !tbl || !tbl->it_user)
 		return 0;
 	entry = iommu_user_view_entry(tbl, tbl->it_offset + index, false);
 
@@ -248,10 +251,10 @@ static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 	struct host_region region;
 	struct page *page;
 
-	if (!tlb->held)
+	if (tlb->tce >= HOST_LINEAR_OFFSET)
 		return;
 	page = pfn_to_page(tlb->tce >> PAGE_SHIFT);
-	if (READ_ONCE(page->pins) < 1 || !tbl || READ_ONCE(page->owner) != tbl->it_user->mm)
+	if (READ_ONCE(page->pins) < 1)
 		host_die("a device reached page %#lx after it was given back\n",
 			 page_to_phys(page));
 	if ((tlb->held & IOMMU_VIEW_UA) &&
@@ -307,12 +310,17 @@ void machine_check(void)
 /* No bridge may start at a level that is freed */
 void machine_level_freed(const void *level)
 {
+	struct host_pe *hpe;
 	unsigned int i;
 
-	for (i = 0; i < 2 * HOST_PES; i++)
-		if (host_pes[i / 2].tve[i % 2].levels &&
-		    host_pes[i / 2].tve[i % 2].table == __pa(level))
-			host_die("a table is freed while pe %u uses it\n", i / 2);
+	for (hpe = host_pes; hpe < host_pes + HOST_PES; hpe++) {
+		mutex_lock(&hpe->lock);
+		for (i = 0; i < 2; i++)
+			if (hpe->tve[i].levels && hpe->tve[i].table == __pa(level))
+				host_die("a table is freed while pe %u uses it\n",
+					 hpe->pe.pe_number);
+		mutex_unlock(&hpe->lock);
+	}
 }
 
 /**

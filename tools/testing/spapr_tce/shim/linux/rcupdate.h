@@ -25,9 +25,25 @@ void rcu_barrier(void);
 #define rcu_register_thread()		do { } while (0)
 #define rcu_unregister_thread()		do { } while (0)
 
-/* A pointer that is published carries what was written before with it */
-#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), v, __ATOMIC_RELEASE)
-#define rcu_dereference(p)		__atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+/*
+ * A pointer that is published carries what was written before with it. The
+ * maple tree is compiled without ThreadSanitizer, so it is told in words.
+ */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#else
+#define __tsan_acquire(addr)		do { } while (0)
+#define __tsan_release(addr)		do { } while (0)
+#endif
+#define rcu_assign_pointer(p, v) do {				\
+	__tsan_release((void *)&(p));				\
+	__atomic_store_n(&(p), v, __ATOMIC_RELEASE);		\
+} while (0)
+#define rcu_dereference(p) ({					\
+	__auto_type _rcu_p = __atomic_load_n(&(p), __ATOMIC_ACQUIRE); \
+	__tsan_acquire((void *)&(p));				\
+	_rcu_p; })
 #define rcu_dereference_raw(p)		rcu_dereference(p)
 #define rcu_dereference_check(p, c)	rcu_dereference(p)
 #define rcu_dereference_protected(p, c)	rcu_dereference(p)
