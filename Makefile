@@ -6,7 +6,7 @@
 
 S := scripts/spapr_tce
 
-export KSRC MACHINE CONFIG BASE TESTS V JOBS
+export KSRC MACHINE CONFIG BASE TESTS TIME V JOBS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -16,7 +16,7 @@ help:   ## this text
 	@sed -n 's/^#V  */  /p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 setup:  ## install the Debian packages that are missing
-	@$S/setup.sh
+	@$S/setup.sh host bench
 tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
 	@$S/tree.sh
 kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
@@ -27,10 +27,12 @@ check:  ## everything below; the last line is the total
 	@$S/check.sh static host qemu
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
-check-host: ## tests that run on this machine
+check-host: ## the scripts, and the kernel's files compiled for this machine
 	@$S/check.sh host
 check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
+fuzz:   ## fuzz the container driver on this machine for TIME seconds
+	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours
 	@$S/bench.sh
 series: ## export build/series/*.patch for git am on the base kernel
@@ -43,8 +45,9 @@ clean:  ## remove build/ (the compiler cache stays)
 #V CONFIG=NAME	default (64K pages), 4k or debug
 #V TESTS=a,b	check-qemu: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
+#V TIME=SECONDS	fuzz: how long (default 600)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
 .PHONY: help setup tree kernel run check check-static check-host check-qemu \
-	bench series clean
+	fuzz bench series clean

@@ -34,6 +34,7 @@ measure() {
 	die "bench did not finish on the $which kernel; see $log"
 }
 
+"$here/setup.sh" bench
 "$here/initrd.sh"
 measure 1
 measure ''

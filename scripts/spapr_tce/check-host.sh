@@ -263,3 +263,49 @@ t "total: skipped ones are told apart"		total_skip
 t "total: one failure fails it"			total_bad
 t "total: a part that breaks off fails it"	total_broken
 t "total: nothing run is no success"		total_nothing
+
+#
+# The kernel's files on this machine (tools/testing/spapr_tce)
+#
+
+harness="asan-16 asan-12 tsan-16 arm64-16"
+
+# ktap NAME PROGRAM...: one line per test of a program that speaks TAP.
+ktap() {
+	name=$1
+	shift
+	log=$logs/host-$name.log
+	rc=0
+	"$@" >"$log" 2>&1 || rc=$?
+	sed -n "s/^ok [0-9]* \\(.*\\)/ok      $name: \\1/p
+		s/^not ok [0-9]* \\(.*\\)/not ok  $name: \\1 (build\\/log\\/host-$name.log)/p" \
+		"$log"
+	# Nothing may be missing: the plan, and the exit status
+	[ "$(sed -n 's/^1\.\.//p' "$log")" = "$(grep -c '^ok ' "$log")" ] &&
+		[ $rc = 0 ] || echo "not ok  $name (ended with $rc; build/log/host-$name.log)"
+}
+
+run_harness() {
+	for v in asan-16 asan-12; do
+		for p in unit sweep; do
+			ktap "$v-$p" "$build/host/$v/$p"
+		done
+	done
+	for p in unit sweep; do
+		ktap "arm64-16-$p" qemu-aarch64 "$build/host/arm64-16/$p"
+	done
+	for v in asan-16 tsan-16; do
+		t "$v: threads" "$build/host/$v/threads" 300
+	done
+}
+
+# shellcheck disable=SC2086 # a list of words
+if "$here/host.sh" $harness fuzz-16 fuzz-12; then
+	TIME=60 "$here/fuzz.sh" >"$w/fuzz" & fuzz=$!
+	run_harness
+	"$top/tools/testing/spapr_tce/spin/check.sh" | grep -v '^#'
+	wait $fuzz || echo "not ok  fuzz (ended with $?)"
+	cat "$w/fuzz"
+else
+	echo "not ok  host: the kernel's files compile for this machine"
+fi

@@ -1,14 +1,22 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Install the Debian packages that are missing.  Fast when none is.
+# setup.sh [host] [bench]: install the Debian packages that are missing, for
+# kernels and emulated machines, and for what is named.  Fast when none is.
 
 . "$(dirname "$0")/lib.sh"
 
 packages='gcc libc6-dev make git patch perl xz-utils rsync flex bison bc
 	libelf-dev libssl-dev ccache gcc-powerpc64le-linux-gnu
-	libc6-dev-ppc64el-cross qemu-system-ppc sparse shellcheck
-	gnuplot-nox'
+	libc6-dev-ppc64el-cross qemu-system-ppc sparse shellcheck'
+for group in "$@"; do
+	case $group in
+	host)	packages="$packages clang libclang-rt-dev liburcu-dev spin
+			gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+	bench)	packages="$packages gnuplot-nox" ;;
+	*)	die "no such group of packages: $group" ;;
+	esac
+done
 [ -n "$KSRC" ] || packages="$packages linux-source-6.12"
 
 # shellcheck disable=SC2086 # a list of words

@@ -63,19 +63,44 @@ static void extents_cut(struct ref_container *c, unsigned int window,
 	}
 }
 
+static int extent_order(const void *a, const void *b)
+{
+	const struct ref_extent *x = a, *y = b;
+
+	if (x->window != y->window)
+		return x->window < y->window ? -1 : 1;
+
+	return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* In order again, behind a request that has changed them */
+static void extents_sort(struct ref_container *c)
+{
+	if (c->nr_extents)
+		qsort(c->extents, c->nr_extents, sizeof(*c->extents),
+		      extent_order);
+}
+
 static const struct ref_extent *extent_at(struct ref_container *c,
 					  unsigned int window, u64 index)
 {
+	unsigned int low = 0, high = c->nr_extents, mid;
 	struct ref_extent *e;
-	unsigned int i;
 
-	for (i = 0; i < c->nr_extents; i++) {
-		e = c->extents + i;
-		if (e->window == window && index - e->index < e->nr)
-			return e;
+	while (low < high) {
+		mid = (low + high) / 2;
+		e = c->extents + mid;
+		if (e->window < window ||
+		    (e->window == window && e->index + e->nr <= index))
+			low = mid + 1;
+		else
+			high = mid;
 	}
+	if (low == c->nr_extents)
+		return NULL;
+	e = c->extents + low;
 
-	return NULL;
+	return e->window == window && index >= e->index ? e : NULL;
 }
 
 /*
@@ -606,6 +631,11 @@ long ref_ioctl(struct ref_container *c, unsigned int cmd, const void *arg)
 	pending.apply = NULL;
 	if (!c->open)
 		return -EINVAL;
+	/* Asks by number, not by address, and belongs to nobody */
+	if (cmd == VFIO_CHECK_EXTENSION)
+		return (long)arg == VFIO_SPAPR_TCE_IOMMU ||
+			(long)arg == VFIO_SPAPR_TCE_v2_IOMMU ||
+			(long)arg == VFIO_EEH;
 	if (c->mm && c->mm != current->mm)
 		return -EPERM;
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
@@ -631,8 +661,10 @@ void ref_commit(long ret)
 	struct glue_container state;
 	struct ref_container *c = pending.c;
 
-	if (!ret && pending.apply)
+	if (!ret && pending.apply) {
 		pending.apply(c);
+		extents_sort(c);
+	}
 	/* A request may have made the default window and failed later */
 	if (ret && c->open && c->default_pending) {
 		glue_container_get(c->host->data, &state);
