@@ -111,6 +111,8 @@ union argument {
 
 static unsigned int take_request(struct input *in, u8 op, union argument *arg)
 {
+	static const u8 shifts[] = { 12, 16, 21, 30 };
+
 	memset(arg, 0, sizeof(*arg));
 	switch (op) {
 	case 0 ... 3:
@@ -146,8 +148,8 @@ static unsigned int take_request(struct input *in, u8 op, union argument *arg)
 		};
 		/* Half of the time something that can be had */
 		if (arg->create.levels & 8) {
-			arg->create.page_shift = (u8 []) { 12, 16, 21, 30 }
-				[arg->create.page_shift & 3];
+			arg->create.page_shift =
+				shifts[arg->create.page_shift & 3];
 			arg->create.levels = (arg->create.levels & 7) % 5 + 1;
 			arg->create.window_size =
 				1ULL << (arg->create.window_size % 48);
@@ -333,6 +335,13 @@ static void do_limit(struct input *in)
 /* A short way to what most of the others need */
 static void do_furnish(void)
 {
+	static const u16 starts[] = {
+		UA_SCATTERED, UA_CONTIGUOUS, UA_HUGE, UA_MEDIUM,
+	};
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.size = 64 * PAGE_SIZE,
+	};
 	struct ref_container *c = ref_containers;
 	unsigned int i;
 
@@ -343,14 +352,8 @@ static void do_furnish(void)
 	    vfio_set_iommu(containers, VFIO_SPAPR_TCE_v2_IOMMU))
 		host_die("no container to start with\n");
 	ref_open(c, true);
-	for (i = 0; i < 4; i++) {
-		struct vfio_iommu_spapr_register_memory reg = {
-			.argsz = sizeof(reg),
-			.vaddr = host_ua((u16 []) { UA_SCATTERED, UA_CONTIGUOUS,
-						    UA_HUGE, UA_MEDIUM }[i]),
-			.size = 64 * PAGE_SIZE,
-		};
-
+	for (i = 0; i < ARRAY_SIZE(starts); i++) {
+		reg.vaddr = host_ua(starts[i]);
 		ref_ioctl(c, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg);
 		ref_commit(vfio_ioctl(containers,
 				      VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg));

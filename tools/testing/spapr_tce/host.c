@@ -106,20 +106,6 @@ static bool alloc_fails(gfp_t gfp)
 	return !(gfp & __GFP_NOFAIL) && fail_step();
 }
 
-void *__real_kmalloc(size_t size, gfp_t gfp);
-void __real_kfree(void *p);
-void *__real_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
-				  int gfp);
-int __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
-				 size_t size, void **list);
-void __real_kmem_cache_free(struct kmem_cache *cache, void *p);
-void __real_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
-				 void **list);
-struct kmem_cache *__real_kmem_cache_create(const char *name, unsigned int size,
-					    unsigned int align,
-					    unsigned int flags,
-					    void (*ctor)(void *));
-
 void *__wrap_kmalloc(size_t size, gfp_t gfp)
 {
 	if (alloc_fails(gfp))
@@ -279,7 +265,7 @@ static void pages_reset(void)
 	memset(host_mem_map, 0, page_next * sizeof(*host_mem_map));
 	page_next = 0;
 	for (order = 0; order < NR_ORDERS; order++)
-		page_free[order].head = page_free[order].tail = 0;
+		page_free[order].head = page_free[order].tail;
 }
 
 static struct page *folio_alloc(struct mm_struct *mm, unsigned int order)
@@ -560,20 +546,26 @@ unsigned long copy_to_user(void *to, const void *from, unsigned long size)
  */
 
 struct workqueue_struct {
-	struct mutex running;
+	struct mutex running;	/* held while a work is done */
 	pthread_mutex_t lock;
 	struct list_head works;
 };
 
-#define WORKQUEUE(name) struct workqueue_struct name = {	\
-	.running = { .lock = PTHREAD_MUTEX_INITIALIZER },	\
-	.lock = PTHREAD_MUTEX_INITIALIZER,			\
-	.works = LIST_HEAD_INIT(name.works),			\
+static struct workqueue_struct host_system_wq, host_user_wq;
+struct workqueue_struct *system_unbound_wq = &host_system_wq;
+
+static void workqueue_init(struct workqueue_struct *wq)
+{
+	mutex_init(&wq->running);
+	pthread_mutex_init(&wq->lock, NULL);
+	INIT_LIST_HEAD(&wq->works);
 }
 
-static WORKQUEUE(host_system_wq);
-static WORKQUEUE(host_user_wq);
-struct workqueue_struct *system_unbound_wq = &host_system_wq;
+static void __attribute__((constructor(150))) host_workqueues_init(void)
+{
+	workqueue_init(&host_system_wq);
+	workqueue_init(&host_user_wq);
+}
 
 struct workqueue_struct *host_alloc_workqueue(void)
 {
@@ -695,6 +687,18 @@ void rcu_barrier(void)
 	}
 }
 #endif
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
+
+/* Tests are children that leave by _exit(), where nobody looks for leaks */
+void host_check_leaks(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	__lsan_do_leak_check();
+#endif
+}
 
 /*
  * ThreadSanitizer tells volatile accesses from others and takes READ_ONCE()

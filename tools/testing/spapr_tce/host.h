@@ -22,12 +22,27 @@ void fail_arm(unsigned long nth);
 bool fail_fired(void);
 bool fail_step(void);
 
+/* What is behind our own checks: --wrap of the linker */
+void *__real_kmalloc(size_t size, gfp_t gfp);
+void __real_kfree(void *p);
+void *__real_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
+				  int gfp);
+int __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+				 size_t size, void **list);
+void __real_kmem_cache_free(struct kmem_cache *cache, void *p);
+void __real_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
+				 void **list);
+struct kmem_cache *__real_kmem_cache_create(const char *name, unsigned int size,
+					    unsigned int align,
+					    unsigned int flags,
+					    void (*ctor)(void *));
+
 /*
  * Memory and processes.
  */
 
 #define HOST_PAGES		16384
-#define HOST_UA_BASE		(1UL << 40)
+#define HOST_UA_BASE		BIT(40)
 #define HOST_2M_PAGES		(SZ_2M >> PAGE_SHIFT)
 
 /* What a new process maps at which page */
@@ -53,6 +68,7 @@ static inline unsigned long host_ua(unsigned long page)
 extern void (*host_preempt)(void);
 void host_run_works(void);
 void host_settle(void);
+void host_check_leaks(void);
 
 /* What is in use, for the end of a test to be zero */
 struct host_usage {
@@ -91,7 +107,7 @@ struct host_tlb {
 struct host_pe {
 	struct pnv_ioda_pe pe;
 	struct tve tve[2];
-	struct mutex lock;
+	struct mutex lock;	/* windows and tlb */
 	struct host_tlb *tlb;
 	unsigned int nr_tlb;
 	unsigned int max_tlb;
@@ -120,7 +136,7 @@ void machine_level_freed(const void *level);
 typedef void (*tce_visit)(struct host_pe *hpe, unsigned int window,
 			  unsigned int shift, unsigned long index,
 			  unsigned long tce, void *priv);
-void machine_for_each_tce(struct host_pe *hpe, tce_visit fn, void *priv);
+void machine_visit_tces(struct host_pe *hpe, tce_visit fn, void *priv);
 
 struct iommu_group *host_group(struct host_pe *hpe);
 

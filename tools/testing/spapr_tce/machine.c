@@ -153,12 +153,12 @@ static void tve_scan(const struct scan *scan, unsigned long level,
 }
 
 /**
- * machine_for_each_tce() - all valid TCEs that a PE can reach
+ * machine_visit_tces() - all valid TCEs that a PE can reach
  * @hpe: the PE
  * @fn: what to call
  * @priv: for @fn
  */
-void machine_for_each_tce(struct host_pe *hpe, tce_visit fn, void *priv)
+void machine_visit_tces(struct host_pe *hpe, tce_visit fn, void *priv)
 {
 	struct scan scan = { .hpe = hpe, .fn = fn, .priv = priv };
 
@@ -278,7 +278,7 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 		tlb_count(hpe->tlb + i, -1);
 	}
 	hpe->nr_tlb = kept;
-	machine_for_each_tce(hpe, tlb_refill_one, (void *)range);
+	machine_visit_tces(hpe, tlb_refill_one, (void *)range);
 	mutex_unlock(&hpe->lock);
 }
 
@@ -303,7 +303,7 @@ void machine_check(void)
 			tlb_count(tlb, -1);
 		}
 		hpe->nr_tlb = 0;
-		machine_for_each_tce(hpe, tlb_fill, NULL);
+		machine_visit_tces(hpe, tlb_fill, NULL);
 	}
 }
 

@@ -15,7 +15,7 @@
 #define K64		0x10000UL
 #define PG		PAGE_SIZE
 #define UA(page)	host_ua(page)
-#define WINDOW1		(1UL << 59)
+#define WINDOW1		BIT(59)
 
 static struct host_container c[2];
 static struct mm_struct *mm;
@@ -40,6 +40,7 @@ static void world_end(void)
 	mm_destroy(mm);
 	machine_reset();
 	world_check_empty();
+	host_check_leaks();
 }
 
 /* A container of version 2 with two groups, nothing else */
@@ -189,25 +190,110 @@ FIXTURE_VARIANT(sweep)
 FIXTURE_SETUP(sweep) { }
 FIXTURE_TEARDOWN(sweep) { }
 
-#define SWEEP(name, ...) FIXTURE_VARIANT_ADD(sweep, name) { __VA_ARGS__ }
+FIXTURE_VARIANT_ADD(sweep, register)
+{
+	.setup = fresh,
+	.request = op_register,
+};
 
-SWEEP(register, fresh, op_register);
-SWEEP(register_mixed_sizes, fresh, op_register_mixed);
-SWEEP(register_many, fresh, op_register_many, .lazy = true);
-SWEEP(unregister, furnished, op_unregister);
-SWEEP(map, furnished, op_map);
-SWEEP(map_over, furnished, op_map_over);
-SWEEP(map_sparse, furnished, op_map_sparse);
-SWEEP(map_v1, furnished_v1, op_map_v1);
-SWEEP(unmap, furnished, op_unmap);
-SWEEP(unmap_makes_default, fresh, op_unmap, .lazy = true);
-SWEEP(create, without_default, op_create);
-SWEEP(create_makes_default, fresh, op_create, .lazy = true);
-SWEEP(remove, furnished, op_remove);
-SWEEP(enable, v1_disabled, op_enable);
-SWEEP(set_iommu, groups_only, op_set_iommu);
-SWEEP(attach, furnished, op_attach);
-SWEEP(attach_first, furnished, op_attach_first);
+FIXTURE_VARIANT_ADD(sweep, register_mixed_sizes)
+{
+	.setup = fresh,
+	.request = op_register_mixed,
+};
+
+FIXTURE_VARIANT_ADD(sweep, register_many)
+{
+	.setup = fresh,
+	.request = op_register_many,
+	.lazy = true,
+};
+
+FIXTURE_VARIANT_ADD(sweep, unregister)
+{
+	.setup = furnished,
+	.request = op_unregister,
+};
+
+FIXTURE_VARIANT_ADD(sweep, map)
+{
+	.setup = furnished,
+	.request = op_map,
+};
+
+FIXTURE_VARIANT_ADD(sweep, map_over)
+{
+	.setup = furnished,
+	.request = op_map_over,
+};
+
+FIXTURE_VARIANT_ADD(sweep, map_sparse)
+{
+	.setup = furnished,
+	.request = op_map_sparse,
+};
+
+FIXTURE_VARIANT_ADD(sweep, map_v1)
+{
+	.setup = furnished_v1,
+	.request = op_map_v1,
+};
+
+FIXTURE_VARIANT_ADD(sweep, unmap)
+{
+	.setup = furnished,
+	.request = op_unmap,
+};
+
+FIXTURE_VARIANT_ADD(sweep, unmap_makes_default)
+{
+	.setup = fresh,
+	.request = op_unmap,
+	.lazy = true,
+};
+
+FIXTURE_VARIANT_ADD(sweep, create)
+{
+	.setup = without_default,
+	.request = op_create,
+};
+
+FIXTURE_VARIANT_ADD(sweep, create_makes_default)
+{
+	.setup = fresh,
+	.request = op_create,
+	.lazy = true,
+};
+
+FIXTURE_VARIANT_ADD(sweep, remove)
+{
+	.setup = furnished,
+	.request = op_remove,
+};
+
+FIXTURE_VARIANT_ADD(sweep, enable)
+{
+	.setup = v1_disabled,
+	.request = op_enable,
+};
+
+FIXTURE_VARIANT_ADD(sweep, set_iommu)
+{
+	.setup = groups_only,
+	.request = op_set_iommu,
+};
+
+FIXTURE_VARIANT_ADD(sweep, attach)
+{
+	.setup = furnished,
+	.request = op_attach,
+};
+
+FIXTURE_VARIANT_ADD(sweep, attach_first)
+{
+	.setup = furnished,
+	.request = op_attach_first,
+};
 
 TEST_F(sweep, every_step)
 {

@@ -295,7 +295,7 @@ static void check_pe(struct host_pe *hpe)
 			      !hpe->pe.table_group.tables[window]->it_user)))
 				host_die("pe %u reaches memory of the host\n",
 					 hpe->pe.pe_number);
-	machine_for_each_tce(hpe, check_tce, NULL);
+	machine_visit_tces(hpe, check_tce, NULL);
 }
 
 /* What the view of a table holds, and that a TCE is there for each of it */
@@ -350,7 +350,7 @@ static void check_process(struct process *p)
 
 	for (c = p->counts; c < p->counts + p->nr; c++)
 		if (c->region.mapped != !!c->region.used + c->tces)
-			host_die("a region is mapped %ld times, %ld TCEs hold it (%u registrations)\n",
+			host_die("mapped is %ld with %ld TCEs, %u registrations\n",
 				 c->region.mapped, c->tces, c->region.used);
 	if (p->mm->locked_vm != p->charge)
 		host_die("%lu pages are charged, %lu used\n", p->mm->locked_vm,
@@ -454,7 +454,7 @@ u64 world_digest(struct mm_struct *mm)
 	u64 digest = mm->locked_vm;
 
 	for (i = 0; i < HOST_PES; i++)
-		machine_for_each_tce(host_pes + i, digest_tce, &digest);
+		machine_visit_tces(host_pes + i, digest_tce, &digest);
 	nr = glue_regions(mm, regions, MAX_REGIONS);
 	for (i = 0; i < nr; i++) {
 		digest = digest_add(digest, regions[i].ua);
