@@ -133,7 +133,7 @@ static noinline void iommu_user_put_run(struct iommu_table *tbl,
 	unsigned int shift = tbl->it_page_shift;
 
 	if (run.nr)
-		mm_iommu_put_range(tbl->it_user->mm,
+		mm_iommu_put_range(tbl->it_user->mm, NULL,
 				   (run.next - (run.nr << shift)) &
 				   ~IOMMU_VIEW_FLAGS, run.nr, shift);
 }
@@ -412,7 +412,7 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 
 	ret = iommu_user_reserve(tbl, entry, npages);
 	if (ret) {
-		mm_iommu_put_range(src.mm, ua, npages, shift);
+		mm_iommu_put_range(src.mm, mem, ua, npages, shift);
 		return ret;
 	}
 
@@ -422,7 +422,8 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 	if (done == npages)
 		return 0;
 
-	mm_iommu_put_range(src.mm, ua + (done << shift), npages - done, shift);
+	mm_iommu_put_range(src.mm, mem, ua + (done << shift), npages - done,
+			   shift);
 
 	return -EIO;
 }

@@ -434,14 +434,6 @@ static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 	return reg ? mtree_load(&reg->regions, ua) : NULL;
 }
 
-/* The same with a guess: a region that the caller holds, or NULL */
-static struct mm_iommu_table_group_mem_t *
-region_near(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *guess,
-	    unsigned long ua)
-{
-	return guess && region_has(guess, ua) ? guess : region_at(mm, ua);
-}
-
 /*
  * One more registration of the very same range, NULL when nothing is in the
  * way of a new region, else an error.
@@ -694,12 +686,10 @@ static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
 	return true;
 }
 
-static bool region_backs(struct mm_iommu_table_group_mem_t *mem,
-			 unsigned long ua, unsigned long npages,
-			 unsigned int page_shift)
+static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
+				      unsigned long ua, unsigned long npages,
+				      unsigned int page_shift)
 {
-	if (page_shift <= mem->whole_shift)
-		return true;
 	if (mem->device)
 		return false;
 
@@ -710,6 +700,14 @@ static bool region_backs(struct mm_iommu_table_group_mem_t *mem,
 	return true;
 }
 
+static bool region_backs(struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long ua, unsigned long npages,
+			 unsigned int page_shift)
+{
+	return page_shift <= mem->whole_shift ||
+	       region_backs_all(mem, ua, npages, page_shift);
+}
+
 /* How many of @npages IOMMU pages from @ua on lie wholly in the region */
 static unsigned long region_pages(const struct mm_iommu_table_group_mem_t *mem,
 				  unsigned long ua, unsigned long npages,
@@ -718,30 +716,63 @@ static unsigned long region_pages(const struct mm_iommu_table_group_mem_t *mem,
 	return min(npages, (region_last(mem) - ua + 1) >> page_shift);
 }
 
-static long region_map(struct mm_iommu_table_group_mem_t *mem,
-		       unsigned long ua, unsigned long npages,
-		       unsigned int page_shift, bool write)
+/* Count @npages IOMMU pages of the region */
+static __always_inline long region_map(struct mm_iommu_table_group_mem_t *mem,
+				       unsigned long ua, unsigned long npages,
+				       unsigned int page_shift, bool write)
 {
-	unsigned long nr;
-
-	nr = mem ? region_pages(mem, ua, npages, page_shift) : 0;
-	if (!nr)
-		return -EINVAL;
-	if (!region_backs(mem, ua, nr, page_shift))
+	if (!region_backs(mem, ua, npages, page_shift))
 		return -EPERM;
-	if (!region_get(mem, nr))
+	if (!region_get(mem, npages))
 		return -EINVAL;
 	if (write && !READ_ONCE(mem->written))
 		WRITE_ONCE(mem->written, true);
 
-	return nr;
+	return 0;
+}
+
+/*
+ * The range operations that follow take a guess: a region, probably the one of
+ * the range, that the caller has registered, so that it stays. What the guess
+ * has all of is done at once, anything else goes from region to region.
+ */
+
+static bool region_guessed(const struct mm_iommu_table_group_mem_t *guess,
+			   unsigned long ua, unsigned long npages,
+			   unsigned int page_shift)
+{
+	return likely(guess && region_has(guess, ua) &&
+		      npages <= (region_last(guess) - ua + 1) >> page_shift);
+}
+
+static noinline long region_get_range(struct mm_struct *mm, unsigned long ua,
+				      unsigned long npages,
+				      unsigned int page_shift, bool write)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long done, next = ua, nr;
+	long ret;
+
+	for (done = 0; done < npages; done += nr, next += nr << page_shift) {
+		rcu_read_lock();
+		mem = region_at(mm, next);
+		nr = mem ? region_pages(mem, next, npages - done, page_shift) : 0;
+		ret = nr ? region_map(mem, next, nr, page_shift, write) : -EINVAL;
+		rcu_read_unlock();
+		if (ret) {
+			mm_iommu_put_range(mm, NULL, ua, done, page_shift);
+			return ret;
+		}
+	}
+
+	return 0;
 }
 
 /**
  * mm_iommu_get_range() - count IOMMU pages about to be mapped
  * @mm: whose memory
- * @mem: a region, probably the one of @ua, that the caller has registered; or
- *	 NULL
+ * @guess: a region, probably the one of @ua, that the caller has registered;
+ *	   or NULL
  * @ua: user address, aligned to the IOMMU page size
  * @npages: how many IOMMU pages; may go on from one region into the next
  * @page_shift: log2 of the IOMMU page size
@@ -754,40 +785,19 @@ static long region_map(struct mm_iommu_table_group_mem_t *mem,
  * an IOMMU page is larger than what backs it. Nothing is counted then.
  */
 long mm_iommu_get_range(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *mem,
+			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, bool write)
 {
-	unsigned long done, next = ua;
-	long nr;
+	if (region_guessed(guess, ua, npages, page_shift))
+		return region_map(guess, ua, npages, page_shift, write);
 
-	for (done = 0; done < npages; done += nr, next += nr << page_shift) {
-		rcu_read_lock();
-		mem = region_near(mm, mem, next);
-		nr = region_map(mem, next, npages - done, page_shift, write);
-		mem = NULL;
-		rcu_read_unlock();
-		if (nr < 0) {
-			mm_iommu_put_range(mm, ua, done, page_shift);
-			return nr;
-		}
-	}
-
-	return 0;
+	return region_get_range(mm, ua, npages, page_shift, write);
 }
 
-/**
- * mm_iommu_put_range() - give back counts of IOMMU pages
- * @mm: whose memory
- * @ua: user address, aligned to the IOMMU page size
- * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
- * @page_shift: log2 of the IOMMU page size
- *
- * The hardware does not reach the pages any more. Context: any in virtual
- * mode, does not sleep.
- */
-void mm_iommu_put_range(struct mm_struct *mm, unsigned long ua,
-			unsigned long npages, unsigned int page_shift)
+static noinline void region_put_range(struct mm_struct *mm, unsigned long ua,
+				      unsigned long npages,
+				      unsigned int page_shift)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long nr;
@@ -804,10 +814,32 @@ void mm_iommu_put_range(struct mm_struct *mm, unsigned long ua,
 	}
 }
 
-static void region_fill(struct mm_iommu_table_group_mem_t *mem,
+/**
+ * mm_iommu_put_range() - give back counts of IOMMU pages
+ * @mm: whose memory
+ * @guess: as for mm_iommu_get_range()
+ * @ua: user address, aligned to the IOMMU page size
+ * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
+ * @page_shift: log2 of the IOMMU page size
+ *
+ * The hardware does not reach the pages any more. Context: any in virtual
+ * mode, does not sleep.
+ */
+void mm_iommu_put_range(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
-			unsigned int page_shift, unsigned long perm,
-			__be64 *tces)
+			unsigned int page_shift)
+{
+	if (region_guessed(guess, ua, npages, page_shift))
+		region_put(guess, npages);
+	else
+		region_put_range(mm, ua, npages, page_shift);
+}
+
+static noinline void region_fill(struct mm_iommu_table_group_mem_t *mem,
+				 unsigned long ua, unsigned long npages,
+				 unsigned int page_shift, unsigned long perm,
+				 __be64 *tces)
 {
 	unsigned long size = 1UL << page_shift, nr, hpa;
 	const u64 *unit;
@@ -830,10 +862,28 @@ static void region_fill(struct mm_iommu_table_group_mem_t *mem,
 	}
 }
 
+static noinline void region_fill_range(struct mm_struct *mm, unsigned long ua,
+				       unsigned long npages,
+				       unsigned int page_shift,
+				       unsigned long perm, __be64 *tces)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long nr;
+
+	rcu_read_lock();
+	for (; npages; npages -= nr, ua += nr << page_shift, tces += nr) {
+		/* The counts keep it */
+		mem = region_at(mm, ua);
+		nr = region_pages(mem, ua, npages, page_shift);
+		region_fill(mem, ua, nr, page_shift, perm, tces);
+	}
+	rcu_read_unlock();
+}
+
 /**
  * mm_iommu_fill_tces() - translate to TCEs
  * @mm: whose memory
- * @mem: as for mm_iommu_get_range()
+ * @guess: as for mm_iommu_get_range()
  * @ua: user address, aligned to the IOMMU page size
  * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
  * @page_shift: log2 of the IOMMU page size
@@ -843,21 +893,15 @@ static void region_fill(struct mm_iommu_table_group_mem_t *mem,
  * Context: any in virtual mode, does not sleep.
  */
 void mm_iommu_fill_tces(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *mem,
+			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, unsigned long perm,
 			__be64 *tces)
 {
-	unsigned long nr;
-
-	rcu_read_lock();
-	for (; npages; npages -= nr, ua += nr << page_shift, tces += nr) {
-		mem = region_near(mm, mem, ua);
-		/* The counts keep it */
-		nr = region_pages(mem, ua, npages, page_shift);
-		region_fill(mem, ua, nr, page_shift, perm, tces);
-	}
-	rcu_read_unlock();
+	if (region_guessed(guess, ua, npages, page_shift))
+		region_fill(guess, ua, npages, page_shift, perm, tces);
+	else
+		region_fill_range(mm, ua, npages, page_shift, perm, tces);
 }
 
 /**
