@@ -144,7 +144,7 @@ static void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
-	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size);
+	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, NULL);
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
 	iommu_tce_table_put(tbl);
@@ -315,7 +315,7 @@ static void tce_unmap_all(struct tce_container *c)
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		tbl = c->tables[num];
 		if (tbl)
-			iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size);
+			iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, NULL);
 	}
 }
 
@@ -505,7 +505,7 @@ static long tce_unmap(struct tce_container *c, void __user *arg)
 		return -EINVAL;
 
 	iommu_user_unmap(tbl, param.iova >> tbl->it_page_shift,
-			 param.size >> tbl->it_page_shift);
+			 param.size >> tbl->it_page_shift, NULL);
 
 	return 0;
 }

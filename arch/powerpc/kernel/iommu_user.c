@@ -8,6 +8,11 @@
  * one mm and goes back there, at the latest when the last reference to the
  * table goes.
  *
+ * Where it is kept: iommu_table::it_tree holds the TCEs where the hardware
+ * walks them in memory, and the user view right behind each leaf of them: one
+ * walk finds both, one reservation makes both. Where the hypervisor has the
+ * TCEs and takes them in lists, the tree holds nothing but the user view.
+ *
  * The principle: a commit cannot fail, and nothing outlives its count. A map
  * request first takes all that it needs: counts, then levels. Then it writes
  * TCEs, invalidates once what the hardware may have cached of the old ones,
@@ -16,6 +21,10 @@
  * behind the invalidation.
  *
  * The caller serializes requests that overlap in one table.
+ *
+ * A request mostly stays in one leaf and often is a single page. So all steps
+ * share a cursor, and are inlined into the request: that spares a page more
+ * than what is done for it, and gives each kind of request loops of its own.
  */
 #include <linux/debugfs.h>
 #include <linux/export.h>
@@ -41,73 +50,40 @@ static LIST_HEAD(iommu_user_list);
 static struct workqueue_struct *iommu_user_wq;
 
 /**
- * iommu_user_alloc() - make the user-owned part of a table
+ * iommu_user_init_table() - make a table a user-owned one
+ * @tbl: a new table, its size, offset, page size and node are set
  * @mm: the process that pays for the table and whose memory it will map
+ * @levels: least number of levels
+ * @max_levels: largest number of levels
+ * @in_memory: the hardware walks @tbl->it_tree; otherwise that has no TCEs, and
+ *	       iommu_table_ops::put_list and iommu_table_ops::stuff write them
  *
  * Context: process, may sleep.
  *
- * Return: the new object or NULL when there is no memory. The caller stores it
- * in iommu_table::it_user or frees it with iommu_user_free().
+ * Return: 0; -ENOMEM when there is no memory; or the error of tce_tree_init().
  */
-struct iommu_table_user *iommu_user_alloc(struct mm_struct *mm)
+int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
+			  unsigned int levels, unsigned int max_levels,
+			  bool in_memory)
 {
 	struct iommu_table_user *user;
+	int ret;
 
 	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
 	if (!user)
-		return NULL;
+		return -ENOMEM;
+
+	tce_account_init(&user->account, mm);
+	ret = tce_tree_init(&tbl->it_tree, tbl->it_size, levels, max_levels,
+			    tbl->it_page_shift, tbl->it_nid, &user->account,
+			    in_memory);
+	if (ret) {
+		kfree(user);
+		return ret;
+	}
 
 	mmgrab(mm);
 	user->mm = mm;
-	tce_account_init(&user->account, mm);
-	INIT_LIST_HEAD(&user->node);
-
-	return user;
-}
-
-static void iommu_user_unlist(struct iommu_table_user *user)
-{
-	mutex_lock(&iommu_user_lock);
-	list_del_init(&user->node);
-	mutex_unlock(&iommu_user_lock);
-}
-
-/**
- * iommu_user_free() - undo iommu_user_alloc() and iommu_user_init_view()
- * @user: what to free; its view holds nothing any more
- *
- * Context: process, may sleep.
- */
-void iommu_user_free(struct iommu_table_user *user)
-{
-	iommu_user_unlist(user);
-	if (user->view.root)
-		tce_tree_destroy(&user->view);
-	mmdrop(user->mm);
-	kfree(user);
-}
-
-/**
- * iommu_user_init_view() - give a table its user view
- * @tbl: the table, its size, page size and node are set
- * @user: from iommu_user_alloc(); @tbl owns it when this succeeds
- * @levels: least number of levels of the view
- * @max_levels: largest number of levels of the view
- *
- * Context: process, may sleep.
- *
- * Return: 0 or the error of tce_tree_init().
- */
-int iommu_user_init_view(struct iommu_table *tbl, struct iommu_table_user *user,
-			 unsigned int levels, unsigned int max_levels)
-{
-	int ret;
-
-	ret = tce_tree_init(&user->view, tbl->it_size, levels, max_levels,
-			    tbl->it_page_shift, tbl->it_nid, &user->account);
-	if (ret)
-		return ret;
-
 	user->tbl = tbl;
 	tbl->it_user = user;
 	mutex_lock(&iommu_user_lock);
@@ -115,6 +91,11 @@ int iommu_user_init_view(struct iommu_table *tbl, struct iommu_table_user *user,
 	mutex_unlock(&iommu_user_lock);
 
 	return 0;
+}
+
+static bool iommu_user_in_memory(struct iommu_table *tbl)
+{
+	return tbl->it_tree.view;
 }
 
 /*
@@ -128,14 +109,14 @@ struct iommu_user_run {
 };
 
 static noinline void iommu_user_put_run(struct iommu_table *tbl,
+					struct mm_iommu_table_group_mem_t *mem,
 					struct iommu_user_run run)
 {
 	unsigned int shift = tbl->it_page_shift;
 
-	if (run.nr)
-		mm_iommu_put_range(tbl->it_user->mm, NULL,
-				   (run.next - (run.nr << shift)) &
-				   ~IOMMU_VIEW_FLAGS, run.nr, shift);
+	mm_iommu_put_range(tbl->it_user->mm, mem,
+			   (run.next - (run.nr << shift)) & ~IOMMU_VIEW_FLAGS,
+			   run.nr, shift);
 }
 
 static noinline void iommu_user_unpin(unsigned long held)
@@ -146,6 +127,7 @@ static noinline void iommu_user_unpin(unsigned long held)
 }
 
 static __always_inline void iommu_user_release(struct iommu_table *tbl,
+					       struct mm_iommu_table_group_mem_t *mem,
 					       struct iommu_user_run *run,
 					       unsigned long held,
 					       unsigned long step)
@@ -155,7 +137,8 @@ static __always_inline void iommu_user_release(struct iommu_table *tbl,
 		return;
 	}
 	if (unlikely(held != run->next)) {
-		iommu_user_put_run(tbl, *run);
+		if (run->nr)
+			iommu_user_put_run(tbl, mem, *run);
 		run->next = held;
 		run->nr = 0;
 	}
@@ -163,153 +146,119 @@ static __always_inline void iommu_user_release(struct iommu_table *tbl,
 	run->nr++;
 }
 
-/* What new TCEs hold: the n-th one @first + n * @step, or what a list says */
-struct iommu_user_hold {
-	unsigned long first;
-	unsigned long step;
+/* What is to be mapped: registered memory from @ua on, or the TCEs of a list */
+struct iommu_user_source {
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long ua;
+	unsigned long perm;
 	const __be64 *tces;
 };
 
-static unsigned long iommu_user_pin_hold(unsigned long addr)
+/* What the TCE of a list holds */
+static unsigned long iommu_user_pin_hold(unsigned long tce)
 {
 	unsigned long held = IOMMU_VIEW_PIN;
 
-	if (addr & TCE_PCI_WRITE)
+	if (tce & TCE_PCI_WRITE)
 		held |= IOMMU_VIEW_WRITE;
 
-	return (addr & ~(TCE_PCI_READ | TCE_PCI_WRITE)) | held;
-}
-
-static __always_inline unsigned long
-iommu_user_hold_next(struct iommu_user_hold *hold)
-{
-	unsigned long held = hold->first;
-
-	if (unlikely(hold->tces))
-		return iommu_user_pin_hold(tce_load(hold->tces++));
-	hold->first += hold->step;
-
-	return held;
+	return (tce & ~(TCE_PCI_READ | TCE_PCI_WRITE)) | held;
 }
 
 /*
  * Make the view of a range say what its new TCEs hold, and give back what the
  * old ones did. Comes behind the kill of the range.
  */
-static void iommu_user_exchange(struct iommu_table *tbl, unsigned long entry,
-				unsigned long npages,
-				struct iommu_user_hold hold)
+static __always_inline void
+iommu_user_exchange(struct iommu_table *tbl, struct tce_cursor *cur,
+		    unsigned long index, unsigned long npages,
+		    const struct iommu_user_source *src)
 {
-	unsigned long index = entry - tbl->it_offset, end = index + npages;
-	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, held;
+	unsigned long end = index + npages, step = IOMMU_PAGE_SIZE(tbl);
+	unsigned long new = src->ua | IOMMU_VIEW_UA, nr, held;
+	struct mm_iommu_table_group_mem_t *mem = src->mem;
+	const __be64 *tces = src->tces;
 	struct iommu_user_run run = { };
-	__be64 *view, *stop;
+	__be64 *leaf, *view, *stop;
 
-	while ((view = tce_tree_next(&tbl->it_user->view, &index, end, &nr))) {
-		for (stop = view + nr; view < stop; view++) {
+	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
+		view = tce_tree_view(&tbl->it_tree, leaf);
+		for (stop = view + nr; view < stop; view++, new += step) {
 			held = tce_load(view);
-			tce_store(view, iommu_user_hold_next(&hold));
+			if (unlikely(tces))
+				new = iommu_user_pin_hold(tce_load(tces++));
+			tce_store(view, new);
 			if (held)
-				iommu_user_release(tbl, &run, held, step);
+				iommu_user_release(tbl, mem, &run, held, step);
 		}
 		index += nr;
 		if (index < end)
 			cond_resched();
 	}
-	iommu_user_put_run(tbl, run);
+	if (run.nr)
+		iommu_user_put_run(tbl, mem, run);
 }
 
 /* The same for TCEs that were cleared */
-static void iommu_user_drop(struct iommu_table *tbl, unsigned long entry,
-			    unsigned long npages)
+static __always_inline void
+iommu_user_drop(struct iommu_table *tbl, struct tce_cursor *cur,
+		unsigned long index, unsigned long npages,
+		struct mm_iommu_table_group_mem_t *mem)
 {
-	unsigned long index = entry - tbl->it_offset, end = index + npages;
-	unsigned long step = IOMMU_PAGE_SIZE(tbl), nr, held;
+	unsigned long end = index + npages, step = IOMMU_PAGE_SIZE(tbl);
 	struct iommu_user_run run = { };
-	__be64 *view, *stop;
+	__be64 *leaf, *view, *stop;
+	unsigned long nr, held;
 
-	while ((view = tce_tree_next(&tbl->it_user->view, &index, end, &nr))) {
+	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
+		view = tce_tree_view(&tbl->it_tree, leaf);
 		for (stop = view + nr; view < stop; view++) {
 			if (!*view)
 				continue;
 			held = tce_load(view);
 			*view = 0;
-			iommu_user_release(tbl, &run, held, step);
+			iommu_user_release(tbl, mem, &run, held, step);
 		}
 		index += nr;
 		if (index < end)
 			cond_resched();
 	}
-	iommu_user_put_run(tbl, run);
+	if (run.nr)
+		iommu_user_put_run(tbl, mem, run);
 }
 
 /*
- * The TCEs themselves: in levels that the hardware walks where the table has
- * them (tce_tree::root), else in the hypervisor's hands, which takes lists.
+ * The TCEs themselves.
  */
 
-static int iommu_user_reserve(struct iommu_table *tbl, unsigned long entry,
-			      unsigned long npages)
+/* @nr TCEs of @src, behind the first @done */
+static __always_inline void
+iommu_user_fill(struct iommu_table *tbl, const struct iommu_user_source *src,
+		unsigned long done, unsigned long nr, __be64 *tces)
 {
-	struct tce_tree *tree = &tbl->it_tree, *view = &tbl->it_user->view;
-	struct tce_spares tree_spares = { }, view_spares = { };
-	unsigned long index = entry - tbl->it_offset;
-	int ret;
-
-	ret = tce_tree_prepare(view, index, npages, GFP_KERNEL, &view_spares);
-	if (ret)
-		return ret;
-
-	if (tree->root) {
-		ret = tce_tree_prepare(tree, index, npages, GFP_KERNEL,
-				       &tree_spares);
-		if (ret) {
-			tce_tree_cancel(view, &view_spares);
-			return ret;
-		}
-		tce_tree_commit(tree, index, npages, &tree_spares);
-	}
-	tce_tree_commit(view, index, npages, &view_spares);
-
-	return 0;
-}
-
-/* What is to be mapped: registered memory from @ua on, or the TCEs of a list */
-struct iommu_user_source {
-	struct mm_struct *mm;
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long ua;
-	unsigned int page_shift;
-	unsigned long perm;
-	const __be64 *tces;
-};
-
-static void iommu_user_fill(struct iommu_user_source *src, unsigned long nr,
-			    __be64 *tces)
-{
+	unsigned int shift = tbl->it_page_shift;
 	unsigned long i;
 
-	if (src->tces) {
-		for (i = 0; i < nr; i++)
-			WRITE_ONCE(tces[i], src->tces[i]);
-		src->tces += nr;
-	} else {
-		mm_iommu_fill_tces(src->mm, src->mem, src->ua, nr,
-				   src->page_shift, src->perm, tces);
-		src->ua += nr << src->page_shift;
+	if (likely(!src->tces)) {
+		mm_iommu_fill_tces(tbl->it_user->mm, src->mem,
+				   src->ua + (done << shift), nr, shift,
+				   src->perm, tces);
+		return;
 	}
+	for (i = 0; i < nr; i++)
+		WRITE_ONCE(tces[i], src->tces[done + i]);
 }
 
-static unsigned long iommu_user_put_levels(struct iommu_table *tbl,
-					   unsigned long entry,
-					   unsigned long npages,
-					   struct iommu_user_source *src)
+static __always_inline unsigned long
+iommu_user_put_levels(struct iommu_table *tbl, struct tce_cursor *cur,
+		      unsigned long index, unsigned long npages,
+		      const struct iommu_user_source *src)
 {
-	unsigned long index = entry - tbl->it_offset, end = index + npages, nr;
+	unsigned long first = index, end = index + npages, nr;
 	__be64 *leaf;
 
-	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
-		iommu_user_fill(src, nr, leaf);
+	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
+		iommu_user_fill(tbl, src, index - first, nr, leaf);
 		index += nr;
 		if (index < end)
 			cond_resched();
@@ -319,16 +268,16 @@ static unsigned long iommu_user_put_levels(struct iommu_table *tbl,
 }
 
 static noinline unsigned long iommu_user_put_lists(struct iommu_table *tbl,
-						   unsigned long entry,
+						   unsigned long index,
 						   unsigned long npages,
-						   struct iommu_user_source *src)
+						   struct iommu_user_source src)
 {
+	unsigned long entry = tbl->it_offset + index, done = 0, nr, put;
 	__be64 tces[IOMMU_USER_BATCH];
-	unsigned long done = 0, nr, put;
 
 	while (done < npages) {
 		nr = min_t(unsigned long, npages - done, IOMMU_USER_BATCH);
-		iommu_user_fill(src, nr, tces);
+		iommu_user_fill(tbl, &src, done, nr, tces);
 		put = tbl->it_ops->put_list(tbl, entry + done, nr, tces);
 		done += put;
 		if (put < nr)
@@ -340,32 +289,38 @@ static noinline unsigned long iommu_user_put_lists(struct iommu_table *tbl,
 }
 
 /* Write TCEs; returns how many, fewer only if the hypervisor refuses one */
-static unsigned long iommu_user_put(struct iommu_table *tbl,
-				    unsigned long entry, unsigned long npages,
-				    struct iommu_user_source *src)
+static __always_inline unsigned long
+iommu_user_put(struct iommu_table *tbl, struct tce_cursor *cur,
+	       unsigned long index, unsigned long npages,
+	       const struct iommu_user_source *src)
 {
-	if (tbl->it_tree.root)
-		return iommu_user_put_levels(tbl, entry, npages, src);
+	if (likely(iommu_user_in_memory(tbl)))
+		return iommu_user_put_levels(tbl, cur, index, npages, src);
 
-	return iommu_user_put_lists(tbl, entry, npages, src);
+	return iommu_user_put_lists(tbl, index, npages, *src);
 }
 
-static void iommu_user_stuff(struct iommu_table *tbl, unsigned long index,
-			     unsigned long npages)
+/* Clear TCEs where there are leaves; true if there were any */
+static bool iommu_user_clear(struct iommu_table *tbl, struct tce_cursor *cur,
+			     unsigned long index, unsigned long npages)
 {
 	unsigned long end = index + npages, nr;
 	__be64 *leaf, *stop;
+	bool any = false;
 
-	if (!tbl->it_tree.root) {
-		tbl->it_ops->stuff(tbl, tbl->it_offset + index, npages);
-		return;
-	}
-
-	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
-		for (stop = leaf + nr; leaf < stop; leaf++)
-			WRITE_ONCE(*leaf, 0);
+	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
+		if (iommu_user_in_memory(tbl))
+			for (stop = leaf + nr; leaf < stop; leaf++)
+				WRITE_ONCE(*leaf, 0);
+		else
+			tbl->it_ops->stuff(tbl, tbl->it_offset + index, nr);
+		any = true;
 		index += nr;
+		if (index < end)
+			cond_resched();
 	}
+
+	return any;
 }
 
 /**
@@ -390,40 +345,35 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		    enum dma_data_direction direction)
 {
-	unsigned int shift = tbl->it_page_shift;
 	struct iommu_user_source src = {
-		.mm = tbl->it_user->mm,
 		.mem = mem,
 		.ua = ua,
-		.page_shift = shift,
 		.perm = iommu_direction_to_tce_perm(direction),
 	};
-	struct iommu_user_hold hold = {
-		.first = ua | IOMMU_VIEW_UA,
-		.step = 1UL << shift,
-	};
-	unsigned long done;
+	unsigned long index = entry - tbl->it_offset, done;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct mm_struct *mm = tbl->it_user->mm;
+	unsigned int shift = tbl->it_page_shift;
 	long ret;
 
-	ret = mm_iommu_get_range(src.mm, mem, ua, npages, shift,
+	ret = mm_iommu_get_range(mm, mem, ua, npages, shift,
 				 src.perm & TCE_PCI_WRITE);
 	if (ret)
 		return ret;
 
-	ret = iommu_user_reserve(tbl, entry, npages);
+	ret = tce_cursor_reserve(&cur, index, npages, GFP_KERNEL);
 	if (ret) {
-		mm_iommu_put_range(src.mm, mem, ua, npages, shift);
+		mm_iommu_put_range(mm, mem, ua, npages, shift);
 		return ret;
 	}
 
-	done = iommu_user_put(tbl, entry, npages, &src);
+	done = iommu_user_put(tbl, &cur, index, npages, &src);
 	iommu_tce_kill(tbl, entry, done);
-	iommu_user_exchange(tbl, entry, done, hold);
+	iommu_user_exchange(tbl, &cur, index, done, &src);
 	if (done == npages)
 		return 0;
 
-	mm_iommu_put_range(src.mm, mem, ua + (done << shift), npages - done,
-			   shift);
+	mm_iommu_put_range(mm, mem, ua + (done << shift), npages - done, shift);
 
 	return -EIO;
 }
@@ -446,59 +396,46 @@ EXPORT_SYMBOL_GPL(iommu_user_map);
 long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces)
 {
+	unsigned long index = entry - tbl->it_offset, done;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	struct iommu_user_source src = { .tces = tces };
-	struct iommu_user_hold hold = { .tces = tces };
-	unsigned long done;
 	long ret;
 
-	ret = iommu_user_reserve(tbl, entry, npages);
+	ret = tce_cursor_reserve(&cur, index, npages, GFP_KERNEL);
 	if (ret)
 		return ret;
 
-	done = iommu_user_put(tbl, entry, npages, &src);
+	done = iommu_user_put(tbl, &cur, index, npages, &src);
 	iommu_tce_kill(tbl, entry, done);
-	iommu_user_exchange(tbl, entry, done, hold);
+	iommu_user_exchange(tbl, &cur, index, done, &src);
 
 	return done;
 }
 EXPORT_SYMBOL_GPL(iommu_user_map_pinned);
-
-/* Clear TCEs where the view has leaves; true if there were any */
-static bool iommu_user_clear_tces(struct iommu_table *tbl, unsigned long entry,
-				  unsigned long npages)
-{
-	unsigned long index = entry - tbl->it_offset, end = index + npages, nr;
-	struct tce_tree *view = &tbl->it_user->view;
-	bool any = false;
-
-	while (tce_tree_next(view, &index, end, &nr)) {
-		iommu_user_stuff(tbl, index, nr);
-		any = true;
-		index += nr;
-		if (index < end)
-			cond_resched();
-	}
-
-	return any;
-}
 
 /**
  * iommu_user_unmap() - unmap a range
  * @tbl: a user-owned table
  * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
  * @npages: how many IOMMU pages
+ * @mem: a region, probably the one that the range maps, that the caller has
+ *	 registered; or NULL
  *
  * When this returns the device reaches none of the pages through the range
  * any more, and what its TCEs held has been given back. Costs what is mapped,
  * not the size of the range. Context: process, may sleep.
  */
 void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
-		      unsigned long npages)
+		      unsigned long npages,
+		      struct mm_iommu_table_group_mem_t *mem)
 {
-	if (!iommu_user_clear_tces(tbl, entry, npages))
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long index = entry - tbl->it_offset;
+
+	if (!iommu_user_clear(tbl, &cur, index, npages))
 		return;
 	iommu_tce_kill(tbl, entry, npages);
-	iommu_user_drop(tbl, entry, npages);
+	iommu_user_drop(tbl, &cur, index, npages, mem);
 }
 EXPORT_SYMBOL_GPL(iommu_user_unmap);
 
@@ -515,11 +452,12 @@ EXPORT_SYMBOL_GPL(iommu_user_unmap);
 bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size)
 {
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	unsigned long index = 0, nr, held;
-	__be64 *view, *stop;
+	__be64 *leaf, *view, *stop;
 
-	while ((view = tce_tree_next(&tbl->it_user->view, &index, tbl->it_size,
-				     &nr))) {
+	while ((leaf = tce_cursor_next(&cur, &index, tbl->it_size, &nr))) {
+		view = tce_tree_view(&tbl->it_tree, leaf);
 		for (stop = view + nr; view < stop; view++) {
 			held = tce_load(view);
 			if (held && !(held & IOMMU_VIEW_PIN) &&
@@ -548,13 +486,14 @@ EXPORT_SYMBOL_GPL(iommu_user_maps);
 __be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry, bool alloc)
 {
 	unsigned long index = entry - tbl->it_offset;
+	__be64 *leaf;
 
 	if (!tbl->it_user)
 		return NULL;
-	if (alloc && tce_tree_reserve(&tbl->it_user->view, index, 1, GFP_KERNEL))
-		return NULL;
+	leaf = alloc ? tce_tree_make(&tbl->it_tree, index, GFP_KERNEL) :
+		       tce_tree_walk(&tbl->it_tree, index);
 
-	return tce_tree_walk(&tbl->it_user->view, index);
+	return leaf ? tce_tree_view(&tbl->it_tree, leaf) : NULL;
 }
 
 static void iommu_user_destroy_work(struct work_struct *work)
@@ -563,19 +502,25 @@ static void iommu_user_destroy_work(struct work_struct *work)
 						     struct iommu_table_user,
 						     destroy);
 	struct iommu_table *tbl = user->tbl;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 
 	/* No window leads to the table any more, so there is nothing to clear */
-	iommu_user_drop(tbl, tbl->it_offset, tbl->it_size);
-	iommu_user_unlist(user);
-	/* Freeing levels uncharges, so @user goes last */
+	iommu_user_drop(tbl, &cur, 0, tbl->it_size, NULL);
+
+	mutex_lock(&iommu_user_lock);
+	list_del(&user->node);
+	mutex_unlock(&iommu_user_lock);
+
+	tce_tree_destroy(&tbl->it_tree);
 	user->free_table(tbl);
-	iommu_user_free(user);
+	mmdrop(user->mm);
+	kfree(user);
 }
 
 /**
  * iommu_user_destroy_table() - free a user-owned table
  * @tbl: a table without references, windows and callers
- * @free_table: frees what is not @tbl->it_user, and @tbl itself
+ * @free_table: frees @tbl itself, when its levels have gone
  *
  * Gives back what the TCEs hold. All of this sleeps, so it is left to a
  * worker: the last reference may go anywhere, in an RCU callback for one.
@@ -605,19 +550,22 @@ EXPORT_SYMBOL_GPL(iommu_user_flush);
 static int iommu_user_tables_show(struct seq_file *m, void *unused)
 {
 	struct iommu_table_user *user;
+	unsigned long bytes, view;
 	struct iommu_table *tbl;
-	struct tce_tree *view;
+	struct tce_tree *tree;
 
 	mutex_lock(&iommu_user_lock);
 	list_for_each_entry(user, &iommu_user_list, node) {
 		tbl = user->tbl;
-		view = &user->view;
-		seq_printf(m, "start=%#lx page_shift=%lu tces=%lu levels=%u level_shift=%u hw_bytes=%ld view_bytes=%ld charged_pages=%lu\n",
+		tree = &tbl->it_tree;
+		bytes = atomic_long_read(&tree->bytes);
+		view = bytes;
+		if (iommu_user_in_memory(tbl))
+			view = atomic_long_read(&tree->leaves) << tree->level_shift;
+		seq_printf(m, "start=%#lx page_shift=%lu tces=%lu levels=%u level_shift=%u hw_bytes=%lu view_bytes=%lu charged_pages=%lu\n",
 			   tbl->it_offset << tbl->it_page_shift,
 			   tbl->it_page_shift, tbl->it_size,
-			   view->levels, view->level_shift,
-			   atomic_long_read(&tbl->it_tree.bytes),
-			   atomic_long_read(&view->bytes),
+			   tree->levels, tree->level_shift, bytes - view, view,
 			   tce_account_pages(&user->account));
 	}
 	mutex_unlock(&iommu_user_lock);

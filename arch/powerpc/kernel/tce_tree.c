@@ -47,9 +47,26 @@ static int __init tce_tree_caches_init(void)
 }
 core_initcall(tce_tree_caches_init);
 
-static __be64 *tce_level_alloc(struct tce_tree *tree, gfp_t gfp)
+/* Levels come in two sizes: a leaf has the view behind it, if there is one */
+enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
+
+static unsigned int tce_kind_shift(const struct tce_tree *tree,
+				   enum tce_kind kind)
 {
-	unsigned int shift = tree->level_shift;
+	return tree->level_shift + (kind == TCE_LEAF && tree->view);
+}
+
+static unsigned long tce_kinds_bytes(const struct tce_tree *tree,
+				     const unsigned long *nr)
+{
+	return (nr[TCE_INNER] << tce_kind_shift(tree, TCE_INNER)) +
+	       (nr[TCE_LEAF] << tce_kind_shift(tree, TCE_LEAF));
+}
+
+static __be64 *tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
+			       gfp_t gfp)
+{
+	unsigned int shift = tce_kind_shift(tree, kind);
 	struct page *page;
 
 	gfp |= __GFP_ZERO | __GFP_NOWARN;
@@ -65,9 +82,10 @@ static __be64 *tce_level_alloc(struct tce_tree *tree, gfp_t gfp)
 	return page ? page_address(page) : NULL;
 }
 
-static void tce_level_free(struct tce_tree *tree, __be64 *level)
+static void tce_level_free(struct tce_tree *tree, enum tce_kind kind,
+			   __be64 *level)
 {
-	unsigned int shift = tree->level_shift;
+	unsigned int shift = tce_kind_shift(tree, kind);
 
 	if (shift < PAGE_SHIFT)
 		kmem_cache_free(tce_level_cache[shift - TCE_LEVEL_SHIFT_MIN],
@@ -116,9 +134,10 @@ static int tce_account_set(struct tce_account *account, unsigned long bytes)
 	return ret;
 }
 
-static int tce_tree_charge(struct tce_tree *tree, unsigned long levels)
+/* Pay for levels, as many as @nr says of each kind */
+static int tce_tree_charge(struct tce_tree *tree, const unsigned long *nr)
 {
-	unsigned long bytes = levels << tree->level_shift;
+	unsigned long bytes = tce_kinds_bytes(tree, nr);
 	int ret = 0;
 
 	if (tree->account) {
@@ -127,17 +146,20 @@ static int tce_tree_charge(struct tce_tree *tree, unsigned long levels)
 				      tree->account->bytes + bytes);
 		mutex_unlock(&tree->account->lock);
 	}
-	if (!ret)
+	if (!ret) {
 		atomic_long_add(bytes, &tree->bytes);
+		atomic_long_add(nr[TCE_LEAF], &tree->leaves);
+	}
 
 	return ret;
 }
 
-static void tce_tree_uncharge(struct tce_tree *tree, unsigned long levels)
+static void tce_tree_uncharge(struct tce_tree *tree, const unsigned long *nr)
 {
-	unsigned long bytes = levels << tree->level_shift;
+	unsigned long bytes = tce_kinds_bytes(tree, nr);
 
 	atomic_long_sub(bytes, &tree->bytes);
+	atomic_long_sub(nr[TCE_LEAF], &tree->leaves);
 	if (tree->account) {
 		mutex_lock(&tree->account->lock);
 		tce_account_set(tree->account, tree->account->bytes - bytes);
@@ -145,62 +167,76 @@ static void tce_tree_uncharge(struct tce_tree *tree, unsigned long levels)
 	}
 }
 
-static __be64 *tce_spares_pop(struct tce_spares *spares)
-{
-	__be64 *level = spares->head;
+/* Levels that are allocated, but in no tree; linked through the first word */
+struct tce_spares {
+	__be64 *head[TCE_KINDS];
+	unsigned long nr[TCE_KINDS];
+};
 
-	spares->head = (__be64 *)*(unsigned long *)level;
-	spares->nr--;
+static __be64 *tce_spares_pop(struct tce_spares *spares, enum tce_kind kind)
+{
+	__be64 *level = spares->head[kind];
+
+	spares->head[kind] = (__be64 *)*(unsigned long *)level;
+	spares->nr[kind]--;
 	*level = 0;
 
 	return level;
 }
 
-static void tce_spares_push(struct tce_spares *spares, __be64 *level)
+static void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
+			    __be64 *level)
 {
-	*(unsigned long *)level = (unsigned long)spares->head;
-	spares->head = level;
-	spares->nr++;
+	*(unsigned long *)level = (unsigned long)spares->head[kind];
+	spares->head[kind] = level;
+	spares->nr[kind]++;
 }
 
-/**
- * tce_tree_cancel() - give back what tce_tree_prepare() took
- * @tree: the tree
- * @spares: what is left of it
- *
- * Context: process, may sleep when @tree is charged to someone.
- */
-void tce_tree_cancel(struct tce_tree *tree, struct tce_spares *spares)
+static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
 {
-	unsigned long nr = spares->nr;
+	enum tce_kind kind;
 
-	if (!nr)
-		return;
-	while (spares->nr)
-		tce_level_free(tree, tce_spares_pop(spares));
-	tce_tree_uncharge(tree, nr);
+	for (kind = 0; kind < TCE_KINDS; kind++)
+		while (spares->nr[kind])
+			tce_level_free(tree, kind, tce_spares_pop(spares, kind));
 }
 
+/* Have @nr levels of each kind in hand, and paid for */
 static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
-			   unsigned long nr, gfp_t gfp)
+			   const unsigned long *nr, gfp_t gfp)
 {
-	unsigned long done;
+	enum tce_kind kind;
 	__be64 *level;
 
 	if (tce_tree_charge(tree, nr))
 		return -ENOMEM;
 
-	for (done = 0; done < nr; done++) {
-		level = tce_level_alloc(tree, gfp);
-		if (!level) {
-			tce_tree_uncharge(tree, nr - done);
-			tce_tree_cancel(tree, spares);
-			return -ENOMEM;
+	for (kind = 0; kind < TCE_KINDS; kind++) {
+		while (spares->nr[kind] < nr[kind]) {
+			level = tce_level_alloc(tree, kind, gfp);
+			if (!level) {
+				tce_spares_free(tree, spares);
+				tce_tree_uncharge(tree, nr);
+				return -ENOMEM;
+			}
+			tce_spares_push(spares, kind, level);
 		}
-		tce_spares_push(spares, level);
 	}
 
 	return 0;
+}
+
+/* Give back what is left */
+static void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares)
+{
+	unsigned long nr[TCE_KINDS] = {
+		spares->nr[TCE_INNER], spares->nr[TCE_LEAF]
+	};
+
+	if (!nr[TCE_INNER] && !nr[TCE_LEAF])
+		return;
+	tce_spares_free(tree, spares);
+	tce_tree_uncharge(tree, nr);
 }
 
 static __be64 *tce_link_level(unsigned long link)
@@ -235,18 +271,20 @@ static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
 	unsigned long mask = (1UL << bits) - 1;
 	__be64 *level = tree->root, *slot, *new;
 	unsigned long link;
+	enum tce_kind kind;
 
 	*shift = (tree->levels - 1) * bits;
 	while (*shift) {
 		slot = level + ((index >> *shift) & mask);
 		link = tce_load(slot);
 		if (!link) {
-			if (!spares || !spares->nr)
+			kind = *shift == bits ? TCE_LEAF : TCE_INNER;
+			if (!spares || !spares->nr[kind])
 				return NULL;
-			new = tce_spares_pop(spares);
+			new = tce_spares_pop(spares, kind);
 			link = tce_publish(slot, new);
 			if (tce_link_level(link) != new)
-				tce_spares_push(spares, new);
+				tce_spares_push(spares, kind, new);
 		}
 		level = tce_link_level(link);
 		*shift -= bits;
@@ -310,43 +348,67 @@ static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
 	return slot << shift;
 }
 
-/**
- * __tce_tree_next() - find the next part of a range that is there
- * @tree: the tree
- * @index: where the range starts; the index of what was found on return
- * @end: where the range ends, at most @tree->entries; above @index
- * @nr: how many entries, in one leaf and in the range, begin at @index
- *
- * See tce_tree_next(). Absent parts cost next to nothing.
- * Context: as tce_tree_walk().
- *
- * Return: the entry at @index, or NULL when nothing of the range is left.
- */
-__be64 *__tce_tree_next(struct tce_tree *tree, unsigned long *index,
-			unsigned long end, unsigned long *nr)
+/* Put @cur on the leaf of @index; false when there is none, with @shift */
+static __always_inline bool tce_cursor_find(struct tce_cursor *cur,
+					    unsigned long index,
+					    unsigned int *shift)
 {
-	unsigned long size = 1UL << tce_tree_level_bits(tree);
-	unsigned int shift;
+	unsigned long size = 1UL << tce_tree_level_bits(cur->tree);
+	unsigned long offset = index & (size - 1);
 	__be64 *entry;
 
-	do {
-		entry = tce_tree_descend(tree, *index, NULL, &shift);
-		if (entry) {
-			*nr = min(size - (*index & (size - 1)), end - *index);
-			return entry;
-		}
-		*index = tce_tree_skip(tree, *index, shift);
-	} while (*index < end);
+	entry = tce_tree_descend(cur->tree, index, NULL, shift);
+	if (!entry)
+		return false;
 
-	return NULL;
+	cur->leaf = entry - offset;
+	cur->start = index - offset;
+	cur->size = size;
+
+	return true;
 }
 
-/* How many levels @nr entries from @index on need that are not there yet */
-static unsigned long tce_tree_missing(struct tce_tree *tree,
-				      unsigned long index, unsigned long nr)
+static noinline unsigned long tce_cursor_search(struct tce_cursor *cur,
+						unsigned long index,
+						unsigned long end)
+{
+	unsigned int shift;
+
+	while (index < end && !tce_cursor_find(cur, index, &shift))
+		index = tce_tree_skip(cur->tree, index, shift);
+
+	return index;
+}
+
+/**
+ * tce_cursor_move() - find the next part of a range that is there
+ * @cur: where to put the leaf that was found
+ * @index: where the range starts
+ * @end: where the range ends, at most the number of entries
+ *
+ * See tce_cursor_next(). Absent parts cost next to nothing.
+ * Context: as tce_tree_walk().
+ *
+ * Return: the first index from @index on whose leaf is there, at least @end
+ * when there is none in the range.
+ */
+unsigned long tce_cursor_move(struct tce_cursor *cur, unsigned long index,
+			      unsigned long end)
+{
+	unsigned int shift;
+
+	if (likely(tce_cursor_find(cur, index, &shift)))
+		return index;
+
+	return tce_cursor_search(cur, index, end);
+}
+
+/* Count the levels that @nr entries from @index on need and that are not there */
+static void tce_tree_missing(struct tce_tree *tree, unsigned long index,
+			     unsigned long nr, unsigned long *missing)
 {
 	unsigned int bits = tce_tree_level_bits(tree), shift;
-	unsigned long missing = 0, end = index + nr, next;
+	unsigned long end = index + nr, next;
 
 	for (; index < end; index = next) {
 		if (tce_tree_descend(tree, index, NULL, &shift)) {
@@ -356,84 +418,87 @@ static unsigned long tce_tree_missing(struct tce_tree *tree,
 		/* Nothing below a slot that stands for 1 << shift entries */
 		next = min((index | ((1UL << shift) - 1)) + 1, end);
 		for (; shift; shift -= bits)
-			missing += ((next - 1) >> shift) - (index >> shift) + 1;
+			missing[shift == bits ? TCE_LEAF : TCE_INNER] +=
+				((next - 1) >> shift) - (index >> shift) + 1;
 	}
-
-	return missing;
 }
 
-/**
- * tce_tree_prepare() - have the levels for some entries in hand
- * @tree: the tree
- * @index: first entry
- * @nr: how many; @index + @nr does not exceed @tree->entries
- * @gfp: how to allocate; must allow sleeping when @tree is charged to someone
- * @spares: empty; where to put the levels
- *
- * tce_tree_commit() or tce_tree_cancel() must follow. What is prepared in one
- * tree is given back as it came when the next one cannot follow.
- *
- * Return: 0, or -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
- * suffice; then the charge has not changed.
- */
-int tce_tree_prepare(struct tce_tree *tree, unsigned long index,
-		     unsigned long nr, gfp_t gfp, struct tce_spares *spares)
-{
-	unsigned long missing = tce_tree_missing(tree, index, nr);
-
-	return missing ? tce_spares_fill(tree, spares, missing, gfp) : 0;
-}
-
-/**
- * tce_tree_commit() - make entries writable
- * @tree: the tree
- * @index: as for tce_tree_prepare()
- * @nr: as for tce_tree_prepare()
- * @spares: what that filled
- *
- * Cannot fail. Gives back what somebody else has made meanwhile.
- * Context: as tce_tree_cancel().
- */
-void tce_tree_commit(struct tce_tree *tree, unsigned long index,
-		     unsigned long nr, struct tce_spares *spares)
+/* Levels never go away, so @spares for what was missing suffice */
+static void tce_tree_add(struct tce_tree *tree, unsigned long index,
+			 unsigned long nr, struct tce_spares *spares)
 {
 	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
 	unsigned int shift;
 
-	/* Levels never go away, so the spares suffice; without, all is there */
-	if (!spares->nr)
-		return;
 	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1)
 		tce_tree_descend(tree, index, spares, &shift);
-
-	tce_tree_cancel(tree, spares);
 }
 
-/**
- * tce_tree_reserve() - prepare and commit
- * @tree: as for tce_tree_prepare()
- * @index: as for tce_tree_prepare()
- * @nr: as for tce_tree_prepare()
- * @gfp: as for tce_tree_prepare()
- *
- * Afterwards tce_tree_walk() finds a leaf for each of the entries. May run at
- * the same time as any other use of the tree but tce_tree_destroy().
- *
- * Return: 0, or -ENOMEM; then neither the tree nor the charge has changed.
- */
-int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
-		     unsigned long nr, gfp_t gfp)
+static int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
+			    unsigned long nr, gfp_t gfp)
 {
+	unsigned long missing[TCE_KINDS] = { };
 	struct tce_spares spares = { };
 	int ret;
 
-	ret = tce_tree_prepare(tree, index, nr, gfp, &spares);
+	tce_tree_missing(tree, index, nr, missing);
+	if (!missing[TCE_LEAF])
+		return 0;
+
+	ret = tce_spares_fill(tree, &spares, missing, gfp);
 	if (ret)
 		return ret;
 
-	tce_tree_commit(tree, index, nr, &spares);
+	tce_tree_add(tree, index, nr, &spares);
+	/* Somebody else may have made some meanwhile */
+	tce_spares_return(tree, &spares);
 
 	return 0;
+}
+
+/**
+ * tce_cursor_reserve() - make entries writable
+ * @cur: a cursor of the tree
+ * @index: first entry
+ * @nr: how many, at least 1; @index + @nr does not exceed the tree's entries
+ * @gfp: how to allocate; must allow sleeping when the tree is charged to
+ *	 someone
+ *
+ * Afterwards there is a leaf for each of the entries. May run at the same time
+ * as any other use of the tree but tce_tree_destroy().
+ *
+ * Return: 0; or -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
+ * suffice, then neither the tree nor the charge has changed.
+ */
+int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
+		       unsigned long nr, gfp_t gfp)
+{
+	unsigned int shift;
+
+	/* Mostly all is there, in one leaf, and is needed at once */
+	if (likely(tce_cursor_find(cur, index, &shift)) &&
+	    nr <= cur->start + cur->size - index)
+		return 0;
+
+	return tce_tree_reserve(cur->tree, index, nr, gfp);
+}
+
+/**
+ * tce_tree_make() - find an entry, and make its leaf if there is none
+ * @tree: the tree
+ * @index: index of the entry, below @tree->entries
+ * @gfp: as for tce_cursor_reserve()
+ *
+ * Return: the entry, or NULL when tce_cursor_reserve() would fail.
+ */
+__be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
+{
+	__be64 *entry = tce_tree_walk(tree, index);
+
+	if (entry || tce_tree_reserve(tree, index, 1, gfp))
+		return entry;
+
+	return tce_tree_walk(tree, index);
 }
 
 /*
@@ -441,14 +506,15 @@ int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
  * levels of at most TCE_LEVEL_SHIFT_GOAL, else the one with smallest levels.
  */
 static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
-			     unsigned int max_levels, unsigned int page_shift)
+			     unsigned int max_levels, unsigned int page_shift,
+			     bool view)
 {
 	unsigned int bits = order_base_2(tree->entries), shift;
 
 	tree->levels = 0;
 	for (; levels <= min(max_levels, TCE_TREE_MAX_LEVELS); levels++) {
 		shift = max(DIV_ROUND_UP(bits, levels) + 3, TCE_LEVEL_SHIFT_MIN);
-		if (shift > PAGE_SHIFT + MAX_PAGE_ORDER ||
+		if (shift + view > PAGE_SHIFT + MAX_PAGE_ORDER ||
 		    (shift - 3) * levels + page_shift > TCE_TREE_ADDRESS_BITS)
 			continue;
 		tree->levels = levels;
@@ -457,7 +523,11 @@ static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
 			break;
 	}
 
-	return tree->levels ? 0 : -EINVAL;
+	if (!tree->levels)
+		return -EINVAL;
+	tree->view = view ? 1U << tce_tree_level_bits(tree) : 0;
+
+	return 0;
 }
 
 /**
@@ -469,6 +539,7 @@ static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
  * @page_shift: log2 of the size of the page that an entry maps
  * @nid: NUMA node for the levels
  * @account: who pays for levels, NULL for nobody
+ * @view: whether each leaf has a view behind it
  *
  * Allocates the first level. Context: process, may sleep.
  *
@@ -478,43 +549,48 @@ static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
 int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
 		  unsigned int page_shift, int nid,
-		  struct tce_account *account)
+		  struct tce_account *account, bool view)
 {
+	unsigned long nr[TCE_KINDS] = { };
 	struct tce_spares spares = { };
+	enum tce_kind kind;
 	int ret;
 
 	tree->entries = entries;
 	tree->nid = nid;
 	tree->account = account;
 	atomic_long_set(&tree->bytes, 0);
+	atomic_long_set(&tree->leaves, 0);
 
-	ret = tce_tree_geometry(tree, levels, max_levels, page_shift);
+	ret = tce_tree_geometry(tree, levels, max_levels, page_shift, view);
 	if (ret)
 		return ret;
 
-	ret = tce_spares_fill(tree, &spares, 1, GFP_KERNEL);
+	kind = tree->levels == 1 ? TCE_LEAF : TCE_INNER;
+	nr[kind] = 1;
+	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL);
 	if (ret)
 		return ret;
-	tree->root = tce_spares_pop(&spares);
+	tree->root = tce_spares_pop(&spares, kind);
 
 	return 0;
 }
 
-static unsigned long tce_level_destroy(struct tce_tree *tree, __be64 *level,
-				       unsigned int depth)
+static void tce_level_destroy(struct tce_tree *tree, __be64 *level,
+			      unsigned int depth, unsigned long *freed)
 {
-	unsigned long i, freed = 1;
+	enum tce_kind kind = depth == 1 ? TCE_LEAF : TCE_INNER;
+	unsigned long i;
 
-	if (depth > 1) {
+	if (kind == TCE_INNER) {
 		for (i = 0; i < 1UL << tce_tree_level_bits(tree); i++)
 			if (level[i])
-				freed += tce_level_destroy(tree,
-							   tce_link_level(tce_load(level + i)),
-							   depth - 1);
+				tce_level_destroy(tree,
+						  tce_link_level(tce_load(level + i)),
+						  depth - 1, freed);
 	}
-	tce_level_free(tree, level);
-
-	return freed;
+	tce_level_free(tree, kind, level);
+	freed[kind]++;
 }
 
 /**
@@ -526,8 +602,10 @@ static unsigned long tce_level_destroy(struct tce_tree *tree, __be64 *level,
  */
 void tce_tree_destroy(struct tce_tree *tree)
 {
+	unsigned long freed[TCE_KINDS] = { };
+
 	/* As deep as there are levels, so at most TCE_TREE_MAX_LEVELS */
-	tce_tree_uncharge(tree, tce_level_destroy(tree, tree->root,
-						  tree->levels));
+	tce_level_destroy(tree, tree->root, tree->levels, freed);
 	tree->root = NULL;
+	tce_tree_uncharge(tree, freed);
 }

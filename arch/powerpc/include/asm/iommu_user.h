@@ -27,16 +27,14 @@
  * @tbl: the table that this belongs to
  * @mm: where counts, pins and charges are taken and given back; referenced
  * @account: what the levels of the table cost @mm
- * @view: what each TCE holds on to, one entry per TCE
  * @node: in the list of all user-owned tables
  * @destroy: frees the table in process context
- * @free_table: how @destroy frees what is not this object
+ * @free_table: how @destroy frees the table itself
  */
 struct iommu_table_user {
 	struct iommu_table *tbl;
 	struct mm_struct *mm;
 	struct tce_account account;
-	struct tce_tree view;
 	struct list_head node;
 	struct work_struct destroy;
 	void (*free_table)(struct iommu_table *tbl);
@@ -45,10 +43,9 @@ struct iommu_table_user {
 struct mm_iommu_table_group_mem_t;
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
-struct iommu_table_user *iommu_user_alloc(struct mm_struct *mm);
-void iommu_user_free(struct iommu_table_user *user);
-int iommu_user_init_view(struct iommu_table *tbl, struct iommu_table_user *user,
-			 unsigned int levels, unsigned int max_levels);
+int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
+			  unsigned int levels, unsigned int max_levels,
+			  bool in_memory);
 void iommu_user_destroy_table(struct iommu_table *tbl,
 			      void (*free_table)(struct iommu_table *tbl));
 void iommu_user_flush(void);
@@ -60,22 +57,16 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces);
 void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
-		      unsigned long npages);
+		      unsigned long npages,
+		      struct mm_iommu_table_group_mem_t *mem);
 bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size);
 __be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry, bool alloc);
 #else
-static inline struct iommu_table_user *iommu_user_alloc(struct mm_struct *mm)
-{
-	return NULL;
-}
-
-static inline void iommu_user_free(struct iommu_table_user *user) { }
-
-static inline int iommu_user_init_view(struct iommu_table *tbl,
-				       struct iommu_table_user *user,
-				       unsigned int levels,
-				       unsigned int max_levels)
+static inline int iommu_user_init_table(struct iommu_table *tbl,
+					struct mm_struct *mm,
+					unsigned int levels,
+					unsigned int max_levels, bool in_memory)
 {
 	return -ENODEV;
 }

@@ -6,10 +6,14 @@
  * Every level has the same size, 1 << level_shift bytes. An entry of a
  * non-leaf level holds the real address of the level below with both
  * permission bits set, or zero when that subtree is absent. What a leaf holds
- * is up to the user of the tree: the table that the hardware walks keeps TCEs
- * there, the user view of such a table keeps user addresses.
+ * is up to the user of the tree.
  *
- * Levels only ever appear (tce_tree_reserve()) until the whole tree goes
+ * A tree can have a view: then as many entries again lie directly behind each
+ * leaf, in the same allocation, where the hardware does not look. There the
+ * owner of the table keeps what must be known of each entry; whoever has found
+ * the one has found the other.
+ *
+ * Levels only ever appear (tce_cursor_reserve()) until the whole tree goes
  * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
  * the tree does and readers need no lock.
  */
@@ -19,6 +23,7 @@
 #include <linux/atomic.h>
 #include <linux/compiler.h>
 #include <linux/gfp_types.h>
+#include <linux/minmax.h>
 #include <linux/mutex_types.h>
 #include <linux/types.h>
 
@@ -47,8 +52,7 @@ struct mm_struct;
  * @mm: whose locked_vm is charged
  * @bytes: size of all levels that are charged here
  *
- * The charge is @bytes rounded up to whole system pages, so several trees of
- * one table share the rounding.
+ * The charge is @bytes rounded up to whole system pages.
  */
 struct tce_account {
 	struct mutex lock;	/* bytes and the charge for them */
@@ -62,28 +66,40 @@ struct tce_account {
  * @entries: valid indices are 0 to @entries - 1
  * @levels: number of levels, 1 to TCE_TREE_MAX_LEVELS
  * @level_shift: log2 of the size of a level in bytes
+ * @view: how many entries behind an entry of a leaf its view is, 0: has none
  * @nid: NUMA node to allocate from
  * @account: who is charged, NULL for the kernel's own tables
- * @bytes: memory held by levels
+ * @bytes: memory held by levels, views included
+ * @leaves: how many of the levels are leaves
  */
 struct tce_tree {
 	__be64 *root;
 	unsigned long entries;
 	unsigned int levels;
 	unsigned int level_shift;
+	unsigned int view;
 	int nid;
 	struct tce_account *account;
 	atomic_long_t bytes;
+	atomic_long_t leaves;
 };
 
 /**
- * struct tce_spares - levels that are allocated and charged, but in no tree yet
- * @head: the first, linked through their first word
- * @nr: how many
+ * struct tce_cursor - a place in a tree, kept from one step of a request to
+ *	the next
+ * @tree: the tree
+ * @leaf: the leaf that was found last
+ * @start: index of its first entry
+ * @size: how many entries it has, 0 before the first is found
+ *
+ * Leaves stay, so a cursor stays good: a request inside one leaf walks once,
+ * however many steps it takes. Set @tree, zero the rest.
  */
-struct tce_spares {
-	__be64 *head;
-	unsigned long nr;
+struct tce_cursor {
+	struct tce_tree *tree;
+	__be64 *leaf;
+	unsigned long start;
+	unsigned long size;
 };
 
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
@@ -92,18 +108,14 @@ unsigned long tce_account_pages(struct tce_account *account);
 int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
 		  unsigned int page_shift, int nid,
-		  struct tce_account *account);
+		  struct tce_account *account, bool view);
 void tce_tree_destroy(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
-__be64 *__tce_tree_next(struct tce_tree *tree, unsigned long *index,
-			unsigned long end, unsigned long *nr);
-int tce_tree_prepare(struct tce_tree *tree, unsigned long index,
-		     unsigned long nr, gfp_t gfp, struct tce_spares *spares);
-void tce_tree_commit(struct tce_tree *tree, unsigned long index,
-		     unsigned long nr, struct tce_spares *spares);
-void tce_tree_cancel(struct tce_tree *tree, struct tce_spares *spares);
-int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
-		     unsigned long nr, gfp_t gfp);
+__be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);
+int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
+		       unsigned long nr, gfp_t gfp);
+unsigned long tce_cursor_move(struct tce_cursor *cur, unsigned long index,
+			      unsigned long end);
 
 /*
  * Load and store an entry. Compilers for POWER8 and 9 make ten instructions of
@@ -132,20 +144,41 @@ static inline void tce_store(__be64 *entry, unsigned long value)
 #endif
 }
 
-/*
- * To visit what is present of a range, begin with its start in @index and
- * after each part add the @nr entries of it, until there is NULL.
- */
-static inline __be64 *tce_tree_next(struct tce_tree *tree, unsigned long *index,
-				    unsigned long end, unsigned long *nr)
-{
-	return *index < end ? __tce_tree_next(tree, index, end, nr) : NULL;
-}
-
 /* log2 of the number of entries in one level */
 static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 {
 	return tree->level_shift - 3;
+}
+
+/* What the owner of the table keeps of an entry of a leaf */
+static inline __be64 *tce_tree_view(const struct tce_tree *tree, __be64 *entry)
+{
+	return entry + tree->view;
+}
+
+/*
+ * To visit what is present of a range, begin with its start in @index and
+ * after each part add the @nr entries of it, until there is NULL.
+ */
+static __always_inline __be64 *tce_cursor_next(struct tce_cursor *cur,
+					       unsigned long *index,
+					       unsigned long end,
+					       unsigned long *nr)
+{
+	unsigned long offset;
+
+	if (*index >= end)
+		return NULL;
+	if (*index - cur->start >= cur->size) {
+		*index = tce_cursor_move(cur, *index, end);
+		if (*index >= end)
+			return NULL;
+	}
+
+	offset = *index - cur->start;
+	*nr = min(cur->size - offset, end - *index);
+
+	return cur->leaf + offset;
 }
 
 #endif /* _ASM_POWERPC_TCE_TREE_H */

@@ -46,15 +46,14 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
  */
 
 /* Store TCEs that start at @tce and rise by @step where there are levels */
-static void pnv_tce_store(struct iommu_table *tbl, unsigned long entry,
+static void pnv_tce_store(struct tce_cursor *cur, unsigned long index,
 			  unsigned long npages, unsigned long tce,
 			  unsigned long step)
 {
-	unsigned long index = entry - tbl->it_offset, end = index + npages;
+	unsigned long end = index + npages, nr;
 	__be64 *leaf, *stop;
-	unsigned long nr;
 
-	while ((leaf = tce_tree_next(&tbl->it_tree, &index, end, &nr))) {
+	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
 		for (stop = leaf + nr; leaf < stop; leaf++, tce += step)
 			tce_store(leaf, tce);
 		index += nr;
@@ -79,10 +78,11 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 		  unsigned long attrs)
 {
 	unsigned long perm = iommu_direction_to_tce_perm(direction);
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	int ret;
 
-	ret = tce_tree_reserve(&tbl->it_tree, index - tbl->it_offset, npages,
-			       GFP_ATOMIC);
+	ret = tce_cursor_reserve(&cur, index - tbl->it_offset, npages,
+				 GFP_ATOMIC);
 	if (ret)
 		return ret;
 
@@ -90,8 +90,8 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 	if (perm & TCE_PCI_WRITE)
 		perm |= TCE_PCI_READ;
 
-	pnv_tce_store(tbl, index, npages, __pa(uaddr) | perm,
-		      IOMMU_PAGE_SIZE(tbl));
+	pnv_tce_store(&cur, index - tbl->it_offset, npages,
+		      __pa(uaddr) | perm, IOMMU_PAGE_SIZE(tbl));
 
 	return 0;
 }
@@ -106,7 +106,9 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
  */
 void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
 {
-	pnv_tce_store(tbl, index, npages, 0, 0);
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+
+	pnv_tce_store(&cur, index - tbl->it_offset, npages, 0, 0);
 }
 
 /**
@@ -142,18 +144,17 @@ int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 		 enum dma_data_direction *direction)
 {
 	unsigned long perm = iommu_direction_to_tce_perm(*direction);
-	__be64 *entry, new, old = 0;
-	int ret;
+	__be64 *entry, new = 0, old = 0;
 
 	if (perm) {
-		ret = tce_tree_reserve(&tbl->it_tree, index - tbl->it_offset,
-				       1, GFP_KERNEL);
-		if (ret)
-			return ret;
+		entry = tce_tree_make(&tbl->it_tree, index - tbl->it_offset,
+				      GFP_KERNEL);
+		if (!entry)
+			return -ENOMEM;
+		new = cpu_to_be64(*hpa | perm);
+	} else {
+		entry = tce_tree_walk(&tbl->it_tree, index - tbl->it_offset);
 	}
-
-	new = cpu_to_be64(perm ? *hpa | perm : 0);
-	entry = tce_tree_walk(&tbl->it_tree, index - tbl->it_offset);
 	if (entry)
 		old = (__force __be64)xchg((__force u64 *)entry, (__force u64)new);
 
@@ -167,52 +168,6 @@ int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
 /*
  * Tables.
  */
-
-static int pnv_table_init_tree(struct iommu_table *tbl, unsigned int levels,
-			       struct tce_account *account)
-{
-	struct tce_tree *tree = &tbl->it_tree;
-	int ret;
-
-	ret = tce_tree_init(tree, tbl->it_size, levels, POWERNV_IOMMU_MAX_LEVELS,
-			    tbl->it_page_shift, tbl->it_nid, account);
-	if (ret)
-		return ret;
-
-	tbl->it_base = (unsigned long)tree->root;
-	tbl->it_indirect_levels = tree->levels - 1;
-	tbl->it_level_size = 1UL << tce_tree_level_bits(tree);
-
-	return 0;
-}
-
-static int pnv_table_init_user(struct iommu_table *tbl, unsigned int levels,
-			       struct mm_struct *mm)
-{
-	struct iommu_table_user *user;
-	int ret;
-
-	user = iommu_user_alloc(mm);
-	if (!user)
-		return -ENOMEM;
-
-	ret = pnv_table_init_tree(tbl, levels, &user->account);
-	if (ret)
-		goto free_user;
-
-	ret = iommu_user_init_view(tbl, user, levels, POWERNV_IOMMU_MAX_LEVELS);
-	if (ret)
-		goto free_tree;
-
-	return 0;
-
-free_tree:
-	tce_tree_destroy(&tbl->it_tree);
-free_user:
-	iommu_user_free(user);
-
-	return ret;
-}
 
 /**
  * pnv_pci_ioda2_table_alloc_pages() - give a table its first level
@@ -233,6 +188,9 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 				     __u32 levels, struct mm_struct *mm,
 				     struct iommu_table *tbl)
 {
+	struct tce_tree *tree = &tbl->it_tree;
+	int ret;
+
 	if (!levels || levels > POWERNV_IOMMU_MAX_LEVELS ||
 	    page_shift >= BITS_PER_LONG || !is_power_of_2(window_size) ||
 	    !(window_size >> page_shift))
@@ -246,16 +204,27 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 	tbl->it_size = window_size >> page_shift;
 
 	if (mm)
-		return pnv_table_init_user(tbl, levels, mm);
+		ret = iommu_user_init_table(tbl, mm, levels,
+					    POWERNV_IOMMU_MAX_LEVELS, true);
+	else
+		ret = tce_tree_init(tree, tbl->it_size, levels,
+				    POWERNV_IOMMU_MAX_LEVELS, page_shift, nid,
+				    NULL, false);
+	if (ret)
+		return ret;
 
-	return pnv_table_init_tree(tbl, levels, NULL);
+	tbl->it_base = (unsigned long)tree->root;
+	tbl->it_indirect_levels = tree->levels - 1;
+	tbl->it_level_size = 1UL << tce_tree_level_bits(tree);
+
+	return 0;
 }
 
 /**
  * pnv_pci_ioda2_table_free_pages() - iommu_table_ops::free
- * @tbl: a table that no PE uses
+ * @tbl: a table that no PE uses; a user-owned one has no levels any more
  *
- * Context: process, may sleep when the table is user-owned.
+ * Context: any that may free memory.
  */
 void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl)
 {
