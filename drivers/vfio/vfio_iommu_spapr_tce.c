@@ -61,6 +61,8 @@ struct tce_group {
  * @tables: the windows
  * @groups: of struct tce_group
  * @regions: v2: registrations, user address range to region
+ * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
+ *	    request is mostly about the same memory as the one before
  */
 struct tce_container {
 	struct mutex lock;	/* everything here */
@@ -72,6 +74,7 @@ struct tce_container {
 	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
 	struct list_head groups;
 	struct maple_tree regions;
+	struct mm_iommu_table_group_mem_t *recent;
 };
 
 static struct iommu_table_group *tce_table_group(struct tce_group *grp)
@@ -144,7 +147,7 @@ static void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
-	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, NULL);
+	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, c->recent);
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
 	iommu_tce_table_put(tbl);
@@ -201,13 +204,10 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
 	return 0;
 }
 
-static int tce_create_default(struct tce_container *c)
+static noinline int tce_make_default(struct tce_container *c)
 {
 	struct iommu_table_group *table_group = tce_any_group(c);
 	int ret;
-
-	if (!c->default_pending)
-		return 0;
 
 	ret = tce_create_table(c, 0, IOMMU_PAGE_SHIFT_4K,
 			       table_group->tce32_size, 1);
@@ -217,22 +217,28 @@ static int tce_create_default(struct tce_container *c)
 	return ret;
 }
 
+/* Have the default window, unless it was made or removed before */
+static int tce_create_default(struct tce_container *c)
+{
+	return unlikely(c->default_pending) ? tce_make_default(c) : 0;
+}
+
 /* The table of [@iova, @iova + @size), which is neither empty nor wraps */
 static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
 					  u64 size)
 {
 	struct iommu_table *tbl;
-	u64 start;
+	u64 offset;
 	int num;
 
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		tbl = c->tables[num];
 		if (!tbl)
 			continue;
-		start = tce_window_start(tbl);
-		if (iova < start || iova - start >= tce_window_size(tbl))
+		offset = iova - tce_window_start(tbl);
+		if (offset >= tce_window_size(tbl))
 			continue;
-		if (size > tce_window_size(tbl) - (iova - start))
+		if (size > tce_window_size(tbl) - offset)
 			return ERR_PTR(-EINVAL);
 		return tbl;
 	}
@@ -315,7 +321,8 @@ static void tce_unmap_all(struct tce_container *c)
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		tbl = c->tables[num];
 		if (tbl)
-			iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, NULL);
+			iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size,
+					 c->recent);
 	}
 }
 
@@ -333,6 +340,24 @@ static long tce_disable_v1(struct tce_container *c, void __user *arg)
 	return 0;
 }
 
+static noinline struct mm_iommu_table_group_mem_t *
+tce_find_registered(struct tce_container *c, unsigned long ua,
+		    unsigned long size)
+{
+	MA_STATE(mas, &c->regions, ua, ua);
+	struct mm_iommu_table_group_mem_t *mem = mas_walk(&mas), *first = mem;
+
+	while (mem && mas.last < ua + size - 1) {
+		mas_set(&mas, mas.last + 1);
+		mem = mas_walk(&mas);
+	}
+	if (!mem)
+		return NULL;
+	c->recent = first;
+
+	return first;
+}
+
 /*
  * Is all of [@ua, @ua + @size) registered in this container? Returns the first
  * region of it, or NULL.
@@ -340,16 +365,10 @@ static long tce_disable_v1(struct tce_container *c, void __user *arg)
 static struct mm_iommu_table_group_mem_t *
 tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 {
-	MA_STATE(mas, &c->regions, ua, ua);
-	struct mm_iommu_table_group_mem_t *mem = mas_walk(&mas), *first = mem;
-	unsigned long last = ua + size - 1;
+	if (c->recent && mm_iommu_covers(c->recent, ua, size))
+		return c->recent;
 
-	while (mem && mas.last < last) {
-		mas_set(&mas, mas.last + 1);
-		mem = mas_walk(&mas);
-	}
-
-	return mem ? first : NULL;
+	return tce_find_registered(c, ua, size);
 }
 
 static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
@@ -505,7 +524,7 @@ static long tce_unmap(struct tce_container *c, void __user *arg)
 		return -EINVAL;
 
 	iommu_user_unmap(tbl, param.iova >> tbl->it_page_shift,
-			 param.size >> tbl->it_page_shift, NULL);
+			 param.size >> tbl->it_page_shift, c->recent);
 
 	return 0;
 }
@@ -603,6 +622,8 @@ static long tce_unregister(struct tce_container *c, void __user *arg)
 	if (ret)
 		return ret;
 
+	if (c->recent == mem)
+		c->recent = NULL;
 	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
 

@@ -665,6 +665,23 @@ void mm_iommu_release(struct mm_struct *mm,
 }
 EXPORT_SYMBOL_GPL(mm_iommu_release);
 
+/**
+ * mm_iommu_covers() - does a region have all of a range in it?
+ * @mem: a region that the caller has registered
+ * @ua: user address
+ * @size: size in bytes, at least 1
+ *
+ * Context: any.
+ *
+ * Return: true if it does.
+ */
+bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
+		     unsigned long size)
+{
+	return region_has(mem, ua) && size - 1 <= region_last(mem) - ua;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_covers);
+
 /*
  * An IOMMU page that is larger than the unit: is it one contiguous, aligned
  * part of a single folio all the same?
