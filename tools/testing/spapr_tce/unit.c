@@ -417,7 +417,7 @@ TEST_F(world, range_over_regions)
 	mm_iommu_fill_tces(self->mm, NULL, UA(4), 12, PAGE_SHIFT, 3, tces);
 	for (i = 0; i < 12; i++)
 		EXPECT_EQ(tce_load(tces + i), hpa_of(self->mm, UA(4 + i)) + 3);
-	mm_iommu_put_range(self->mm, UA(4), 12, PAGE_SHIFT);
+	mm_iommu_put_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT);
 	world_check();
 }
 
@@ -453,7 +453,7 @@ TEST_F(world, device_memory_alignment)
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES,
 				  (5UL << 40) + MB, &mem), 0);
 	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 20, true), 0);
-	mm_iommu_put_range(self->mm, UA(0), 1, 20);
+	mm_iommu_put_range(self->mm, NULL, UA(0), 1, 20);
 	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
 	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
 }
@@ -822,11 +822,10 @@ TEST_F(world, window_beyond_the_limit)
 	EXPECT_WORKS(req_remove(self->c, 0));
 	self->mm->limit = 0;
 	EXPECT_FAILS(-ENOMEM, req_create(self->c, 16, 1UL << 30, 1, NULL));
+	/* The first level of a window of 2^14 TCEs is one page of 4K */
 	self->mm->limit = 1;
-	if (PAGE_SHIFT == 12)
-		EXPECT_FAILS(-ENOMEM, req_create(self->c, 16, 1UL << 30, 1, NULL));
-	self->mm->limit = 16;
 	EXPECT_WORKS(req_create(self->c, 16, 1UL << 30, 1, NULL));
+	EXPECT_EQ(self->mm->locked_vm, 1);
 }
 
 /* Copying out fails: no window is left behind */
@@ -1450,11 +1449,10 @@ TEST_F(world, lpar_refuses)
 		.it_page_shift = PAGE_SHIFT,
 		.it_ops = &lpar_ops,
 	};
-	struct iommu_table_user *user = iommu_user_alloc(self->mm);
 	unsigned long i;
 
 	EXPECT_WORKS(req_register(self->c, UA(0), 512 * PG));
-	EXPECT_EQ(iommu_user_init_view(&tbl, user, 1, 1), 0);
+	ASSERT_EQ(iommu_user_init_table(&tbl, self->mm, 1, 5, false), 0);
 	lpar.refuse_at = -1;
 	EXPECT_EQ(iommu_user_map(&tbl, 0, 400, NULL, UA(0), DMA_BIDIRECTIONAL), 0);
 	for (i = 0; i < 400; i++)
@@ -1471,12 +1469,16 @@ TEST_F(world, lpar_refuses)
 	EXPECT_TRUE(iommu_user_maps(&tbl, UA(300), PG));
 	lpar.refuse_at = 0;
 	EXPECT_EQ(iommu_user_map(&tbl, 0, 8, NULL, UA(0), DMA_BIDIRECTIONAL), -EIO);
-	iommu_user_unmap(&tbl, 0, LPAR_TCES);
+	iommu_user_unmap(&tbl, 0, LPAR_TCES, NULL);
 	for (i = 0; i < LPAR_TCES; i++)
 		EXPECT_EQ(lpar.tces[i], 0);
 	glue_region_at(self->mm, UA(0), &region);
 	EXPECT_EQ(region.mapped, 1);
-	iommu_user_free(user);
+	/* What is still mapped goes with the table */
+	lpar.refuse_at = -1;
+	EXPECT_EQ(iommu_user_map(&tbl, 5, 7, NULL, UA(0), DMA_TO_DEVICE), 0);
+	iommu_user_destroy_table(&tbl, lpar_free);
+	iommu_user_flush();
 	world_check();
 }
 
@@ -1524,7 +1526,7 @@ TEST(tree_geometry)
 			continue;
 		if (tce_tree_init(&tree, 1UL << geometries[i].bits,
 				  geometries[i].levels, 5,
-				  geometries[i].page_shift, 0, NULL))
+				  geometries[i].page_shift, 0, NULL, false))
 			continue;
 		EXPECT_LE(tree.levels, 5);
 		EXPECT_GE(tree.levels, geometries[i].levels);
@@ -1535,108 +1537,141 @@ TEST(tree_geometry)
 		EXPECT_EQ(tree.level_shift, geometries[i].want_shift);
 		tce_tree_destroy(&tree);
 	}
-	EXPECT_EQ(tce_tree_init(&tree, 1UL << 50, 1, 5, 16, 0, NULL), -EINVAL);
-	EXPECT_EQ(tce_tree_init(&tree, 1UL << 31, 6, 5, 16, 0, NULL), -EINVAL);
+	EXPECT_EQ(tce_tree_init(&tree, 1UL << 50, 1, 5, 16, 0, NULL, false), -EINVAL);
+	EXPECT_EQ(tce_tree_init(&tree, 1UL << 31, 6, 5, 16, 0, NULL, false), -EINVAL);
 	EXPECT_EQ(host_usage.level_bytes, 0);
 }
 
-TEST(tree_visit)
+static void visit_tree(struct __test_metadata *_metadata, bool view)
 {
 	static const unsigned long at[] = {
 		0, 1, 511, 512, 1023, 1024, 5000, 1UL << 18, (1UL << 27) - 1,
 	};
 	unsigned long index = 0, nr, seen = 0, found = 0, leaves = 0;
+	struct tce_cursor cur = { };
 	struct tce_tree tree;
 	unsigned int i;
 	__be64 *entry;
 
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, NULL), 0);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, NULL, view), 0);
+	cur.tree = &tree;
 	EXPECT_EQ(tce_tree_walk(&tree, 7), NULL);
-	EXPECT_EQ(tce_tree_next(&tree, &index, 1UL << 27, &nr), NULL);
+	EXPECT_EQ(tce_cursor_next(&cur, &index, 1UL << 27, &nr), NULL);
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
-		EXPECT_EQ(tce_tree_reserve(&tree, at[i], 1, GFP_KERNEL), 0);
-		tce_store(tce_tree_walk(&tree, at[i]), i + 1);
+		entry = tce_tree_make(&tree, at[i], GFP_KERNEL);
+		ASSERT_NE(entry, NULL);
+		EXPECT_EQ(tce_tree_walk(&tree, at[i]), entry);
+		tce_store(entry, i + 1);
+		if (view)
+			tce_store(tce_tree_view(&tree, entry), 100 + i);
 	}
-	for (index = 0; (entry = tce_tree_next(&tree, &index, 1UL << 27, &nr)); ) {
+	for (index = 0; (entry = tce_cursor_next(&cur, &index, 1UL << 27, &nr)); ) {
 		leaves++;
 		for (; nr; nr--, index++, entry++) {
 			if (!*entry)
 				continue;
 			EXPECT_EQ(index, at[found]);
 			EXPECT_EQ(tce_load(entry), found + 1);
+			if (view)
+				EXPECT_EQ(tce_load(tce_tree_view(&tree, entry)), 100 + found);
 			found++;
 		}
 	}
 	EXPECT_EQ(found, ARRAY_SIZE(at));
-	EXPECT_LE(leaves, 7);
+	EXPECT_EQ(leaves, atomic_long_read(&tree.leaves));
 	/* A range that begins and ends inside leaves */
-	for (index = 5000; (entry = tce_tree_next(&tree, &index, 5010, &nr)); index += nr)
+	for (index = 5000; (entry = tce_cursor_next(&cur, &index, 5010, &nr)); index += nr)
 		seen += nr;
 	EXPECT_EQ(seen, 10);
 	index = 6000000;
-	EXPECT_EQ(tce_tree_next(&tree, &index, 7000000, &nr), NULL);
+	EXPECT_EQ(tce_cursor_next(&cur, &index, 7000000, &nr), NULL);
+	/* A cursor goes back as well */
+	index = 511;
+	EXPECT_EQ(tce_cursor_next(&cur, &index, 512, &nr), tce_tree_walk(&tree, 511));
+	EXPECT_EQ(nr, 1);
 	tce_tree_destroy(&tree);
 	EXPECT_EQ(host_usage.level_bytes, 0);
 }
 
-/* What is in hand when the next cannot be had is given back */
-TEST(tree_cancel)
+TEST(tree_visit)
+{
+	visit_tree(_metadata, false);
+	visit_tree(_metadata, true);
+}
+
+/* All levels or none, and none that is charged and not there */
+TEST(tree_reserve)
 {
 	struct mm_struct *mm = mm_create(1000);
-	struct tce_spares spares = { };
 	struct tce_account account;
+	unsigned long n, bytes;
+	struct tce_cursor cur = { };
 	struct tce_tree tree;
-	unsigned long n, pages, bytes;
 
 	tce_account_init(&account, mm);
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account), 0);
-	pages = mm->locked_vm;
-	EXPECT_EQ(pages, tce_account_pages(&account));
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account, true), 0);
+	cur.tree = &tree;
 	bytes = account.bytes;
-	EXPECT_EQ(tce_tree_prepare(&tree, 1000, 5000, GFP_KERNEL, &spares), 0);
-	EXPECT_GT(account.bytes, bytes);
-	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
-	tce_tree_cancel(&tree, &spares);
-	EXPECT_EQ(account.bytes, bytes);
-	EXPECT_EQ(mm->locked_vm, pages);
-	EXPECT_EQ(tce_tree_walk(&tree, 1000), NULL);
+	EXPECT_EQ(mm->locked_vm, tce_account_pages(&account));
 	for (n = 1;; n++) {
 		fail_arm(n);
-		if (!tce_tree_reserve(&tree, 1000, 5000, GFP_KERNEL))
+		if (!tce_cursor_reserve(&cur, 1000, 5000, GFP_KERNEL))
 			break;
 		EXPECT_TRUE(fail_fired());
-		EXPECT_EQ(mm->locked_vm, pages);
-		EXPECT_EQ((unsigned long)host_usage.level_bytes, account.bytes);
+		EXPECT_EQ(account.bytes, bytes);
+		EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(bytes, PG));
+		EXPECT_EQ((unsigned long)host_usage.level_bytes, bytes);
+		EXPECT_EQ(tce_tree_walk(&tree, 1000), NULL);
 	}
 	fail_arm(0);
 	EXPECT_GT(n, 5);
-	pages = mm->locked_vm;
-	EXPECT_EQ(tce_tree_reserve(&tree, 1000, 5000, GFP_KERNEL), 0);
-	EXPECT_EQ(mm->locked_vm, pages);
-	EXPECT_EQ((unsigned long)host_usage.level_bytes, account.bytes);
+	bytes = account.bytes;
+	EXPECT_EQ((unsigned long)host_usage.level_bytes, bytes);
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(bytes, PG));
+	for (n = 1000; n < 6000; n++)
+		EXPECT_NE(tce_tree_walk(&tree, n), NULL);
+	EXPECT_EQ(tce_cursor_reserve(&cur, 1000, 5000, GFP_KERNEL), 0);
+	EXPECT_EQ(account.bytes, bytes);
 	tce_tree_destroy(&tree);
 	EXPECT_EQ(mm->locked_vm, 0);
+	EXPECT_EQ(host_usage.level_bytes, 0);
 	mm_destroy(mm);
+}
+
+static struct tce_tree *raced_tree;
+static __be64 *raced_leaf;
+
+/* Reserves before the other has, who counted already what is missing */
+static void reserve_first(void)
+{
+	struct tce_cursor cur = { .tree = raced_tree };
+
+	host_preempt = NULL;
+	tce_cursor_reserve(&cur, 1000, 4000, GFP_KERNEL);
+	raced_leaf = tce_tree_walk(raced_tree, 2000);
 }
 
 /* Somebody else was faster: what is superfluous goes back */
 TEST(tree_race)
 {
 	struct mm_struct *mm = mm_create(1000);
-	struct tce_spares a = { }, b = { };
 	struct tce_account account;
+	struct tce_cursor cur = { };
 	struct tce_tree tree;
 	unsigned long bytes;
 
 	tce_account_init(&account, mm);
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account), 0);
-	EXPECT_EQ(tce_tree_prepare(&tree, 0, 3000, GFP_KERNEL, &a), 0);
-	EXPECT_EQ(tce_tree_prepare(&tree, 1000, 4000, GFP_KERNEL, &b), 0);
-	tce_tree_commit(&tree, 0, 3000, &a);
-	tce_tree_commit(&tree, 1000, 4000, &b);
-	EXPECT_EQ((unsigned long)host_usage.level_bytes, account.bytes);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account, true), 0);
+	raced_tree = &tree;
+	cur.tree = &tree;
+	host_preempt = reserve_first;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 3000, GFP_KERNEL), 0);
+	EXPECT_NE(raced_leaf, NULL);
+	EXPECT_EQ(tce_tree_walk(&tree, 2000), raced_leaf);
 	bytes = account.bytes;
-	EXPECT_EQ(tce_tree_reserve(&tree, 0, 5000, GFP_KERNEL), 0);
+	EXPECT_EQ((unsigned long)host_usage.level_bytes, bytes);
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(bytes, PG));
+	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 5000, GFP_KERNEL), 0);
 	EXPECT_EQ(account.bytes, bytes);
 	tce_tree_destroy(&tree);
 	mm_destroy(mm);

@@ -302,17 +302,18 @@ static void check_pe(struct host_pe *hpe)
 static void check_view(struct iommu_table *tbl)
 {
 	struct process *p = process_of(tbl->it_user->mm);
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	unsigned long index = 0, nr, held;
+	__be64 *entry, *view;
 	struct count *count;
-	__be64 *view;
 
-	while ((view = tce_tree_next(&tbl->it_user->view, &index, tbl->it_size,
-				     &nr))) {
-		for (; nr; nr--, index++, view++) {
+	while ((entry = tce_cursor_next(&cur, &index, tbl->it_size, &nr))) {
+		for (; nr; nr--, index++, entry++) {
+			view = tce_tree_view(&tbl->it_tree, entry);
 			if (!*view)
 				continue;
 			held = tce_load(view);
-			if (!pnv_tce_get(tbl, tbl->it_offset + index))
+			if (!*entry)
 				host_die("nothing is mapped at %#lx, but something held\n",
 					 index);
 			if (held & IOMMU_VIEW_PIN) {
@@ -336,7 +337,6 @@ static void check_table(struct iommu_table *tbl)
 	if (!tbl->it_user)
 		return;
 	p = process_of(tbl->it_user->mm);
-	bytes += atomic_long_read(&tbl->it_user->view.bytes);
 	if (bytes != tbl->it_user->account.bytes)
 		host_die("a table of %lu bytes is charged as %lu\n", bytes,
 			 tbl->it_user->account.bytes);
@@ -386,8 +386,6 @@ void world_check(void)
 		check_pe(host_pes + i);
 	list_for_each_entry(table, &host_tables, node) {
 		bytes += atomic_long_read(&table->tbl.it_tree.bytes);
-		if (table->tbl.it_user)
-			bytes += atomic_long_read(&table->tbl.it_user->view.bytes);
 		check_table(&table->tbl);
 	}
 	for (i = 0; i < world_nr; i++) {

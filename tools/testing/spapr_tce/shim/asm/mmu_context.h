@@ -14,14 +14,18 @@ long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
 		  bool unmapped);
 void mm_iommu_release(struct mm_struct *mm,
 		      struct mm_iommu_table_group_mem_t *mem);
+bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
+		     unsigned long size);
 long mm_iommu_get_range(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *mem,
+			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, bool write);
-void mm_iommu_put_range(struct mm_struct *mm, unsigned long ua,
-			unsigned long npages, unsigned int page_shift);
+void mm_iommu_put_range(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *guess,
+			unsigned long ua, unsigned long npages,
+			unsigned int page_shift);
 void mm_iommu_fill_tces(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *mem,
+			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, unsigned long perm,
 			__be64 *tces);
