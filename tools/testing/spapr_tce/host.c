@@ -27,16 +27,29 @@ void host_die(const char *fmt, ...)
  */
 
 static unsigned long fail_countdown;
-static bool fail_done;
+static bool fail_more, fail_done;
 
 /**
  * fail_arm() - make a step fail
- * @nth: which one from now on, 0 for none
+ * @nth: which one from now on, 0 for none; fail_fired() then still tells about
+ *	 the time before
  */
 void fail_arm(unsigned long nth)
 {
 	fail_countdown = nth;
-	fail_done = false;
+	fail_more = false;
+	if (nth)
+		fail_done = false;
+}
+
+/**
+ * fail_arm_from() - make a step fail, and all that follow
+ * @nth: the first one from now on
+ */
+void fail_arm_from(unsigned long nth)
+{
+	fail_arm(nth);
+	fail_more = true;
 }
 
 bool fail_fired(void)
@@ -48,6 +61,7 @@ bool fail_step(void)
 {
 	if (!fail_countdown || --fail_countdown)
 		return false;
+	fail_countdown = fail_more;
 	fail_done = true;
 
 	return true;
@@ -63,7 +77,7 @@ void mutex_init(struct mutex *m)
 	m->owner = NULL;
 }
 
-/* What another thread does while this one is about to take a lock */
+/* What another thread does while this one is about to lock or allocate */
 void (*host_preempt)(void);
 
 void mutex_lock(struct mutex *m)
@@ -108,6 +122,8 @@ static bool alloc_fails(gfp_t gfp)
 
 void *__wrap_kmalloc(size_t size, gfp_t gfp)
 {
+	if (host_preempt)
+		host_preempt();
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);
@@ -692,11 +708,24 @@ void rcu_barrier(void)
 #include <sanitizer/lsan_interface.h>
 #endif
 
-/* Tests are children that leave by _exit(), where nobody looks for leaks */
-void host_check_leaks(void)
+#ifdef HOST_GCOV
+void __gcov_dump(void);
+void __gcov_reset(void);
+#endif
+
+/*
+ * A test is a child that leaves by _exit(): nobody would look for leaks or
+ * write down what was run.
+ */
+void host_test_ends(void)
 {
+	host_settle();
 #ifdef __SANITIZE_ADDRESS__
 	__lsan_do_leak_check();
+#endif
+#ifdef HOST_GCOV
+	__gcov_dump();
+	__gcov_reset();
 #endif
 }
 

@@ -19,6 +19,7 @@
  */
 
 void fail_arm(unsigned long nth);
+void fail_arm_from(unsigned long nth);
 bool fail_fired(void);
 bool fail_step(void);
 
@@ -68,7 +69,7 @@ static inline unsigned long host_ua(unsigned long page)
 extern void (*host_preempt)(void);
 void host_run_works(void);
 void host_settle(void);
-void host_check_leaks(void);
+void host_test_ends(void);
 
 /* What is in use, for the end of a test to be zero */
 struct host_usage {

@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(world)
 	mm_destroy(self->other);
 	machine_reset();
 	world_check_empty();
-	host_check_leaks();
+	host_test_ends();
 }
 
 /* The second container of the process, with a PE of its own */
@@ -307,6 +307,36 @@ TEST_F(world, register_part_of_a_folio)
 	EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + 3), 21, &hpa), -EFAULT);
 }
 
+static void swap_pages(struct mm_struct *mm, unsigned long a, unsigned long b)
+{
+	struct page *page = mm->pte[a].page;
+
+	mm->pte[a].page = mm->pte[b].page;
+	mm->pte[b].page = page;
+}
+
+/* The pages of a folio need not follow each other */
+TEST_F(world, register_shuffled_folio)
+{
+	struct host_region region;
+	unsigned long hpa, k;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	swap_pages(self->mm, UA_MEDIUM + 5, UA_MEDIUM + 7);
+	EXPECT_WORKS(req_register(self->c, UA(UA_MEDIUM), 64 * PG));
+	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));
+	EXPECT_EQ(region.unit_shift, PAGE_SHIFT);
+	for (k = 0; k < 64; k++) {
+		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_MEDIUM + k), PAGE_SHIFT,
+					     &hpa), 0);
+		EXPECT_EQ(hpa, hpa_of(self->mm, UA(UA_MEDIUM + k)));
+	}
+	if (PAGE_SHIFT == 12)
+		EXPECT_FAILS(-EPERM, req_map(self->c, start, UA(UA_MEDIUM), K64, RW));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_MEDIUM + 16), K64, RW));
+}
+
 TEST_F(world, pages_written_are_dirty)
 {
 	struct page *page = self->mm->pte[3].page;
@@ -421,13 +451,56 @@ TEST_F(world, range_over_regions)
 	world_check();
 }
 
+TEST_F(world, region_bad_ranges)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	EXPECT_EQ(mm_iommu_new(self->mm, UA(0), 0, &mem), -EINVAL);
+	EXPECT_EQ(mm_iommu_new(self->mm, UA(0) + 1, 1, &mem), -EINVAL);
+	EXPECT_EQ(mm_iommu_new(self->mm, UA(0), ~0UL, &mem), -EINVAL);
+	EXPECT_EQ(mm_iommu_new(self->mm, -PG, 2, &mem), -EINVAL);
+	world_check();
+}
+
+static struct mm_struct *raced_mm;
+
+/* Registers its own memory first, and with it makes the list of regions */
+static void register_first(void)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	host_preempt = NULL;
+	mm_iommu_new(raced_mm, UA(100), 1, &mem);
+}
+
+TEST_F(world, region_first_two)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	raced_mm = self->mm;
+	host_preempt = register_first;
+	EXPECT_EQ(mm_iommu_new(self->mm, UA(0), 4, &mem), 0);
+	EXPECT_EQ(self->mm->locked_vm, 5);
+	EXPECT_EQ(mm_iommu_put(self->mm, mem, false), 0);
+	mem = mm_iommu_lookup(self->mm, UA(100), PG);
+	ASSERT_NE(mem, NULL);
+	EXPECT_EQ(mm_iommu_put(self->mm, mem, false), 0);
+}
+
 TEST_F(world, device_memory)
 {
 	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long hpa, size;
+	unsigned long hpa, size, n;
 
 	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, (5UL << 40) + 1, &mem), -EINVAL);
+	/* The list of regions, then the region, its unit, its place in the list */
+	for (n = 0; n < 4; n++) {
+		fail_arm_from(max(n, 1UL));
+		EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -ENOMEM);
+		fail_arm(0);
+		EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
+	}
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), 0);
 	EXPECT_EQ(self->mm->locked_vm, 0);
 	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(3) + 4, PAGE_SHIFT, &hpa), 0);
@@ -691,6 +764,18 @@ TEST_F(world, window_default)
 	EXPECT_WORKS(req_remove(self->c, 0));
 	EXPECT_FAILS(-EINVAL, req_remove(self->c, 0));
 	EXPECT_FAILS(-ENXIO, req_unmap(self->c, 0, PG));
+}
+
+TEST_F(world, window_remove_arguments)
+{
+	struct vfio_iommu_spapr_tce_remove remove = {
+		.argsz = sizeof(remove), .flags = 1,
+	};
+
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove));
+	remove.flags = 0;
+	remove.argsz--;
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove));
 }
 
 TEST_F(world, window_default_cancelled)

@@ -413,7 +413,6 @@ void world_check(void)
 void world_check_empty(void)
 {
 	world_check();
-	host_settle();
 	if (host_usage.pins || host_usage.level_bytes || host_usage.tables)
 		host_die("left: %ld pins, %ld bytes of levels, %ld tables\n",
 			 host_usage.pins, host_usage.level_bytes,
