@@ -27,7 +27,8 @@ void host_die(const char *fmt, ...)
  */
 
 static unsigned long fail_countdown;
-static bool fail_more, fail_done;
+static unsigned int fail_more;
+static bool fail_done;
 
 /**
  * fail_arm() - make a step fail
@@ -37,19 +38,22 @@ static bool fail_more, fail_done;
 void fail_arm(unsigned long nth)
 {
 	fail_countdown = nth;
-	fail_more = false;
+	fail_more = 0;
 	if (nth)
 		fail_done = false;
 }
 
 /**
- * fail_arm_from() - make a step fail, and all that follow
+ * fail_arm_from() - make a step fail, and some that follow
  * @nth: the first one from now on
+ *
+ * Not all: the maple tree, with some nodes in hand, asks for the rest until it
+ * has them.
  */
 void fail_arm_from(unsigned long nth)
 {
 	fail_arm(nth);
-	fail_more = true;
+	fail_more = 16;
 }
 
 bool fail_fired(void)
@@ -61,8 +65,11 @@ bool fail_step(void)
 {
 	if (!fail_countdown || --fail_countdown)
 		return false;
-	fail_countdown = fail_more;
 	fail_done = true;
+	if (fail_more) {
+		fail_more--;
+		fail_countdown = 1;
+	}
 
 	return true;
 }

@@ -346,8 +346,8 @@ TEST_F(sweep, every_step)
 	sweep(_metadata, variant, fail_arm);
 }
 
-/* What was tried a second time fails a second time */
-TEST_F(sweep, every_step_and_what_follows)
+/* What is tried a second time fails a second time */
+TEST_F(sweep, every_step_and_some_more)
 {
 	sweep(_metadata, variant, fail_arm_from);
 }
