@@ -35,6 +35,8 @@ fuzz:   ## fuzz the container driver on this machine for TIME seconds
 	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours
 	@$S/bench.sh
+bench-host: ## ns per TCE on this processor, the base's files beside ours
+	@$S/bench-host.sh
 series: ## export build/series/*.patch for git am on the base kernel
 	@$S/series.sh
 clean:  ## remove build/ (the compiler cache stays)
@@ -50,4 +52,4 @@ clean:  ## remove build/ (the compiler cache stays)
 #V V=1	show every command of long steps
 
 .PHONY: help setup tree kernel run check check-static check-host check-qemu \
-	fuzz bench series clean
+	fuzz bench bench-host series clean

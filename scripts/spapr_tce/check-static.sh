@@ -58,7 +58,7 @@ checkpatch_files() {
 		-q --no-tree --no-summary --ignore "$ignore" -f
 }
 # ... and libFuzzer's names are not ours.
-shims='^tools/testing/spapr_tce/(shim/|fuzz\.c)'
+shims='^tools/testing/spapr_tce/(shim(-base)?/|fuzz\.c)'
 
 checkpatch_hooks() {
 	cd "$tree" || return

@@ -87,6 +87,18 @@ void mutex_init(struct mutex *m)
 /* What another thread does while this one is about to lock or allocate */
 void (*host_preempt)(void);
 
+#ifdef HOST_BENCH
+/* What the kernel does when nobody else has it, and nobody else is there */
+void mutex_lock(struct mutex *m)
+{
+	WARN_ON(cmpxchg(&m->owner, NULL, (const void *)&host_task));
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	WARN_ON(cmpxchg(&m->owner, (const void *)&host_task, NULL) != &host_task);
+}
+#else
 void mutex_lock(struct mutex *m)
 {
 	WARN_ON(mutex_is_mine(m));
@@ -102,6 +114,7 @@ void mutex_unlock(struct mutex *m)
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&m->lock);
 }
+#endif
 
 bool mutex_is_mine(const struct mutex *m)
 {
@@ -225,7 +238,10 @@ struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 	void *p;
 
 	(void)nid;
+#ifndef HOST_BENCH
+	/* The base zeroes by itself */
 	WARN_ON(!(gfp & __GFP_ZERO));
+#endif
 	if (order > MAX_PAGE_ORDER || alloc_fails(gfp))
 		return NULL;
 	if (posix_memalign(&p, size, size))
@@ -356,6 +372,20 @@ static void map_folios(struct mm_struct *mm, unsigned long i, unsigned long end,
 	}
 }
 
+/* Swap, so that neighbours are not neighbours */
+static void scatter(struct mm_struct *mm, unsigned long first, unsigned long nr)
+{
+	struct host_pte *pte = mm->pte + first;
+	struct page *page;
+	unsigned long i;
+
+	for (i = 0; i < nr / 2; i += 2) {
+		page = pte[i].page;
+		pte[i].page = pte[nr - 1 - i].page;
+		pte[nr - 1 - i].page = page;
+	}
+}
+
 /**
  * mm_create() - make a process with memory of all kinds
  * @limit: its RLIMIT_MEMLOCK in pages
@@ -365,20 +395,15 @@ static void map_folios(struct mm_struct *mm, unsigned long i, unsigned long end,
 struct mm_struct *mm_create(unsigned long limit)
 {
 	struct mm_struct *mm = calloc(1, sizeof(*mm));
-	unsigned long i, nr = UA_CONTIGUOUS - UA_SCATTERED;
 	struct page *page;
+	unsigned long i;
 
 	mm->count = 1;
 	mm->limit = limit;
 	mm_iommu_init(mm);
 
 	map_folios(mm, UA_SCATTERED, UA_HUGE, 0);
-	/* Swap, so that neighbours are not neighbours */
-	for (i = 0; i < nr / 2; i += 2) {
-		page = mm->pte[i].page;
-		mm->pte[i].page = mm->pte[nr - 1 - i].page;
-		mm->pte[nr - 1 - i].page = page;
-	}
+	scatter(mm, UA_SCATTERED, UA_CONTIGUOUS - UA_SCATTERED);
 	map_folios(mm, UA_HUGE, UA_MEDIUM, ilog2(HOST_2M_PAGES));
 	map_folios(mm, UA_MEDIUM, UA_SHIFTED, 4);
 	page = folio_alloc(mm, 8);
@@ -389,10 +414,25 @@ struct mm_struct *mm_create(unsigned long limit)
 		mm_unmap(mm, i + 15, 1);
 		mm->pte[i + 7].readonly = true;
 	}
-	for (i = UA_ALIAS; i < HOST_UA_PAGES; i++)
+	for (i = UA_ALIAS; i < UA_END; i++)
 		pte_set(mm, i, mm->pte[i - UA_ALIAS].page);
 
 	return mm;
+}
+
+/**
+ * mm_fill() - map more memory where nothing is
+ * @mm: the process
+ * @first: first page
+ * @nr: how many
+ * @order: of its folios; those of single pages are in no order
+ */
+void mm_fill(struct mm_struct *mm, unsigned long first, unsigned long nr,
+	     unsigned int order)
+{
+	map_folios(mm, first, first + nr, order);
+	if (!order)
+		scatter(mm, first, nr);
 }
 
 /**
@@ -670,6 +710,7 @@ static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct rcu_head *rcu_callbacks;
 static __thread int rcu_depth;
 
+#ifndef HOST_BENCH
 void rcu_read_lock(void)
 {
 	if (!rcu_depth++)
@@ -681,6 +722,7 @@ void rcu_read_unlock(void)
 	if (!--rcu_depth)
 		pthread_rwlock_unlock(&rcu_rwlock);
 }
+#endif
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {

@@ -2,7 +2,7 @@
 /*
  * The harness around the kernel code under test: failures on demand, model
  * memory and processes (host.c), host bridges with devices (machine.c), VFIO's
- * core and the invariants (world.c).
+ * core (vfio-core.c) and the invariants (world.c).
  */
 #ifndef _SPAPR_TCE_HOST_H
 #define _SPAPR_TCE_HOST_H
@@ -42,7 +42,6 @@ struct kmem_cache *__real_kmem_cache_create(const char *name, unsigned int size,
  * Memory and processes.
  */
 
-#define HOST_PAGES		16384
 #define HOST_UA_BASE		BIT(40)
 #define HOST_2M_PAGES		(SZ_2M >> PAGE_SHIFT)
 
@@ -55,10 +54,13 @@ enum host_layout {
 	UA_SHIFTED = 1536,	/* a large folio, but not aligned to it */
 	UA_HOLES = 1792,	/* every 16th is missing, the 8th read-only */
 	UA_ALIAS = 1920,	/* what is at UA_SCATTERED, once more */
+	UA_END = 2048,		/* nothing */
 };
 
 struct mm_struct *mm_create(unsigned long limit);
 void mm_destroy(struct mm_struct *mm);
+void mm_fill(struct mm_struct *mm, unsigned long first, unsigned long nr,
+	     unsigned int order);
 void mm_unmap(struct mm_struct *mm, unsigned long first, unsigned long nr);
 void mm_remap(struct mm_struct *mm, unsigned long first, unsigned long nr);
 static inline unsigned long host_ua(unsigned long page)
@@ -120,6 +122,9 @@ struct host_pe {
 
 extern struct host_pe host_pes[HOST_PES];
 extern bool machine_removal_fails, machine_threads;
+#ifdef HOST_BENCH
+extern unsigned long machine_kills;
+#endif
 
 struct host_table {
 	struct list_head node;

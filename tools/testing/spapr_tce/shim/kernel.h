@@ -3,6 +3,8 @@
  * The kernel as the files under test see it, on the host: our own versions of
  * what tools/include lacks. Every compilation includes this first; headers
  * that would only say the same again are empty (see STUBS in the Makefile).
+ * With HOST_BENCH nothing is checked that the kernel does not check, and one
+ * thread is all there is.
  *
  * Physical addresses: user memory is model memory (struct page, without
  * contents) from HOST_PHYS_BASE on; kernel memory is host memory, at its host
@@ -14,6 +16,7 @@
 /* What the configuration of a powernv kernel says */
 #define CONFIG_64BIT			1
 #define CONFIG_PPC64			1
+#define CONFIG_PHYS_ADDR_T_64BIT	1
 #define CONFIG_IOMMU_API		1
 #define CONFIG_SPAPR_TCE_IOMMU		1
 #define CONFIG_EEH			1
@@ -158,7 +161,11 @@ bool mutex_is_mine(const struct mutex *m);
 #define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
 #undef lockdep_assert_held
+#ifdef HOST_BENCH
+#define lockdep_assert_held(m)	((void)(m))
+#else
 #define lockdep_assert_held(m)	WARN_ON(!mutex_is_mine(m))
+#endif
 
 /*
  * Initcalls run before main().
@@ -213,8 +220,10 @@ static inline unsigned long __pa(const void *p)
 
 static inline void *__va(unsigned long pa)
 {
+#ifndef HOST_BENCH
 	if (pa < HOST_LINEAR_OFFSET)
 		host_die("%#lx is no address of kernel memory\n", pa);
+#endif
 
 	return (void *)(pa - HOST_LINEAR_OFFSET);
 }
@@ -294,8 +303,16 @@ unsigned long totalram_pages(void);
  * Processes.
  */
 
-/* The most that a process maps, in pages */
+#include <asm/mmu.h>
+
+/* The most that a process maps, in pages; and all that there is */
+#ifdef HOST_BENCH
+#define HOST_UA_PAGES		(1UL << 18)
+#define HOST_PAGES		(1UL << 19)
+#else
 #define HOST_UA_PAGES		2048
+#define HOST_PAGES		16384
+#endif
 
 /**
  * struct host_pte - what a user address maps
@@ -308,9 +325,7 @@ struct host_pte {
 };
 
 struct mm_struct {
-	struct {
-		struct mm_iommu_registry *iommu_registry;
-	} context;
+	struct host_mm_context context;
 	int count;
 	unsigned long locked_vm;
 	unsigned long limit;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * RCU by liburcu (HOST_URCU), or by a lock: ThreadSanitizer does not see the
- * fences of liburcu, which also is not there for other processors. Either way
- * callbacks run in rcu_barrier() at the latest.
+ * fences of liburcu, which also is not there for other processors; or by there
+ * being one thread (HOST_BENCH). Always callbacks run in rcu_barrier() at the
+ * latest.
  */
 #ifndef _SPAPR_TCE_SHIM_RCUPDATE_H
 #define _SPAPR_TCE_SHIM_RCUPDATE_H
@@ -18,8 +19,21 @@ struct rcu_head {
 	void (*func)(struct rcu_head *head);
 };
 
+#ifdef HOST_BENCH
+/* As in a kernel without preemption: nothing, in its place */
+static inline void rcu_read_lock(void)
+{
+	__asm__ __volatile__("" : : : "memory");
+}
+
+static inline void rcu_read_unlock(void)
+{
+	__asm__ __volatile__("" : : : "memory");
+}
+#else
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
+#endif
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void rcu_barrier(void);
 #define rcu_register_thread()		do { } while (0)

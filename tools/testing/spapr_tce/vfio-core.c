@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO's core, as far as a container driver can tell, and requests to it.
+ */
+#include "host.h"
+
+const struct vfio_iommu_driver_ops *host_driver;
+
+int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
+{
+	host_driver = ops;
+
+	return 0;
+}
+
+void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
+{
+	(void)ops;
+	host_driver = NULL;
+}
+
+static void group_remove(struct host_container *c, int i)
+{
+	c->groups[i] = c->groups[--c->nr_groups];
+}
+
+/* VFIO_SET_IOMMU; needs a group */
+int vfio_set_iommu(struct host_container *c, unsigned long type)
+{
+	int i, ret = 0;
+	void *data;
+
+	if (!c->nr_groups || c->data)
+		return -EINVAL;
+	data = host_driver->open(type);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+
+	for (i = 0; i < c->nr_groups && !ret; i++)
+		ret = host_driver->attach_group(data, host_group(c->groups[i]),
+						VFIO_IOMMU);
+	if (!ret) {
+		c->data = data;
+		return 0;
+	}
+	for (i -= 2; i >= 0; i--)
+		host_driver->detach_group(data, host_group(c->groups[i]));
+	host_driver->release(data);
+
+	return ret;
+}
+
+/* VFIO_GROUP_SET_CONTAINER */
+int vfio_attach(struct host_container *c, struct host_pe *hpe)
+{
+	struct iommu_table_group *group = &hpe->pe.table_group;
+	int ret;
+
+	ret = group->ops->take_ownership(group, NULL);
+	if (ret)
+		return ret;
+	if (c->data) {
+		ret = host_driver->attach_group(c->data, host_group(hpe),
+						VFIO_IOMMU);
+		if (ret) {
+			group->ops->release_ownership(group, NULL);
+			return ret;
+		}
+	}
+	c->groups[c->nr_groups++] = hpe;
+
+	return 0;
+}
+
+/* VFIO_GROUP_UNSET_CONTAINER */
+void vfio_detach(struct host_container *c, struct host_pe *hpe)
+{
+	struct iommu_table_group *group = &hpe->pe.table_group;
+	int i = 0;
+
+	while (c->groups[i] != hpe)
+		i++;
+	if (c->data)
+		host_driver->detach_group(c->data, host_group(hpe));
+	group->ops->release_ownership(group, NULL);
+	group_remove(c, i);
+	if (!c->nr_groups && c->data) {
+		host_driver->release(c->data);
+		c->data = NULL;
+	}
+}
+
+void vfio_close(struct host_container *c)
+{
+	while (c->nr_groups)
+		vfio_detach(c, c->groups[c->nr_groups - 1]);
+}
+
+long vfio_ioctl(struct host_container *c, unsigned int cmd, const void *arg)
+{
+	if (!c->data)
+		return -EINVAL;
+
+	return host_driver->ioctl(c->data, cmd, (unsigned long)arg);
+}
+
+/*
+ * Requests.
+ */
+
+long req_map(struct host_container *c, u64 iova, u64 ua, u64 size, u32 flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = ua,
+		.iova = iova,
+		.size = size,
+	};
+
+	return vfio_ioctl(c, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+long req_unmap(struct host_container *c, u64 iova, u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+
+	return vfio_ioctl(c, VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+static long req_region(struct host_container *c, unsigned int cmd, u64 ua,
+		       u64 size)
+{
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.vaddr = ua,
+		.size = size,
+	};
+
+	return vfio_ioctl(c, cmd, &reg);
+}
+
+long req_register(struct host_container *c, u64 ua, u64 size)
+{
+	return req_region(c, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, ua, size);
+}
+
+long req_unregister(struct host_container *c, u64 ua, u64 size)
+{
+	return req_region(c, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, ua, size);
+}
+
+long req_create(struct host_container *c, u32 page_shift, u64 size, u32 levels,
+		u64 *start)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = page_shift,
+		.window_size = size,
+		.levels = levels,
+	};
+	long ret = vfio_ioctl(c, VFIO_IOMMU_SPAPR_TCE_CREATE, &create);
+
+	if (!ret && start)
+		*start = create.start_addr;
+
+	return ret;
+}
+
+long req_remove(struct host_container *c, u64 start)
+{
+	struct vfio_iommu_spapr_tce_remove remove = {
+		.argsz = sizeof(remove),
+		.start_addr = start,
+	};
+
+	return vfio_ioctl(c, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove);
+}
