@@ -900,12 +900,28 @@ s64 sys_vmstat(const char *name)
 	return val;
 }
 
+/* Slab caches keep some slabs that are empty; these are free as well. */
+static void shrink_level_caches(void)
+{
+	unsigned int kib;
+	char path[64];
+
+	for (kib = 4; kib <= 32; kib *= 2) {
+		snprintf(path, sizeof(path),
+			 "/sys/kernel/slab/tce_level_%uk/shrink", kib);
+		file_write(path, "1");
+	}
+}
+
 s64 sys_free_bytes(void)
 {
-	s64 pages = sys_vmstat("nr_free_pages");
 	char line[256];
+	s64 pages;
 	int count;
 	FILE *f;
+
+	shrink_level_caches();
+	pages = sys_vmstat("nr_free_pages");
 
 	/* Pages on per-CPU lists are free as well. */
 	f = fopen("/proc/zoneinfo", "r");

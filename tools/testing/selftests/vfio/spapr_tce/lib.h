@@ -192,7 +192,7 @@ bool sys_radix(void);
 u64 sys_vmlck(void);		/* bytes; of this process */
 u64 sys_vmlck_of(pid_t pid);
 s64 sys_vmstat(const char *name);	/* -1 where there is no such line */
-s64 sys_free_bytes(void);		/* pages on per-CPU lists included */
+s64 sys_free_bytes(void);	/* with per-CPU lists and empty slabs of levels */
 bool sys_slab_debug(void);	/* slab objects are padded: cost more */
 s64 sys_pinned(void);		/* pages pinned and not yet given back */
 /*
