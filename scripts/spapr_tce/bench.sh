@@ -7,6 +7,8 @@
 #
 #   build/bench.csv	all figures
 #   build/bench.svg	the growth curves
+#
+# Behind it, the same on this machine's processor: bench-host.sh.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -46,3 +48,5 @@ echo "emulator on this machine, and say nothing of a processor."
 gnuplot -e "csv='$build/bench.csv'; svg='$build/bench.svg'" \
 	-e "where='$MACHINE, $CONFIG configuration'" "$here/bench.gp" </dev/null
 echo "All figures: build/bench.csv; the curves: build/bench.svg"
+echo
+"$here/bench-host.sh"

@@ -32,7 +32,7 @@ unpack() {
 save() {
 	rm -rf "$work/least" && mkdir "$work/least"
 	# shellcheck disable=SC2086 # flags
-	"$(fuzzer 16)" -merge=1 $flags "$work/least" "$work/corpus" \
+	"$(fuzzer 16)" -merge=1 $flags -max_len=128 "$work/least" "$work/corpus" \
 		>"$logs/fuzz-save.log" 2>&1 || die "see $logs/fuzz-save.log"
 	perl -e '
 		local $/;
