@@ -340,9 +340,10 @@ static long tce_disable_v1(struct tce_container *c, void __user *arg)
 	return 0;
 }
 
+/* From region to region, where one does not have it all */
 static noinline struct mm_iommu_table_group_mem_t *
-tce_find_registered(struct tce_container *c, unsigned long ua,
-		    unsigned long size)
+tce_registered_range(struct tce_container *c, unsigned long ua,
+		     unsigned long size)
 {
 	MA_STATE(mas, &c->regions, ua, ua);
 	struct mm_iommu_table_group_mem_t *mem = mas_walk(&mas), *first = mem;
@@ -351,11 +352,8 @@ tce_find_registered(struct tce_container *c, unsigned long ua,
 		mas_set(&mas, mas.last + 1);
 		mem = mas_walk(&mas);
 	}
-	if (!mem)
-		return NULL;
-	c->recent = first;
 
-	return first;
+	return mem ? first : NULL;
 }
 
 /*
@@ -365,10 +363,17 @@ tce_find_registered(struct tce_container *c, unsigned long ua,
 static struct mm_iommu_table_group_mem_t *
 tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 {
-	if (c->recent && mm_iommu_covers(c->recent, ua, size))
-		return c->recent;
+	struct mm_iommu_table_group_mem_t *mem = c->recent;
 
-	return tce_find_registered(c, ua, size);
+	if (mem && mm_iommu_covers(mem, ua, size))
+		return mem;
+
+	mem = mtree_load(&c->regions, ua);
+	if (!mem || !mm_iommu_covers(mem, ua, size))
+		return tce_registered_range(c, ua, size);
+	c->recent = mem;
+
+	return mem;
 }
 
 static void tce_unpin_tces(const __be64 *tces, unsigned long npages)

@@ -11,6 +11,10 @@
  * written where there is none. A line that starts with # says why a figure is
  * missing.
  * Reports only: there is nothing here that can fail for being slow.
+ *
+ * With bench_pairs=N in the environment (for an init, the kernel's command line
+ * does) it maps and unmaps one page N times, for who counts from outside, and
+ * that is all.
  */
 #include <glob.h>
 #include <linux/perf_event.h>
@@ -38,6 +42,7 @@
 #define REGIONS		4096
 #define REGIONS_ROW	2048		/* the one that has a target */
 #define PROBES		64		/* regions that are tried */
+#define REGION_RUNS	16
 #define HUGE_TCES	BIT_ULL(31)
 #define SPARSE		16
 
@@ -204,28 +209,40 @@ static int do_work(enum work work, void *va, u64 iova, u64 size,
 	return ret;
 }
 
-/* Map, map over itself and unmap. */
+/* Map, map over itself and unmap; an error of one of them ends it. */
+static int do_works(void *va, u64 iova, u64 size, struct cost least[WORKS])
+{
+	int work, ret = 0;
+
+	for (work = MAP; work < WORKS && ret >= 0; work++)
+		ret = do_work(work, va, iova, size, &least[work]);
+	if (ret < 0)
+		missing(work > UNMAP ? "unmap" : "map", ret);
+	return ret;
+}
+
+static void forget(struct cost cost[WORKS])
+{
+	int work;
+
+	for (work = MAP; work < WORKS; work++)
+		cost[work] = no_cost;
+}
+
 static void measure_works(void *va, u64 iova, u64 size, int runs,
 			  struct cost cost[WORKS])
 {
-	int run, work, ret;
+	int run;
 
 	for (run = 0; run <= runs; run++) {
-		for (work = MAP; work < WORKS; work++) {
-			/* The first run allocates levels and fills caches */
-			if (run <= 1)
-				cost[work] = no_cost;
-			ret = do_work(work, va, iova, size, &cost[work]);
-			if (ret < 0)
-				goto fail;
+		/* The first run allocates levels and fills caches */
+		if (run <= 1)
+			forget(cost);
+		if (do_works(va, iova, size, cost) < 0) {
+			forget(cost);
+			return;
 		}
 	}
-	return;
-
-fail:
-	missing(work == UNMAP ? "unmap" : "map", ret);
-	for (work = MAP; work < WORKS; work++)
-		cost[work] = no_cost;
 }
 
 static void bench_register(void)
@@ -436,24 +453,31 @@ static char *region(char *area, u64 i)
 	return area + i * 2 * page;
 }
 
-/* One page of regions from all over the first @n; the mean. */
+/*
+ * One page of regions from all over the first @n, in turn, so that no map is of
+ * the same region as the one before; the mean.
+ */
 static void measure_regions(char *area, u64 iova, u64 n, struct cost sum[WORKS])
 {
+	static struct cost cost[PROBES][WORKS];
 	u64 i, probes = n < PROBES ? n : PROBES;
-	struct cost cost[WORKS];
-	int work;
+	int work, run;
 
+	forget(sum);
+	for (run = 0; run <= REGION_RUNS; run++) {
+		for (i = 0; i < probes; i++) {
+			if (run <= 1)
+				forget(cost[i]);
+			if (do_works(region(area, i * n / probes), iova, page,
+				     cost[i]) < 0)
+				return;
+		}
+	}
 	memset(sum, 0, WORKS * sizeof(*sum));
 	for (i = 0; i < probes; i++) {
-		measure_works(region(area, i * n / probes), iova, page, 16,
-			      cost);
-		if (cost[MAP].insns == NONE) {
-			memcpy(sum, cost, sizeof(cost));
-			return;
-		}
 		for (work = MAP; work < WORKS; work++) {
-			sum[work].insns += cost[work].insns;
-			sum[work].ns += cost[work].ns;
+			sum[work].insns += cost[i][work].insns;
+			sum[work].ns += cost[i][work].ns;
 		}
 	}
 	for (work = MAP; work < WORKS; work++) {
@@ -546,6 +570,26 @@ static char *alias_area(void)
 	return area;
 }
 
+/* ---- one page, for a profile -------------------------------------------- */
+
+static void bench_pairs(unsigned long pairs)
+{
+	char *area = mem_alloc(page, page, MEM_POPULATE);
+	struct cost map = no_cost, unmap = no_cost;
+	u64 start;
+
+	if (!area)
+		check("memory", -ENOMEM);
+	check("create", create_huge(&start));
+	check("register", tce_register(container, area, page));
+	while (pairs--) {
+		check("map", do_work(MAP, area, start, page, &map));
+		check("unmap", do_work(UNMAP, area, start, page, &unmap));
+	}
+	report("map one page", "call", &map, 1, "1300");
+	report("unmap one page", "call", &unmap, 1, "1300");
+}
+
 /* ---- all of it ---------------------------------------------------------- */
 
 /* The default window, of 4K pages */
@@ -612,6 +656,7 @@ static void bench_lengths(char *area)
 
 int main(void)
 {
+	const char *pairs = getenv("bench_pairs");
 	cpu_set_t cpu;
 	char *area;
 
@@ -635,6 +680,11 @@ int main(void)
 	measure_overhead();
 	container = tce_open(&dev, TCE_V2);
 	check("container", container);
+	if (pairs) {
+		bench_pairs(strtoul(pairs, NULL, 0));
+		tce_close(&dev, container);
+		return 0;
+	}
 	buf = mem_alloc(RANGE, SZ_16M, MEM_POPULATE);
 	if (!buf)
 		check("memory", -ENOMEM);
