@@ -9,6 +9,7 @@
 #             nvme: those, and the disk build/nvme.img
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
+#   PLUGIN    a TCG plugin to run with, and its arguments
 
 . "$(dirname "$0")/lib.sh"
 
@@ -44,6 +45,8 @@ if [ "$DEVICES" = nvme ]; then
 	[ "$MACHINE" = pseries ] ||
 		set -- "$@" -device "$edu,bus=pcie.2,addr=0.1"
 fi
+
+[ -z "${PLUGIN:-}" ] || set -- "$@" -plugin "$PLUGIN"
 
 # The log buffer is large so that no line of a test gets lost, and devkmsg=on
 # because init writes there.

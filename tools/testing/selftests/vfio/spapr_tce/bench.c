@@ -13,8 +13,8 @@
  * Reports only: there is nothing here that can fail for being slow.
  *
  * With bench_pairs=N in the environment (for an init, the kernel's command line
- * does) it maps and unmaps one page N times, for who counts from outside, and
- * that is all.
+ * does) it only measures one page, and then maps and unmaps it N times, for who
+ * counts from outside.
  */
 #include <glob.h>
 #include <linux/perf_event.h>
@@ -306,6 +306,17 @@ static int create_huge(u64 *start)
 	return ret;
 }
 
+/* Where the kernel has no such window, a small one */
+static u64 create_some(void)
+{
+	u64 start;
+
+	if (create_huge(&start))
+		check("create",
+		      tce_create_any(container, page_shift, SZ_1G, &start));
+	return start;
+}
+
 static void bench_create(void)
 {
 	struct cost from, least = no_cost;
@@ -576,18 +587,24 @@ static void bench_pairs(unsigned long pairs)
 {
 	char *area = mem_alloc(page, page, MEM_POPULATE);
 	struct cost map = no_cost, unmap = no_cost;
-	u64 start;
+	u64 start = create_some();
+	int run;
 
 	if (!area)
 		check("memory", -ENOMEM);
-	check("create", create_huge(&start));
 	check("register", tce_register(container, area, page));
-	while (pairs--) {
+	for (run = 0; run < CALLS; run++) {
 		check("map", do_work(MAP, area, start, page, &map));
 		check("unmap", do_work(UNMAP, area, start, page, &unmap));
 	}
 	report("map one page", "call", &map, 1, "1300");
 	report("unmap one page", "call", &unmap, 1, "1300");
+
+	/* No system calls but these */
+	while (pairs--) {
+		check("map", tce_map(container, start, area, page, DMA_RW));
+		check("unmap", tce_unmap(container, start, page));
+	}
 }
 
 /* ---- all of it ---------------------------------------------------------- */
@@ -626,14 +643,8 @@ static void bench_huge(void)
 
 static void bench_regions(char *area)
 {
-	u64 start;
-	int ret;
+	u64 start = create_some();
 
-	/* Where the kernel has no such window, a small one */
-	ret = create_huge(&start);
-	if (ret)
-		check("create",
-		      tce_create_any(container, page_shift, SZ_1G, &start));
 	curve_regions(area, start);
 	check("remove", tce_remove(container, start));
 }
