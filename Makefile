@@ -6,7 +6,7 @@
 
 S := scripts/spapr_tce
 
-export KSRC MACHINE CONFIG BASE TESTS TIME V JOBS
+export KSRC MACHINE CONFIG BASE TESTS TIME V JOBS MITIGATIONS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -24,17 +24,21 @@ kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
 check:  ## everything below; the last line is the total
-	@$S/check.sh static host qemu
+	@$S/check.sh static host mutants qemu
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
 check-host: ## the scripts, and the kernel's files compiled for this machine
 	@$S/check.sh host
+check-mutants: ## break the kernel's files one by one: a test must notice
+	@$S/check-mutants.sh
 check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
 fuzz:   ## fuzz the container driver on this machine for TIME seconds
 	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours
 	@$S/bench.sh
+profile: ## which functions the instructions of a one-page request are in
+	@$S/profile.sh
 bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
 series: ## export build/series/*.patch for git am on the base kernel
@@ -48,8 +52,9 @@ clean:  ## remove build/ (the compiler cache stays)
 #V TESTS=a,b	check-qemu: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600)
+#V MITIGATIONS=off	profile: boot with mitigations=off
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
 .PHONY: help setup tree kernel run check check-static check-host check-qemu \
-	fuzz bench bench-host series clean
+	check-mutants fuzz bench bench-host profile series clean

@@ -758,8 +758,7 @@ void rcu_barrier(void)
 #endif
 
 #ifdef HOST_GCOV
-void __gcov_dump(void);
-void __gcov_reset(void);
+#include <gcov.h>
 #endif
 
 /*

@@ -341,13 +341,13 @@ static void sweep(struct __test_metadata *_metadata,
 	TH_LOG("%lu steps, the request failed at %lu", nth - 2, failed);
 }
 
-TEST_F(sweep, every_step)
+TEST_F_TIMEOUT(sweep, every_step, 300)
 {
 	sweep(_metadata, variant, fail_arm);
 }
 
 /* What is tried a second time fails a second time */
-TEST_F(sweep, every_step_and_some_more)
+TEST_F_TIMEOUT(sweep, every_step_and_some_more, 300)
 {
 	sweep(_metadata, variant, fail_arm_from);
 }

@@ -149,6 +149,27 @@ TEST_F(world, register_what_is_no_range)
 	EXPECT_FAILS(-EFAULT, vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, NULL));
 }
 
+TEST_F(world, register_arguments)
+{
+	static const unsigned int cmds[] = {
+		VFIO_IOMMU_SPAPR_REGISTER_MEMORY, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY,
+	};
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg), .vaddr = UA(0), .size = PG,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
+		reg.argsz--;
+		EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, cmds[i], &reg));
+		reg.argsz++;
+		reg.flags = 1;
+		EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, cmds[i], &reg));
+		reg.flags = 0;
+		EXPECT_WORKS(vfio_ioctl(self->c, cmds[i], &reg));
+	}
+}
+
 TEST_F(world, register_what_cannot_be_pinned)
 {
 	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(UA_HOLES), 16 * PG));
@@ -194,6 +215,21 @@ TEST_F(world, register_in_two_containers)
 	/* What the other one has registered is not mine to map */
 	EXPECT_FAILS(-EINVAL, req_map(b, 0, UA(0), PG, RW));
 	EXPECT_WORKS(req_unregister(self->c, UA(0), 16 * PG));
+}
+
+TEST_F(world, unregister_beside_what_is_mapped)
+{
+	struct host_container *b = second(self->c);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		EXPECT_WORKS(req_register(self->c, UA(8 * i), 8 * PG));
+		EXPECT_WORKS(req_register(b, UA(8 * i), 8 * PG));
+	}
+	EXPECT_WORKS(req_map(self->c, 0, UA(8), 8 * PG, RW));
+	EXPECT_FAILS(-EBUSY, req_unregister(self->c, UA(8), 8 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 8 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(16), 8 * PG));
 }
 
 TEST_F(world, unregister_what_is_mapped)
@@ -337,6 +373,34 @@ TEST_F(world, register_shuffled_folio)
 	EXPECT_WORKS(req_map(self->c, start, UA(UA_MEDIUM + 16), K64, RW));
 }
 
+/* Pages come in parts, and what is next to a break begins a unit */
+TEST_F(world, register_in_parts)
+{
+	unsigned long hpa, k, n, parts = 0;
+	struct host_region region;
+
+	for (k = UA_MEDIUM + 8; k < UA_MEDIUM + 16; k++)
+		swap_pages(self->mm, k, k + 16);
+	for (n = 1; n < 40; n++) {
+		/* A page that is not there in time ends a part */
+		fail_arm(n);
+		if (req_register(self->c, UA(UA_MEDIUM), 20 * PG))
+			continue;
+		parts += fail_fired();
+		fail_arm(0);
+		ASSERT_TRUE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));
+		EXPECT_EQ(region.unit_shift, PAGE_SHIFT + 3);
+		for (k = 0; k < 20; k++) {
+			EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_MEDIUM + k),
+						     PAGE_SHIFT, &hpa), 0);
+			EXPECT_EQ(hpa, hpa_of(self->mm, UA(UA_MEDIUM + k)));
+		}
+		EXPECT_WORKS(req_unregister(self->c, UA(UA_MEDIUM), 20 * PG));
+	}
+	fail_arm(0);
+	EXPECT_GE(parts, 19);
+}
+
 TEST_F(world, pages_written_are_dirty)
 {
 	struct page *page = self->mm->pte[3].page;
@@ -427,6 +491,36 @@ TEST_F(world, region_outlives_its_container)
 	EXPECT_FALSE(glue_region_at(self->mm, UA(8), &region));
 	EXPECT_EQ(self->mm->locked_vm, 0);
 	EXPECT_WORKS(req_register(b, UA(8), 8 * PG));
+}
+
+/* Who found a region before it went may still look at it, and no more */
+TEST_F(world, region_goes_under_a_reader)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long hpa;
+
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	rcu_read_lock();
+	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), 0);
+	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(8), PAGE_SHIFT, &hpa), 0);
+	EXPECT_EQ(mm_iommu_mapped_inc(mem), -ENXIO);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), PG), NULL);
+	rcu_read_unlock();
+	world_check();
+}
+
+/* What KVM maps is written as far as anybody knows */
+TEST_F(world, region_counted_is_dirty)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
+	mm_iommu_mapped_dec(mem);
+	EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
+	EXPECT_TRUE(self->mm->pte[8].page->dirty);
 }
 
 TEST_F(world, range_over_regions)
@@ -631,6 +725,33 @@ TEST_F(world, map_across_regions)
 	EXPECT_WORKS(req_unmap(self->c, 27 * PG, 4 * PG));
 	EXPECT_WORKS(req_unregister(self->c, UA(28), 4 * PG));
 	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(1), 62 * PG, RW));
+}
+
+/* What the other container has registered does not complete a range */
+TEST_F(world, map_into_regions_of_others)
+{
+	struct host_container *b = second(self->c);
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
+	EXPECT_WORKS(req_register(b, UA(8), 8 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(7), PG, RW));
+	EXPECT_WORKS(req_map(b, 0, UA(8), PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(7), 2 * PG, RW));
+	EXPECT_FAILS(-EINVAL, req_map(b, 0, UA(7), 2 * PG, RW));
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(7), 2 * PG, RW));
+}
+
+TEST_F(world, map_arguments)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map) - 1, .flags = RW, .vaddr = UA(0), .size = PG,
+	};
+
+	EXPECT_WORKS(req_register(self->c, UA(0), PG));
+	EXPECT_FAILS(-EINVAL, vfio_ioctl(self->c, VFIO_IOMMU_MAP_DMA, &map));
+	map.argsz++;
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_MAP_DMA, &map));
 }
 
 TEST_F(world, map_before_registering)
@@ -955,6 +1076,46 @@ TEST_F(world, window_remove_drops_maps)
 	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
 }
 
+/* Levels are freed by a worker, but who removes a window has what it cost */
+TEST_F(world, window_remove_gives_back)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_remove(self->c, 0));
+	/* One leaf and its view */
+	self->mm->limit = DIV_ROUND_UP(2 * SZ_4K, PG);
+	EXPECT_EQ(req_create(self->c, 16, MB, 1, &start), 0);
+	EXPECT_EQ(req_create(self->c, 16, MB, 1, NULL), -ENOMEM);
+	EXPECT_EQ(req_remove(self->c, start), 0);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_EQ(req_create(self->c, 16, MB, 1, NULL), 0);
+}
+
+TEST_F(world, table_bad_arguments)
+{
+	struct iommu_table_group *group = &host_pes[0].pe.table_group;
+	static const struct {
+		u32 page_shift;
+		u64 size;
+		u32 levels;
+	} bad[] = {
+		{ 16, MB, 0 },
+		{ 16, MB, 6 },
+		{ 64, MB, 1 },
+		{ 16, MB + K64, 1 },
+		{ 16, 0, 1 },
+		{ 16, K64 / 2, 1 },
+	};
+	struct iommu_table *tbl;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_FAILS(-EINVAL, group->ops->create_table(group, 1, bad[i].page_shift,
+							       bad[i].size,
+							       bad[i].levels,
+							       self->mm, &tbl));
+}
+
 TEST_F(world, info)
 {
 	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
@@ -1189,6 +1350,22 @@ TEST_F(world, ownership_without_a_window)
 	world_check();
 }
 
+/* Who does not give up a window keeps the bypass beside it */
+TEST_F(world, ownership_refused)
+{
+	struct iommu_table_group *group = &host_pes[1].pe.table_group;
+
+	machine_removal_fails = true;
+	fail_arm(2);	/* the first ends the bypass */
+	EXPECT_EQ(group->ops->take_ownership(group, NULL), -EIO);
+	EXPECT_TRUE(fail_fired());
+	host_pes[1].stuck = false;
+	world_check();
+	EXPECT_FALSE(host_pes[1].pe.user_owned);
+	EXPECT_NE(group->tables[0], NULL);
+	EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1 + 0x1000, true), 0x1000);
+}
+
 /* The DMA API is told about the table that its devices have */
 TEST_F(world, ownership_and_the_dma_api)
 {
@@ -1324,6 +1501,31 @@ TEST_F(world, kvm_keeps_a_table)
 	EXPECT_EQ(self->mm->locked_vm, 0);
 }
 
+/* An exchange tells what was there */
+TEST_F(world, kvm_exchanges)
+{
+	enum dma_data_direction dir = DMA_NONE;
+	struct glue_container state;
+	struct iommu_table *tbl;
+	unsigned long hpa = 0;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	glue_container_get(self->c->data, &state);
+	tbl = state.tables[1];
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE), K64, VFIO_DMA_MAP_FLAG_READ));
+	/* Put back before anybody looks: the view still holds the page */
+	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), 0);
+	EXPECT_EQ(dir, DMA_TO_DEVICE);
+	EXPECT_EQ(hpa, hpa_of(self->mm, UA(UA_HUGE)));
+	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), 0);
+	EXPECT_EQ(dir, DMA_NONE);
+	EXPECT_EQ(hpa, 0);
+	world_check();
+	EXPECT_REACHES(host_pes, start, UA(UA_HUGE));
+}
+
 TEST_F(world, kvm_out_of_memory)
 {
 	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
@@ -1368,7 +1570,7 @@ TEST_F(world, version1)
 	EXPECT_EQ(self->mm->locked_vm, SZ_1G >> PAGE_SHIFT);
 	EXPECT_WORKS(req_map(c, 0, UA(0), 64 * PG, RW));
 	for (i = 0; i < 64; i++)
-		EXPECT_REACHES(host_pes + 2, i * PG + 5, UA(i) + 5);
+		EXPECT_REACHES(host_pes + 2, i * PG + PG - 5, UA(i) + PG - 5);
 	EXPECT_WORKS(req_map(c, 8 * PG, UA(100), 4 * PG, VFIO_DMA_MAP_FLAG_READ));
 	EXPECT_REACHES(host_pes + 2, 9 * PG, UA(101));
 	EXPECT_EQ(machine_dma(host_pes + 2, 9 * PG, true), -EFAULT);
@@ -1760,6 +1962,76 @@ TEST(tree_race)
 	EXPECT_EQ(account.bytes, bytes);
 	tce_tree_destroy(&tree);
 	mm_destroy(mm);
+}
+
+/* Whoever is about to link the level comes too late: it is there then */
+static void add_first(int sig)
+{
+	(void)sig;
+	mprotect(raced_tree->root, 1UL << raced_tree->level_shift,
+		 PROT_READ | PROT_WRITE);
+	raced_leaf = tce_tree_make(raced_tree, 0, GFP_KERNEL);
+}
+
+/* Found empty, and no longer so when the new level is to be linked */
+TEST(tree_race_for_a_slot)
+{
+	struct sigaction action = { .sa_handler = add_first };
+	struct tce_tree tree;
+	__be64 *leaf;
+
+	/* Levels of 64K, whole pages on every host: they can be read only */
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 26, 2, 2, 16, 0, NULL, false), 0);
+	raced_tree = &tree;
+	raced_leaf = NULL;
+	sigaction(SIGSEGV, &action, NULL);
+	ASSERT_EQ(mprotect(tree.root, 1UL << tree.level_shift, PROT_READ), 0);
+	leaf = tce_tree_make(&tree, 0, GFP_KERNEL);
+	EXPECT_NE(leaf, NULL);
+	EXPECT_EQ(leaf, raced_leaf);
+	EXPECT_EQ(atomic_long_read(&tree.leaves), 1);
+	EXPECT_EQ(atomic_long_read(&tree.bytes), host_usage.level_bytes);
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(host_usage.level_bytes, 0);
+}
+
+#define RACE_LEAVES	10000UL
+
+static unsigned long race_arrived;
+
+/* Makes one leaf after the other, each at the same time as the other thread */
+static void *race_for_leaves(void *tree)
+{
+	unsigned long i;
+
+	for (i = 0; i < RACE_LEAVES; i++) {
+		__atomic_add_fetch(&race_arrived, 1, __ATOMIC_SEQ_CST);
+		while (__atomic_load_n(&race_arrived, __ATOMIC_SEQ_CST) < 2 * (i + 1))
+			sched_yield();
+		if (!tce_tree_make(tree, i * 512, GFP_KERNEL))
+			return ERR_PTR(-ENOMEM);
+	}
+
+	return NULL;
+}
+
+/* Two add the same levels: each is there once, and none is lost */
+TEST(tree_threads)
+{
+	struct tce_tree tree;
+	pthread_t other;
+	void *ret;
+
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, NULL, false), 0);
+	pthread_create(&other, NULL, race_for_leaves, &tree);
+	EXPECT_EQ(race_for_leaves(&tree), NULL);
+	pthread_join(other, &ret);
+	EXPECT_EQ(ret, NULL);
+	EXPECT_EQ(atomic_long_read(&tree.leaves), RACE_LEAVES);
+	EXPECT_EQ(atomic_long_read(&tree.bytes), host_usage.level_bytes);
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(atomic_long_read(&tree.bytes), 0);
+	EXPECT_EQ(host_usage.level_bytes, 0);
 }
 
 TEST_HARNESS_MAIN
