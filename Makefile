@@ -30,7 +30,7 @@ check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 check-host: ## the scripts, and the kernel's files compiled for this machine
 	@$S/check.sh host
 check-mutants: ## break the kernel's files one by one: a test must notice
-	@$S/check-mutants.sh
+	@$S/check.sh mutants
 check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
 fuzz:   ## fuzz the container driver on this machine for TIME seconds

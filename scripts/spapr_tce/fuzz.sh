@@ -24,6 +24,7 @@ unpack() {
 		open my $in, "<", $ARGV[0] or die;
 		while (<$in>) {
 			chomp;
+			next if /^#/;
 			open my $out, ">", "$ARGV[1]/saved-$." or die;
 			print $out pack "H*", $_;
 		}' "$saved" "$work/corpus"
@@ -36,9 +37,10 @@ save() {
 		>"$logs/fuzz-save.log" 2>&1 || die "see $logs/fuzz-save.log"
 	perl -e '
 		local $/;
+		print "# SPDX-License-Identifier: GPL-2.0-only\n";
 		print map { open my $f, "<", $_ or die; unpack("H*", <$f>) . "\n" }
 			sort @ARGV' "$work/least"/* >"$saved"
-	say "$(wc -l <"$saved") inputs saved"
+	say "$(grep -vc '^#' "$saved") inputs saved"
 }
 
 # run SHIFT: fuzz, and say how it went
