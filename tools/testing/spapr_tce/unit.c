@@ -523,6 +523,32 @@ TEST_F(world, region_counted_is_dirty)
 	EXPECT_TRUE(self->mm->pte[8].page->dirty);
 }
 
+/* What has lost its last count is in nobody's way, though not yet freed */
+TEST_F(world, region_abandoned)
+{
+	struct mm_iommu_table_group_mem_t *a, *b;
+	struct host_container *other = second(self->c);
+
+	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(16), 8 * PG));
+	a = mm_iommu_lookup(self->mm, UA(8), PG);
+	b = mm_iommu_lookup(self->mm, UA(16), PG);
+	EXPECT_EQ(mm_iommu_mapped_inc(a), 0);
+	EXPECT_EQ(mm_iommu_mapped_inc(b), 0);
+	vfio_close(self->c);
+	mm_iommu_mapped_dec(a);
+	EXPECT_EQ(req_register(other, UA(4), 16 * PG), -EINVAL);
+	EXPECT_EQ(req_register(other, UA(8), 8 * PG), 0);
+	EXPECT_EQ(req_register(other, UA(16), 8 * PG), -EBUSY);
+	EXPECT_EQ(req_unregister(other, UA(8), 8 * PG), 0);
+	mm_iommu_mapped_dec(b);
+	EXPECT_EQ(req_register(other, UA(4), 16 * PG), 0);
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	EXPECT_EQ(host_usage.pins, 16);
+	world_check();
+	EXPECT_EQ(self->mm->locked_vm, 16);
+}
+
 TEST_F(world, range_over_regions)
 {
 	struct host_region region;

@@ -72,6 +72,7 @@
  *	region; larger ones must be looked at
  * @device: device memory: neither pinned nor charged
  * @written: a device was allowed to write
+ * @removed: not in the tree any more; left for @release to free
  * @units: one element per backing unit, the first may begin below @ua
  */
 struct mm_iommu_table_group_mem_t {
@@ -86,6 +87,7 @@ struct mm_iommu_table_group_mem_t {
 	u8 whole_shift;
 	bool device;
 	bool written;
+	bool removed;
 	u64 *units;
 };
 
@@ -319,7 +321,6 @@ static void region_remove(struct mm_iommu_registry *reg,
 			  struct mm_iommu_table_group_mem_t *mem)
 {
 	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
-	struct mm_struct *mm = mem->mm;
 
 	lockdep_assert_held(&reg->lock);
 
@@ -327,8 +328,16 @@ static void region_remove(struct mm_iommu_registry *reg,
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
 	if (!mem->device) {
 		region_unpin(mem, mem->npages);
-		account_locked_vm(mm, mem->npages, false);
+		account_locked_vm(mem->mm, mem->npages, false);
 	}
+	mem->removed = true;
+}
+
+/* Frees a region that was removed */
+static void region_retire(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct mm_struct *mm = mem->mm;
+
 	/* Readers may still look at it, but find no count to take */
 	call_rcu(&mem->rcu, region_free_rcu);
 	mmdrop(mm);
@@ -338,18 +347,15 @@ static void region_release_work(struct work_struct *work)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	struct mm_iommu_registry *reg;
-	struct mm_struct *mm;
 
 	mem = container_of(work, struct mm_iommu_table_group_mem_t, release);
-	mm = mem->mm;
-	reg = mm->context.iommu_registry;
+	reg = mem->mm->context.iommu_registry;
 
-	/* The region's own reference goes before the lock is dropped */
-	mmgrab(mm);
 	mutex_lock(&reg->lock);
-	region_remove(reg, mem);
+	if (!mem->removed)
+		region_remove(reg, mem);
 	mutex_unlock(&reg->lock);
-	mmdrop(mm);
+	region_retire(mem);
 }
 
 static struct mm_iommu_table_group_mem_t *
@@ -434,6 +440,12 @@ static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 	return reg ? mtree_load(&reg->regions, ua) : NULL;
 }
 
+/* Nobody has a count of it any more, only the worker has not come to it yet */
+static bool region_abandoned(const struct mm_iommu_table_group_mem_t *mem)
+{
+	return !mem->used && !atomic64_read(&mem->mapped);
+}
+
 /*
  * One more registration of the very same range, NULL when nothing is in the
  * way of a new region, else an error.
@@ -445,7 +457,9 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 	unsigned long start = ua, last = ua + (npages << PAGE_SHIFT) - 1;
 	struct mm_iommu_table_group_mem_t *mem;
 
-	mem = mt_find(&reg->regions, &start, last);
+	while ((mem = mt_find(&reg->regions, &start, last)) &&
+	       region_abandoned(mem))
+		region_remove(reg, mem);
 	if (!mem)
 		return NULL;
 	if (mem->ua != ua || mem->npages != npages || mem->device != device)
@@ -635,6 +649,7 @@ long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
 	} else if (atomic64_cmpxchg(&mem->mapped, 1, 0) == 1) {
 		mem->used = 0;
 		region_remove(reg, mem);
+		region_retire(mem);
 	} else {
 		ret = -EBUSY;
 	}
@@ -659,8 +674,10 @@ void mm_iommu_release(struct mm_struct *mm,
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 
 	mutex_lock(&reg->lock);
-	if (!--mem->used && atomic64_dec_and_test(&mem->mapped))
+	if (!--mem->used && atomic64_dec_and_test(&mem->mapped)) {
 		region_remove(reg, mem);
+		region_retire(mem);
+	}
 	mutex_unlock(&reg->lock);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_release);

@@ -21,6 +21,7 @@ variants() {
 	SECTION    R1 KVM counted after the RCU section of the look-up
 	GRACE      R1 KVM freed without a grace period
 	GUEST_RCU  R1 KVM real mode is no RCU section
+	TWICE      R1 KVM two see the last count go
 	KILL       R2 KVM count given back before the kill
 	WINDOW     R2 KVM window removed without a kill
 	ADD        R3 KVM add instead of add_unless
@@ -31,7 +32,6 @@ variants() {
 	OVERLAP    R3 KVM container and KVM do not exclude each other
 	RESERVE    R4 KVM a map that fails keeps its count
 	PUT_TWICE  R4 KVM two counts given back for one
-	TWICE      R5 KVM two see the last count go
 	ERROR      R5 KVM a registration that fails keeps its charge
 	CLOSE      R6 KVM close forgets its count
 	LAST_RM    R6 KVM real mode gives back what may be the last count

@@ -36,6 +36,7 @@ byte state[NREG];
 short mapped[NREG];
 byte used[NREG];
 bit work[NREG];		/* the release work is queued or runs */
+bit removed[NREG];
 byte pins[NREG], charge[NREG];
 /* What only the rules look at */
 bit own[NREG];		/* the count for being registered at all is there */
@@ -194,7 +195,12 @@ inline remove(r)
 	}
 	unpin(r);
 	uncharge(r);
-	/* call_rcu() */
+	removed[r] = 1
+}
+
+/* region_retire(): call_rcu() */
+inline retire(r)
+{
 	atomic {
 		HELD(r);
 		assert(R5_once || !rcu[r]);
@@ -213,8 +219,17 @@ inline remove(r)
 inline register(mem, r)
 {
 	lock();
+	/* region_reuse() */
 	if
-	:: tree != NONE && used[tree] > 0 ->		/* region_reuse() */
+	:: tree != NONE && used[tree] == 0 && mapped[tree] == 0 ->
+		did("register: removes what was abandoned\n");
+		r = tree;
+		remove(r);
+		r = NONE
+	:: else
+	fi;
+	if
+	:: tree != NONE && used[tree] > 0 ->
 		atomic { used[tree]++; mem = tree }
 	:: tree != NONE && used[tree] == 0 ->
 		did("register: -EBUSY\n")
@@ -333,6 +348,7 @@ inline unregister(c, mem, busy)
 		}
 		used[mem] = 0;
 		remove(mem);
+		retire(mem);
 		mem = NONE
 	fi;
 locked:	unlock();
@@ -361,7 +377,7 @@ inline release(mem, last)
 		last = (mapped[mem] == 0);	/* atomic64_read() */
 #endif
 		if
-		:: last -> remove(mem)
+		:: last -> remove(mem); retire(mem)
 		:: else -> did("close: the region stays\n")
 		fi
 	:: else
@@ -394,8 +410,12 @@ end:	do
 	   fi;
 #endif
 	   lock();
-	   remove(r);
+	   if
+	   :: removed[r]
+	   :: else -> remove(r)
+	   fi;
 	   unlock();
+	   retire(r);
 	   atomic { work[r] = 0; r = 0 }
 	od
 }
