@@ -107,6 +107,7 @@ union argument {
 	struct vfio_iommu_spapr_tce_create create;
 	struct vfio_iommu_spapr_tce_remove remove;
 	struct vfio_iommu_spapr_tce_info info;
+	struct vfio_eeh_pe_op eeh;
 };
 
 static unsigned int take_request(struct input *in, u8 op, union argument *arg)
@@ -165,15 +166,16 @@ static unsigned int take_request(struct input *in, u8 op, union argument *arg)
 		arg->info.argsz = take_argsz(in, sizeof(arg->info));
 		return VFIO_IOMMU_SPAPR_TCE_GET_INFO;
 	case 12:
-		return VFIO_IOMMU_ENABLE;
+		return take(in, 1) & 1 ? VFIO_IOMMU_ENABLE : VFIO_IOMMU_DISABLE;
 	case 13:
-		return VFIO_IOMMU_DISABLE;
+		arg->eeh.argsz = take_argsz(in, sizeof(arg->eeh));
+		arg->eeh.op = take(in, 1) & 15;
+		return VFIO_EEH_PE_OP;
 	default:
-		/* Anything at all, but EEH, which is not in the reference */
+		/* Anything at all */
 		for (op = 0; op < sizeof(*arg); op++)
 			((u8 *)arg)[op] = take(in, 1);
-		op = take(in, 1);
-		return op == (VFIO_EEH_PE_OP & 0xff) ? 0 : _IO(VFIO_TYPE, op);
+		return _IO(VFIO_TYPE, take(in, 1));
 	}
 }
 

@@ -567,6 +567,26 @@ static long predict_info(struct ref_container *c, const void *arg)
 					 dma32_window_size) ? -EINVAL : 0;
 }
 
+/* The model's EEH always answers 0 */
+static long predict_eeh(struct ref_container *c, const void *arg)
+{
+	const struct vfio_eeh_pe_op *op = arg;
+
+	(void)c;
+	pending.apply = apply_nothing;
+	if (op->argsz < offsetofend(struct vfio_eeh_pe_op, op) || op->flags)
+		return -EINVAL;
+	switch (op->op) {
+	case VFIO_EEH_PE_DISABLE ... VFIO_EEH_PE_CONFIGURE:
+		return 0;
+	case VFIO_EEH_PE_INJECT_ERR:
+		return op->argsz < offsetofend(struct vfio_eeh_pe_op, err.mask) ?
+			-EINVAL : 0;
+	default:
+		return -EINVAL;
+	}
+}
+
 static void apply_enable(struct ref_container *c)
 {
 	c->enabled = true;
@@ -607,6 +627,7 @@ static const struct {
 	{ VFIO_IOMMU_MAP_DMA, 1, 1, 0, 0, predict_map },
 	{ VFIO_IOMMU_UNMAP_DMA, 1, 1, 0, 0, predict_unmap },
 	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, 1, 1, 1, 0, predict_info },
+	{ VFIO_EEH_PE_OP, 1, 1, 1, 0, predict_eeh },
 	{ VFIO_IOMMU_ENABLE, 1, 0, 0, 1, predict_enable },
 	{ VFIO_IOMMU_DISABLE, 1, 0, 0, 1, predict_disable },
 	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, 0, 1, 0, 0, predict_register },
