@@ -303,7 +303,9 @@ run_harness() {
 if "$here/host.sh" $harness fuzz-16 fuzz-12; then
 	TIME=60 "$here/fuzz.sh" >"$w/fuzz" & fuzz=$!
 	run_harness
-	"$top/tools/testing/spapr_tce/spin/check.sh" | grep -v '^#'
+	"$top/tools/testing/spapr_tce/spin/check.sh" >"$w/spin" ||
+		echo "not ok  spin (ended with $?)"
+	grep -v '^#' "$w/spin"
 	wait $fuzz || echo "not ok  fuzz (ended with $?)"
 	cat "$w/fuzz"
 else

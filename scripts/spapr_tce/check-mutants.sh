@@ -194,6 +194,7 @@ worker() {
 	for n in "$@"; do
 		mkdir "$work/taken/$n" 2>/dev/null || continue
 		try "$n"
+		: >"$work/taken/$n/done"
 		rm -rf "${work:?}/$n"
 	done
 }
@@ -214,4 +215,8 @@ for _ in $(seq "$((2 * JOBS))"); do
 	worker "$@" &
 done
 wait
+for n in "$@"; do
+	[ -e "$work/taken/$n/done" ] ||
+		echo "not ok  mutant: $(record "$n" '= ') (not tried to its end)"
+done
 say "$# of them, $(($(date +%s) - began)) s"

@@ -768,6 +768,8 @@ void rcu_barrier(void)
 void host_test_ends(void)
 {
 	host_settle();
+	if (host_usage.slab)
+		host_die("left: %ld objects of slabs\n", host_usage.slab);
 #ifdef __SANITIZE_ADDRESS__
 	__lsan_do_leak_check();
 #endif

@@ -152,6 +152,7 @@ int main(int argc, char **argv)
 	mm_destroy(mm);
 	machine_reset();
 	world_check_empty();
+	host_test_ends();
 	printf("%lu rounds, %lu requests and DMAs of %d threads\n", rounds,
 	       requests, NR_THREADS);
 

@@ -10,13 +10,16 @@
  *   registry's mutex.
  * - @mapped is one for being registered at all, plus one for every IOMMU page
  *   that maps memory of the region. It only rises from a value above zero, and
- *   only inside the RCU section in which the region was looked up, so no
- *   pointer without a count leaves such a section. Unregistering moves it from
- *   1 to 0, or fails with the region as it was.
+ *   only where the region stays: inside the RCU section in which it was looked
+ *   up, or by a caller that has registered it and keeps it so. No other pointer
+ *   without a count leaves such a section. Unregistering moves it from 1 to 0,
+ *   or fails with the region as it was.
  *
  * A region whose registrations were dropped for good (the container was
  * closed) while something else still maps it, for example a table that KVM
- * holds, stays pinned, charged and in the tree until the last count goes.
+ * holds, stays pinned, charged and in the tree until the last count goes. Then
+ * a worker removes it, or whoever wants to register there before; the worker
+ * frees it either way.
  *
  * Pages are pinned for writing. Whether they are marked dirty when they are
  * unpinned depends on whether any map ever allowed a device to write.
@@ -333,7 +336,11 @@ static void region_remove(struct mm_iommu_registry *reg,
 	mem->removed = true;
 }
 
-/* Frees a region that was removed */
+/*
+ * Frees a region that was removed. With its reference the mm may go, and the
+ * registry with it: under the lock this is for callers that have one of their
+ * own.
+ */
 static void region_retire(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct mm_struct *mm = mem->mm;
@@ -584,8 +591,8 @@ out:
  * registered once more without further pins or charge.
  * Context: process, may sleep; takes the mmap_lock.
  *
- * Return: 0; -EINVAL for a bad or partly registered range; -EBUSY when a
- * registration of the range was dropped while it was mapped; -EFAULT when not
+ * Return: 0; -EINVAL for a bad or partly registered range; -EBUSY when the
+ * range was unregistered for good and is still mapped; -EFAULT when not
  * all of it can be pinned for writing; -ENOMEM when memory or RLIMIT_MEMLOCK
  * does not suffice; -EINTR when the process is being killed. Nothing is
  * pinned or charged after an error.
@@ -960,7 +967,7 @@ struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
 	ua &= ~(SZ_4K - 1UL);
 	rcu_read_lock();
 	mem = region_at(mm, ua);
-	if (mem && region_last(mem) - ua < size - 1)
+	if (mem && !mm_iommu_covers(mem, ua, size))
 		mem = NULL;
 	rcu_read_unlock();
 
