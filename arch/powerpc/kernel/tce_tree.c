@@ -12,6 +12,7 @@
  *   published. What cannot be had is reported with the tree as it was; what a
  *   concurrent caller made superfluous is given back.
  */
+#include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/log2.h>
@@ -106,6 +107,7 @@ void tce_account_init(struct tce_account *account, struct mm_struct *mm)
 	account->mm = mm;
 	account->bytes = 0;
 }
+EXPORT_SYMBOL_GPL(tce_account_init);
 
 /**
  * tce_account_pages() - how much is charged now
@@ -308,14 +310,18 @@ __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 
 	return tce_tree_descend(tree, index, NULL, &shift);
 }
+EXPORT_SYMBOL_GPL(tce_tree_walk);
 
 /* Eight slots at once: where there are holes, they are large */
 #define TCE_SLOTS	8
 
+/* Levels may come meanwhile; those that a request is to find were there before */
 static bool tce_slots_empty(const __be64 *slot)
 {
-	return !(slot[0] | slot[1] | slot[2] | slot[3] |
-		 slot[4] | slot[5] | slot[6] | slot[7]);
+	return !(READ_ONCE(slot[0]) | READ_ONCE(slot[1]) |
+		 READ_ONCE(slot[2]) | READ_ONCE(slot[3]) |
+		 READ_ONCE(slot[4]) | READ_ONCE(slot[5]) |
+		 READ_ONCE(slot[6]) | READ_ONCE(slot[7]));
 }
 
 /*
@@ -402,6 +408,7 @@ unsigned long tce_cursor_move(struct tce_cursor *cur, unsigned long index,
 
 	return tce_cursor_search(cur, index, end);
 }
+EXPORT_SYMBOL_GPL(tce_cursor_move);
 
 /* Count the levels that @nr entries from @index on need and that are not there */
 static void tce_tree_missing(struct tce_tree *tree, unsigned long index,
@@ -482,6 +489,7 @@ int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
 
 	return tce_tree_reserve(cur->tree, index, nr, gfp);
 }
+EXPORT_SYMBOL_GPL(tce_cursor_reserve);
 
 /**
  * tce_tree_make() - find an entry, and make its leaf if there is none
@@ -500,6 +508,7 @@ __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
 
 	return tce_tree_walk(tree, index);
 }
+EXPORT_SYMBOL_GPL(tce_tree_make);
 
 /*
  * Of the geometries that the hardware accepts take the least deep one with
@@ -530,6 +539,31 @@ static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
 	return 0;
 }
 
+static int tce_tree_make_root(struct tce_tree *tree)
+{
+	enum tce_kind kind = tree->levels == 1 ? TCE_LEAF : TCE_INNER;
+	unsigned long nr[TCE_KINDS] = { };
+	struct tce_spares spares = { };
+	int ret;
+
+	nr[kind] = 1;
+	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL);
+	if (!ret)
+		tree->root = tce_spares_pop(&spares, kind);
+
+	return ret;
+}
+
+static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
+			 struct tce_account *account)
+{
+	tree->entries = entries;
+	tree->nid = nid;
+	tree->account = account;
+	atomic_long_set(&tree->bytes, 0);
+	atomic_long_set(&tree->leaves, 0);
+}
+
 /**
  * tce_tree_init() - make an empty tree
  * @tree: what to initialize
@@ -551,30 +585,40 @@ int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int page_shift, int nid,
 		  struct tce_account *account, bool view)
 {
-	unsigned long nr[TCE_KINDS] = { };
-	struct tce_spares spares = { };
-	enum tce_kind kind;
 	int ret;
 
-	tree->entries = entries;
-	tree->nid = nid;
-	tree->account = account;
-	atomic_long_set(&tree->bytes, 0);
-	atomic_long_set(&tree->leaves, 0);
-
+	tce_tree_set(tree, entries, nid, account);
 	ret = tce_tree_geometry(tree, levels, max_levels, page_shift, view);
-	if (ret)
-		return ret;
 
-	kind = tree->levels == 1 ? TCE_LEAF : TCE_INNER;
-	nr[kind] = 1;
-	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL);
-	if (ret)
-		return ret;
-	tree->root = tce_spares_pop(&spares, kind);
-
-	return 0;
+	return ret ? ret : tce_tree_make_root(tree);
 }
+
+/**
+ * tce_tree_init_paged() - make an empty tree whose levels are system pages
+ * @tree: what to initialize
+ * @entries: number of entries, at least 1
+ * @account: who pays for levels, NULL for nobody
+ *
+ * For a tree that no hardware walks and whose leaves are mapped to user space:
+ * each is a page of its own. Context: process, may sleep.
+ *
+ * Return: as tce_tree_init().
+ */
+int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
+			struct tce_account *account)
+{
+	tce_tree_set(tree, entries, NUMA_NO_NODE, account);
+	tree->level_shift = PAGE_SHIFT;
+	tree->levels = max_t(unsigned int, 1,
+			     DIV_ROUND_UP(order_base_2(entries),
+					  tce_tree_level_bits(tree)));
+	tree->view = 0;
+	if (tree->levels > TCE_TREE_MAX_LEVELS)
+		return -EINVAL;
+
+	return tce_tree_make_root(tree);
+}
+EXPORT_SYMBOL_GPL(tce_tree_init_paged);
 
 static void tce_level_destroy(struct tce_tree *tree, __be64 *level,
 			      unsigned int depth, unsigned long *freed)
@@ -609,3 +653,4 @@ void tce_tree_destroy(struct tce_tree *tree)
 	tree->root = NULL;
 	tce_tree_uncharge(tree, freed);
 }
+EXPORT_SYMBOL_GPL(tce_tree_destroy);

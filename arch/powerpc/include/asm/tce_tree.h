@@ -109,6 +109,8 @@ int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
 		  unsigned int page_shift, int nid,
 		  struct tce_account *account, bool view);
+int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
+			struct tce_account *account);
 void tce_tree_destroy(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);
