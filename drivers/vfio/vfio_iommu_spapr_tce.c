@@ -147,7 +147,7 @@ static void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
-	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, c->recent);
+	iommu_user_close_table(tbl, c->recent);
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
 	iommu_tce_table_put(tbl);

@@ -20,7 +20,10 @@
  * itself thus remembers, without another allocation, what is to be given back
  * behind the invalidation.
  *
- * The caller serializes requests that overlap in one table.
+ * Who changes TCEs and view has the claim of the table. The container and KVM
+ * write one table without any other lock in common. Taking counts and levels
+ * needs no claim, so a request over several tables prepares all, and then
+ * commits one after the other.
  *
  * A request mostly stays in one leaf and often is a single page. So all steps
  * share a cursor, and are inlined into the request: that spares a page more
@@ -31,6 +34,7 @@
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
@@ -42,11 +46,16 @@
 #include <asm/mmu_context.h>
 #include <asm/tce.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/spapr_tce.h>
+
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_tce_hcall);
+
 /* TCEs handed to the platform at once; they live on the stack */
 #define IOMMU_USER_BATCH	128
 
 static DEFINE_MUTEX(iommu_user_lock);
-static LIST_HEAD(iommu_user_list);
+static LIST_HEAD(iommu_user_tables);
 static struct workqueue_struct *iommu_user_wq;
 
 /**
@@ -83,11 +92,12 @@ int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 	}
 
 	mmgrab(mm);
+	tce_claim_init(&user->claim);
 	user->mm = mm;
 	user->tbl = tbl;
 	tbl->it_user = user;
 	mutex_lock(&iommu_user_lock);
-	list_add_tail(&user->node, &iommu_user_list);
+	list_add_tail(&user->node, &iommu_user_tables);
 	mutex_unlock(&iommu_user_lock);
 
 	return 0;
@@ -98,63 +108,105 @@ static bool iommu_user_in_memory(struct iommu_table *tbl)
 	return tbl->it_tree.view;
 }
 
+static void iommu_user_claim(struct iommu_table *tbl)
+{
+	tce_claim(&tbl->it_user->claim);
+}
+
+static void iommu_user_unclaim(struct iommu_table *tbl)
+{
+	tce_unclaim(&tbl->it_user->claim);
+}
+
+/* PEs may come and go meanwhile; what a new one sees was written before */
+static void iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long npages)
+{
+	rcu_read_lock();
+	iommu_tce_kill(tbl, entry, npages);
+	rcu_read_unlock();
+}
+
 /*
- * Giving back what TCEs held. Neighbours mostly hold neighbouring memory, so
- * counts are collected while view entries go on where the last one ended:
- * @nr of them, and the next would be @next. Lives in registers.
+ * Giving back what TCEs held: counts are collected as long as they are of one
+ * region. Lives in registers, and inside an RCU section.
  */
 struct iommu_user_run {
-	unsigned long next;
+	struct mm_iommu_span span;
 	unsigned long nr;
 };
 
-static noinline void iommu_user_put_run(struct iommu_table *tbl,
-					struct mm_iommu_table_group_mem_t *mem,
-					struct iommu_user_run run)
+static __always_inline void iommu_user_end_run(struct iommu_user_run *run)
 {
-	unsigned int shift = tbl->it_page_shift;
-
-	mm_iommu_put_range(tbl->it_user->mm, mem,
-			   (run.next - (run.nr << shift)) & ~IOMMU_VIEW_FLAGS,
-			   run.nr, shift);
+	if (run->nr)
+		mm_iommu_put_pages(run->span.mem, run->nr);
+	run->nr = 0;
+	run->span.size = 0;
 }
 
-static noinline void iommu_user_unpin(unsigned long held)
+/* On to the region of @held, which is @mem if the caller guessed right */
+static noinline void iommu_user_next_run(struct iommu_table *tbl,
+					 struct mm_iommu_table_group_mem_t *mem,
+					 struct iommu_user_run *run,
+					 unsigned long held)
+{
+	iommu_user_end_run(run);
+	WARN_ON_ONCE(!mm_iommu_find_span(tbl->it_user->mm, mem,
+					 held & ~IOMMU_VIEW_FLAGS, &run->span));
+}
+
+static noinline void iommu_user_unpin(struct iommu_user_run *run,
+				      unsigned long held)
 {
 	struct page *page = pfn_to_page(held >> PAGE_SHIFT);
 
+	iommu_user_end_run(run);
+	rcu_read_unlock();
 	unpin_user_pages_dirty_lock(&page, 1, held & IOMMU_VIEW_WRITE);
+	rcu_read_lock();
 }
 
 static __always_inline void iommu_user_release(struct iommu_table *tbl,
 					       struct mm_iommu_table_group_mem_t *mem,
 					       struct iommu_user_run *run,
-					       unsigned long held,
-					       unsigned long step)
+					       unsigned long held)
 {
+	struct iommu_user_run copy;
+
 	if (unlikely(held & IOMMU_VIEW_PIN)) {
-		iommu_user_unpin(held);
+		copy = *run;
+		iommu_user_unpin(&copy, held);
+		*run = copy;
 		return;
 	}
-	if (unlikely(held != run->next)) {
-		if (run->nr)
-			iommu_user_put_run(tbl, mem, *run);
-		run->next = held;
-		run->nr = 0;
+	if (unlikely(held - run->span.start >= run->span.size)) {
+		copy = *run;
+		iommu_user_next_run(tbl, mem, &copy, held);
+		*run = copy;
 	}
-	run->next += step;
 	run->nr++;
 }
 
-/* What is to be mapped: registered memory from @ua on, or the TCEs of a list */
+/* What is to be mapped: registered memory from @ua on, or @tces, or @list */
 struct iommu_user_source {
 	struct mm_iommu_table_group_mem_t *mem;
 	unsigned long ua;
 	unsigned long perm;
 	const __be64 *tces;
+	const struct iommu_user_list *list;
 };
 
-/* What the TCE of a list holds */
+/* What a TCE that maps a page of a list holds */
+static unsigned long iommu_user_list_hold(struct iommu_table *tbl,
+					  const struct iommu_user_list *list,
+					  unsigned long page)
+{
+	unsigned long ua = iommu_user_list_page(list, tbl->it_page_shift, page);
+
+	return ua ? (ua & ~(TCE_PCI_READ | TCE_PCI_WRITE)) | IOMMU_VIEW_UA : 0;
+}
+
+/* What a TCE that came as one holds */
 static unsigned long iommu_user_pin_hold(unsigned long tce)
 {
 	unsigned long held = IOMMU_VIEW_PIN;
@@ -175,28 +227,30 @@ iommu_user_exchange(struct iommu_table *tbl, struct tce_cursor *cur,
 		    const struct iommu_user_source *src)
 {
 	unsigned long end = index + npages, step = IOMMU_PAGE_SIZE(tbl);
-	unsigned long new = src->ua | IOMMU_VIEW_UA, nr, held;
-	struct mm_iommu_table_group_mem_t *mem = src->mem;
+	unsigned long new = src->ua | IOMMU_VIEW_UA, page = 0, nr, held;
 	const __be64 *tces = src->tces;
 	struct iommu_user_run run = { };
 	__be64 *leaf, *view, *stop;
 
 	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
 		view = tce_tree_view(&tbl->it_tree, leaf);
+		rcu_read_lock();
 		for (stop = view + nr; view < stop; view++, new += step) {
 			held = tce_load(view);
 			if (unlikely(tces))
 				new = iommu_user_pin_hold(tce_load(tces++));
+			if (unlikely(src->list))
+				new = iommu_user_list_hold(tbl, src->list, page++);
 			tce_store(view, new);
 			if (held)
-				iommu_user_release(tbl, mem, &run, held, step);
+				iommu_user_release(tbl, src->mem, &run, held);
 		}
+		iommu_user_end_run(&run);
+		rcu_read_unlock();
 		index += nr;
 		if (index < end)
 			cond_resched();
 	}
-	if (run.nr)
-		iommu_user_put_run(tbl, mem, run);
 }
 
 /* The same for TCEs that were cleared */
@@ -205,26 +259,26 @@ iommu_user_drop(struct iommu_table *tbl, struct tce_cursor *cur,
 		unsigned long index, unsigned long npages,
 		struct mm_iommu_table_group_mem_t *mem)
 {
-	unsigned long end = index + npages, step = IOMMU_PAGE_SIZE(tbl);
+	unsigned long end = index + npages, nr, held;
 	struct iommu_user_run run = { };
 	__be64 *leaf, *view, *stop;
-	unsigned long nr, held;
 
 	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
 		view = tce_tree_view(&tbl->it_tree, leaf);
+		rcu_read_lock();
 		for (stop = view + nr; view < stop; view++) {
 			if (!*view)
 				continue;
 			held = tce_load(view);
 			*view = 0;
-			iommu_user_release(tbl, mem, &run, held, step);
+			iommu_user_release(tbl, mem, &run, held);
 		}
+		iommu_user_end_run(&run);
+		rcu_read_unlock();
 		index += nr;
 		if (index < end)
 			cond_resched();
 	}
-	if (run.nr)
-		iommu_user_put_run(tbl, mem, run);
 }
 
 /*
@@ -239,6 +293,11 @@ iommu_user_fill(struct iommu_table *tbl, const struct iommu_user_source *src,
 	unsigned int shift = tbl->it_page_shift;
 	unsigned long i;
 
+	if (unlikely(src->list)) {
+		mm_iommu_fill_list(tbl->it_user->mm, src->list, shift, done, nr,
+				   tces);
+		return;
+	}
 	if (likely(!src->tces)) {
 		mm_iommu_fill_tces(tbl->it_user->mm, src->mem,
 				   src->ua + (done << shift), nr, shift,
@@ -367,9 +426,11 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		return ret;
 	}
 
+	iommu_user_claim(tbl);
 	done = iommu_user_put(tbl, &cur, index, npages, &src);
-	iommu_tce_kill(tbl, entry, done);
+	iommu_user_kill(tbl, entry, done);
 	iommu_user_exchange(tbl, &cur, index, done, &src);
+	iommu_user_unclaim(tbl);
 	if (done == npages)
 		return 0;
 
@@ -405,9 +466,11 @@ long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 	if (ret)
 		return ret;
 
+	iommu_user_claim(tbl);
 	done = iommu_user_put(tbl, &cur, index, npages, &src);
-	iommu_tce_kill(tbl, entry, done);
+	iommu_user_kill(tbl, entry, done);
 	iommu_user_exchange(tbl, &cur, index, done, &src);
+	iommu_user_unclaim(tbl);
 
 	return done;
 }
@@ -432,12 +495,33 @@ void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
 
-	if (!iommu_user_clear(tbl, &cur, index, npages))
-		return;
-	iommu_tce_kill(tbl, entry, npages);
-	iommu_user_drop(tbl, &cur, index, npages, mem);
+	iommu_user_claim(tbl);
+	if (iommu_user_clear(tbl, &cur, index, npages)) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_drop(tbl, &cur, index, npages, mem);
+	}
+	iommu_user_unclaim(tbl);
 }
 EXPORT_SYMBOL_GPL(iommu_user_unmap);
+
+/**
+ * iommu_user_close_table() - unmap all, for good
+ * @tbl: a user-owned table that the container is about to drop
+ * @mem: as for iommu_user_unmap()
+ *
+ * For others who have the table still it maps nothing any more, and what they
+ * want to map goes nowhere. Context: process, may sleep.
+ */
+void iommu_user_close_table(struct iommu_table *tbl,
+			    struct mm_iommu_table_group_mem_t *mem)
+{
+	iommu_user_claim(tbl);
+	WRITE_ONCE(tbl->it_user->closed, true);
+	iommu_user_unclaim(tbl);
+
+	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, mem);
+}
+EXPORT_SYMBOL_GPL(iommu_user_close_table);
 
 /**
  * iommu_user_maps() - does a table map any of this memory?
@@ -445,7 +529,7 @@ EXPORT_SYMBOL_GPL(iommu_user_unmap);
  * @ua: start of a range of user addresses
  * @size: its size in bytes
  *
- * Context: process, may sleep. The caller keeps maps away.
+ * Context: process, may sleep. The caller keeps maps of its own away.
  *
  * Return: true if a TCE of @tbl holds a count of memory in the range.
  */
@@ -456,6 +540,7 @@ bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 	unsigned long index = 0, nr, held;
 	__be64 *leaf, *view, *stop;
 
+	/* Without the claim: whatever KVM maps meanwhile it may map later, too */
 	while ((leaf = tce_cursor_next(&cur, &index, tbl->it_size, &nr))) {
 		view = tce_tree_view(&tbl->it_tree, leaf);
 		for (stop = view + nr; view < stop; view++) {
@@ -472,28 +557,360 @@ bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 }
 EXPORT_SYMBOL_GPL(iommu_user_maps);
 
-/**
- * iommu_user_view_entry() - the view of one TCE
- * @tbl: the table
- * @entry: the TCE, counted from PCI address 0
- * @alloc: make the levels on the way when they are not there; may sleep then
- *
- * For KVM, which keeps one entry at a time: iommu_table_ops::useraddrptr.
- *
- * Return: the entry, or NULL when the table has no view, no level there, or
- * none could be allocated.
+/*
+ * Does a PE of this group translate by the table? The table's own list of
+ * groups is kept by powernv only.
  */
-__be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry, bool alloc)
+static bool iommu_user_serves(struct iommu_table *tbl,
+			      struct iommu_table_group *table_group)
 {
+	unsigned int i;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
+		if (READ_ONCE(table_group->tables[i]) == tbl)
+			return true;
+
+	return false;
+}
+
+/**
+ * iommu_user_get_table() - find the table behind a window of a PE
+ * @table_group: the PE's
+ * @mm: whose table it must be
+ * @page_shift: log2 of the largest IOMMU page size that will do
+ * @start: PCI address where the window starts
+ * @size: the least size of the window in bytes
+ *
+ * Context: process, may sleep.
+ *
+ * Return: the table with a reference; ERR_PTR(-EINVAL) when the PE has none
+ * like that, ERR_PTR(-EPERM) when it is another process's.
+ */
+struct iommu_table *iommu_user_get_table(struct iommu_table_group *table_group,
+					 struct mm_struct *mm,
+					 unsigned int page_shift, u64 start,
+					 u64 size)
+{
+	struct iommu_table *found = ERR_PTR(-EINVAL), *tbl;
+	struct iommu_table_user *user;
+
+	/* A table leaves the list before it goes */
+	mutex_lock(&iommu_user_lock);
+	list_for_each_entry(user, &iommu_user_tables, node) {
+		tbl = user->tbl;
+		if (READ_ONCE(user->closed) || tbl->it_page_shift > page_shift ||
+		    tbl->it_offset << tbl->it_page_shift != start ||
+		    tbl->it_size << tbl->it_page_shift < size ||
+		    !iommu_user_serves(tbl, table_group))
+			continue;
+		if (user->mm != mm)
+			found = ERR_PTR(-EPERM);
+		else if (iommu_tce_table_get(tbl))
+			found = tbl;
+		break;
+	}
+	mutex_unlock(&iommu_user_lock);
+
+	return found;
+}
+EXPORT_SYMBOL_GPL(iommu_user_get_table);
+
+/*
+ * Lists: what a guest asks for.
+ */
+
+static unsigned long iommu_user_list_pages(struct iommu_table *tbl,
+					   const struct iommu_user_list *list)
+{
+	return list->nr << (list->page_shift - tbl->it_page_shift);
+}
+
+/**
+ * iommu_user_prepare_list() - take all that a list will need
+ * @tbl: a user-owned table
+ * @entry: first TCE, counted from PCI address 0; all of the list is inside @tbl
+ * @list: what is to be mapped and unmapped
+ *
+ * Context: process, may sleep; without the claim.
+ *
+ * Return: 0, then either iommu_user_commit_list() or iommu_user_cancel_list()
+ * follows; or the error of iommu_user_map(), with nothing changed.
+ */
+int iommu_user_prepare_list(struct iommu_table *tbl, unsigned long entry,
+			    struct iommu_user_list *list)
+{
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	int ret;
+
+	ret = mm_iommu_get_list(tbl->it_user->mm, list, tbl->it_page_shift);
+	if (ret)
+		return ret;
+
+	ret = tce_cursor_reserve(&cur, entry - tbl->it_offset,
+				 iommu_user_list_pages(tbl, list), GFP_KERNEL);
+	if (ret)
+		iommu_user_cancel_list(tbl, list);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_user_prepare_list);
+
+/**
+ * iommu_user_cancel_list() - give back what was taken for a list
+ * @tbl: as iommu_user_prepare_list()
+ * @list: as iommu_user_prepare_list()
+ *
+ * Levels stay. Context: process.
+ */
+void iommu_user_cancel_list(struct iommu_table *tbl,
+			    const struct iommu_user_list *list)
+{
+	mm_iommu_put_list(tbl->it_user->mm, list, tbl->it_page_shift);
+}
+EXPORT_SYMBOL_GPL(iommu_user_cancel_list);
+
+/* Give back what was counted for a list from IOMMU page @page on */
+static void iommu_user_cancel_rest(struct iommu_table *tbl,
+				   const struct iommu_user_list *list,
+				   unsigned long page)
+{
+	unsigned long held;
+
+	for (; page < iommu_user_list_pages(tbl, list); page++) {
+		held = iommu_user_list_hold(tbl, list, page);
+		if (held)
+			mm_iommu_put_range(tbl->it_user->mm, NULL,
+					   held & ~IOMMU_VIEW_FLAGS, 1,
+					   tbl->it_page_shift);
+	}
+}
+
+/**
+ * iommu_user_commit_list() - make a table what a list says
+ * @tbl: as iommu_user_prepare_list()
+ * @entry: as iommu_user_prepare_list()
+ * @list: what has been prepared
+ *
+ * When this returns the device reaches nothing any more of what was mapped
+ * there. A table that the container has dropped stays empty. Context: process,
+ * may sleep; takes the claim.
+ *
+ * Return: 0, or -EIO when the hypervisor refused to write a TCE: those before
+ * that one are as the list says.
+ */
+int iommu_user_commit_list(struct iommu_table *tbl, unsigned long entry,
+			   const struct iommu_user_list *list)
+{
+	unsigned long npages = iommu_user_list_pages(tbl, list), done = 0;
 	unsigned long index = entry - tbl->it_offset;
+	struct iommu_user_source src = { .list = list, .mem = list->mem };
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	bool closed;
+
+	iommu_user_claim(tbl);
+	closed = tbl->it_user->closed;
+	if (!closed) {
+		done = iommu_user_put(tbl, &cur, index, npages, &src);
+		iommu_user_kill(tbl, entry, done);
+		iommu_user_exchange(tbl, &cur, index, done, &src);
+	}
+	iommu_user_unclaim(tbl);
+	if (done == npages)
+		return 0;
+
+	iommu_user_cancel_rest(tbl, list, done);
+
+	return closed ? 0 : -EIO;
+}
+EXPORT_SYMBOL_GPL(iommu_user_commit_list);
+
+/*
+ * Real mode: interrupts are off and stay off, so nothing here may take long;
+ * nothing sleeps, allocates or looks beyond the linear mapping. The caller has
+ * tried for the claim, and got it.
+ */
+
+static bool iommu_user_kill_rm(struct iommu_table *tbl, unsigned long entry,
+			       unsigned long npages)
+{
+	return tbl->it_ops->tce_kill_rm &&
+		tbl->it_ops->tce_kill_rm(tbl, entry, npages);
+}
+
+/**
+ * iommu_user_can_put_rm() - can real mode map here?
+ * @tbl: a user-owned table
+ * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
+ * @npages: how many IOMMU pages
+ *
+ * It can where levels are there and nothing is mapped: it has no way to give
+ * back a last count, and no time to undo what it began.
+ * Context: real mode, with the claim.
+ *
+ * Return: true if iommu_user_put_list_rm() may follow.
+ */
+bool iommu_user_can_put_rm(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages)
+{
+	unsigned long index = entry - tbl->it_offset, end = index + npages;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long next = index, nr;
+	__be64 *leaf, *stop;
+
+	if (tbl->it_user->closed || !iommu_user_in_memory(tbl) ||
+	    !iommu_user_kill_rm(tbl, entry, 0))
+		return false;
+
+	while ((leaf = tce_cursor_next(&cur, &index, end, &nr))) {
+		if (index != next)
+			return false;
+		for (stop = leaf + nr; leaf < stop; leaf++)
+			if (*leaf || *tce_tree_view(&tbl->it_tree, leaf))
+				return false;
+		index += nr;
+		next = index;
+	}
+
+	return next == end;
+}
+
+/**
+ * iommu_user_put_list_rm() - map a list where nothing is mapped
+ * @tbl: a table of which iommu_user_can_put_rm() said true
+ * @entry: first TCE, counted from PCI address 0
+ * @list: what to map; the caller has taken a count for each IOMMU page
+ *
+ * Context: real mode, with the claim.
+ */
+void iommu_user_put_list_rm(struct iommu_table *tbl, unsigned long entry,
+			    const struct iommu_user_list *list)
+{
+	unsigned long index = entry - tbl->it_offset, page = 0, nr;
+	unsigned long npages = iommu_user_list_pages(tbl, list);
+	unsigned long end = index + npages;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	__be64 *leaf, *view, *stop;
+
+	while ((leaf = tce_cursor_next(&cur, &index, end, &nr))) {
+		mm_iommu_fill_list(tbl->it_user->mm, list, tbl->it_page_shift,
+				   page, nr, leaf);
+		view = tce_tree_view(&tbl->it_tree, leaf);
+		for (stop = view + nr; view < stop; view++)
+			tce_store(view, iommu_user_list_hold(tbl, list, page++));
+		index += nr;
+	}
+	iommu_user_kill_rm(tbl, entry, npages);
+}
+
+/* Clear the entries of a view that hold memory of @span */
+static void iommu_user_clear_span(const struct mm_iommu_span *span,
+				  __be64 *view, __be64 *stop)
+{
+	for (; view < stop; view++)
+		if (*view && tce_load(view) - span->start < span->size)
+			*view = 0;
+}
+
+/*
+ * Give back what a leaf's view holds, from @view on as far as that is of one
+ * region; where it ended. What could not be given back stays in the view.
+ */
+static __be64 *iommu_user_drop_run_rm(struct iommu_table *tbl, __be64 *view,
+				      __be64 *stop, bool *all)
+{
+	struct mm_iommu_span span = { };
+	unsigned long held, nr = 0;
+	__be64 *first = view;
+
+	for (; view < stop; view++) {
+		held = tce_load(view);
+		if (!held)
+			continue;
+		if (!nr && !mm_iommu_find_span(tbl->it_user->mm, NULL,
+					       held & ~IOMMU_VIEW_FLAGS, &span)) {
+			*all = false;
+			return stop;
+		}
+		if (held - span.start >= span.size)
+			break;
+		nr++;
+	}
+	if (nr && mm_iommu_try_put_pages(span.mem, nr))
+		iommu_user_clear_span(&span, first, view);
+	else if (nr)
+		*all = false;
+
+	return view;
+}
+
+static bool iommu_user_drop_leaf_rm(struct iommu_table *tbl, __be64 *view,
+				    unsigned long nr)
+{
+	__be64 *stop = view + nr;
+	bool all = true;
+
+	while (view < stop)
+		view = iommu_user_drop_run_rm(tbl, view, stop, &all);
+
+	return all;
+}
+
+/* Clear TCEs of a leaf; false if one of them holds more than a count */
+static bool iommu_user_clear_leaf_rm(struct iommu_table *tbl, __be64 *leaf,
+				     unsigned long nr)
+{
+	__be64 *stop = leaf + nr, *entry;
+
+	for (entry = leaf; entry < stop; entry++)
+		if (tce_load(tce_tree_view(&tbl->it_tree, entry)) &
+		    IOMMU_VIEW_PIN)
+			return false;
+	for (entry = leaf; entry < stop; entry++)
+		WRITE_ONCE(*entry, 0);
+
+	return true;
+}
+
+/**
+ * iommu_user_unmap_rm() - unmap a range
+ * @tbl: a user-owned table
+ * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
+ * @npages: how many IOMMU pages
+ *
+ * Context: real mode, with the claim.
+ *
+ * Return: true; or false when something is left to iommu_user_unmap(), for
+ * which the view keeps what it has to know.
+ */
+bool iommu_user_unmap_rm(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long npages)
+{
+	unsigned long index = entry - tbl->it_offset, end = index + npages, nr;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long first = index;
+	bool any = false, all = true;
 	__be64 *leaf;
 
-	if (!tbl->it_user)
-		return NULL;
-	leaf = alloc ? tce_tree_make(&tbl->it_tree, index, GFP_KERNEL) :
-		       tce_tree_walk(&tbl->it_tree, index);
+	if (!iommu_user_in_memory(tbl) || !iommu_user_kill_rm(tbl, entry, 0))
+		return false;
 
-	return leaf ? tce_tree_view(&tbl->it_tree, leaf) : NULL;
+	while ((leaf = tce_cursor_next(&cur, &index, end, &nr))) {
+		any = true;
+		if (!iommu_user_clear_leaf_rm(tbl, leaf, nr))
+			return false;
+		index += nr;
+	}
+	if (!any)
+		return true;
+	iommu_user_kill_rm(tbl, entry, npages);
+
+	for (index = first; (leaf = tce_cursor_next(&cur, &index, end, &nr));
+	     index += nr)
+		all &= iommu_user_drop_leaf_rm(tbl,
+					       tce_tree_view(&tbl->it_tree, leaf),
+					       nr);
+
+	return all;
 }
 
 static void iommu_user_destroy_work(struct work_struct *work)
@@ -555,7 +972,7 @@ static int iommu_user_tables_show(struct seq_file *m, void *unused)
 	struct tce_tree *tree;
 
 	mutex_lock(&iommu_user_lock);
-	list_for_each_entry(user, &iommu_user_list, node) {
+	list_for_each_entry(user, &iommu_user_tables, node) {
 		tbl = user->tbl;
 		tree = &tbl->it_tree;
 		bytes = atomic_long_read(&tree->bytes);

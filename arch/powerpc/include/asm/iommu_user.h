@@ -6,7 +6,10 @@
 #ifndef _ASM_POWERPC_IOMMU_USER_H
 #define _ASM_POWERPC_IOMMU_USER_H
 
+#include <linux/bitops.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/processor.h>
 #include <linux/workqueue_types.h>
 
 #include <asm/iommu.h>
@@ -23,9 +26,56 @@
 #define IOMMU_VIEW_FLAGS	0xfffUL
 
 /**
+ * struct tce_claim - the right to change the TCEs of a table
+ * @lock: virtual mode waits for its turn here
+ * @word: bit 0 is set while there is an owner, in either mode
+ *
+ * An owner in virtual mode may sleep. Real mode cannot wait for that: it only
+ * tries, and leaves what it wanted to do to virtual mode. It keeps the claim
+ * for some thousand instructions at most, and nothing takes its processor away,
+ * so virtual mode may spin for it.
+ */
+struct tce_claim {
+	struct mutex lock;	/* of owners in virtual mode */
+	unsigned long word;
+};
+
+static inline void tce_claim_init(struct tce_claim *claim)
+{
+	mutex_init(&claim->lock);
+	claim->word = 0;
+}
+
+static inline bool tce_claim_try_rm(struct tce_claim *claim)
+{
+	return !test_and_set_bit_lock(0, &claim->word);
+}
+
+static inline void tce_unclaim_rm(struct tce_claim *claim)
+{
+	clear_bit_unlock(0, &claim->word);
+}
+
+static inline void tce_claim(struct tce_claim *claim)
+{
+	mutex_lock(&claim->lock);
+	while (unlikely(!tce_claim_try_rm(claim)))
+		cpu_relax();
+}
+
+static inline void tce_unclaim(struct tce_claim *claim)
+{
+	tce_unclaim_rm(claim);
+	mutex_unlock(&claim->lock);
+}
+
+/**
  * struct iommu_table_user - the part of an iommu_table that a process owns
  * @tbl: the table that this belongs to
  * @mm: where counts, pins and charges are taken and given back; referenced
+ * @claim: who may change TCEs and view
+ * @closed: the container is done with the table; nothing is mapped any more.
+ *	    Changes under @claim
  * @account: what the levels of the table cost @mm
  * @node: in the list of all user-owned tables
  * @destroy: frees the table in process context
@@ -34,6 +84,8 @@
 struct iommu_table_user {
 	struct iommu_table *tbl;
 	struct mm_struct *mm;
+	struct tce_claim claim;
+	bool closed;
 	struct tce_account account;
 	struct list_head node;
 	struct work_struct destroy;
@@ -41,6 +93,70 @@ struct iommu_table_user {
 };
 
 struct mm_iommu_table_group_mem_t;
+
+/**
+ * struct iommu_user_list - TCEs that a guest wants to have, one after the other
+ * @uas: for each the user address of its page and TCE_PCI_READ, TCE_PCI_WRITE;
+ *	 0: to be unmapped
+ * @nr: how many, at least 1
+ * @page_shift: log2 of the size of a page; at least that of the IOMMU page, of
+ *		which several may make one
+ * @mem: the region of one of the pages, while these are counted; or NULL
+ */
+struct iommu_user_list {
+	const unsigned long *uas;
+	unsigned long nr;
+	unsigned int page_shift;
+	struct mm_iommu_table_group_mem_t *mem;
+};
+
+/**
+ * iommu_user_list_page() - an IOMMU page of a list
+ * @list: the list
+ * @page_shift: log2 of the IOMMU page size
+ * @page: which, counted from where the list begins
+ *
+ * Return: its user address and permissions; 0: to be unmapped.
+ */
+static inline unsigned long
+iommu_user_list_page(const struct iommu_user_list *list,
+		     unsigned int page_shift, unsigned long page)
+{
+	unsigned int split = list->page_shift - page_shift;
+	unsigned long ua = list->uas[page >> split];
+
+	return ua ? ua + ((page & ((1UL << split) - 1)) << page_shift) : 0;
+}
+
+/**
+ * struct mm_iommu_span - the user addresses of a registered region
+ * @mem: the region
+ * @start: its first address
+ * @size: its size in bytes; 0 for no region
+ */
+struct mm_iommu_span {
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long start;
+	unsigned long size;
+};
+
+bool mm_iommu_find_span(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *guess,
+			unsigned long ua, struct mm_iommu_span *span);
+void mm_iommu_put_pages(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long nr);
+bool mm_iommu_try_put_pages(struct mm_iommu_table_group_mem_t *mem,
+			    unsigned long nr);
+long mm_iommu_get_list(struct mm_struct *mm, struct iommu_user_list *list,
+		       unsigned int page_shift);
+void mm_iommu_put_list(struct mm_struct *mm, const struct iommu_user_list *list,
+		       unsigned int page_shift);
+void mm_iommu_fill_list(struct mm_struct *mm, const struct iommu_user_list *list,
+			unsigned int page_shift, unsigned long first,
+			unsigned long nr, __be64 *tces);
+struct mm_iommu_table_group_mem_t *
+mm_iommu_check_list(struct mm_struct *mm, const struct iommu_user_list *list,
+		    unsigned int page_shift);
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
@@ -59,9 +175,27 @@ long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
 		      unsigned long npages,
 		      struct mm_iommu_table_group_mem_t *mem);
+void iommu_user_close_table(struct iommu_table *tbl,
+			    struct mm_iommu_table_group_mem_t *mem);
 bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size);
-__be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry, bool alloc);
+
+struct iommu_table *iommu_user_get_table(struct iommu_table_group *table_group,
+					 struct mm_struct *mm,
+					 unsigned int page_shift, u64 start,
+					 u64 size);
+int iommu_user_prepare_list(struct iommu_table *tbl, unsigned long entry,
+			    struct iommu_user_list *list);
+void iommu_user_cancel_list(struct iommu_table *tbl,
+			    const struct iommu_user_list *list);
+int iommu_user_commit_list(struct iommu_table *tbl, unsigned long entry,
+			   const struct iommu_user_list *list);
+bool iommu_user_can_put_rm(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages);
+void iommu_user_put_list_rm(struct iommu_table *tbl, unsigned long entry,
+			    const struct iommu_user_list *list);
+bool iommu_user_unmap_rm(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long npages);
 #else
 static inline int iommu_user_init_table(struct iommu_table *tbl,
 					struct mm_struct *mm,
@@ -75,12 +209,6 @@ static inline void
 iommu_user_destroy_table(struct iommu_table *tbl,
 			 void (*free_table)(struct iommu_table *tbl))
 {
-}
-
-static inline __be64 *iommu_user_view_entry(struct iommu_table *tbl, long entry,
-					    bool alloc)
-{
-	return NULL;
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 

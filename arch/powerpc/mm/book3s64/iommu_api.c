@@ -40,7 +40,9 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include <asm/iommu_user.h>
 #include <asm/mmu_context.h>
+#include <asm/tce.h>
 #include <asm/tce_tree.h>
 
 /*
@@ -438,13 +440,24 @@ static bool region_has(const struct mm_iommu_table_group_mem_t *mem,
 	return ua - mem->ua < mem->npages << PAGE_SHIFT;
 }
 
-/* The region that has @ua in it; the caller is in an RCU section */
+static struct mm_iommu_table_group_mem_t *region_walk(struct maple_tree *regions,
+						      unsigned long ua)
+{
+	MA_STATE(mas, regions, ua, ua);
+
+	return mas_walk(&mas);
+}
+
+/*
+ * The region that has @ua in it; the caller is in an RCU section. mas_walk()
+ * runs in real mode as well: it has no tracepoint and nodes are linear mapping.
+ */
 static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 						    unsigned long ua)
 {
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
 
-	return reg ? mtree_load(&reg->regions, ua) : NULL;
+	return reg ? region_walk(&reg->regions, ua) : NULL;
 }
 
 /* Nobody has a count of it any more, only the worker has not come to it yet */
@@ -764,12 +777,8 @@ static __always_inline long region_map(struct mm_iommu_table_group_mem_t *mem,
 {
 	if (!region_backs(mem, ua, npages, page_shift))
 		return -EPERM;
-	if (!region_get(mem, npages))
-		return -EINVAL;
-	if (write && !READ_ONCE(mem->written))
-		WRITE_ONCE(mem->written, true);
 
-	return 0;
+	return mm_iommu_get(mem, npages, write) ? 0 : -EINVAL;
 }
 
 /*
@@ -946,14 +955,276 @@ void mm_iommu_fill_tces(struct mm_struct *mm,
 }
 
 /**
+ * mm_iommu_find_span() - which user addresses a region has
+ * @mm: whose memory
+ * @guess: the region, if it is known; else NULL
+ * @ua: user address in it
+ * @span: where to put the answer
+ *
+ * For who gives back counts of many pages here and there: pages of a span are
+ * pages of one region. Context: an RCU section, real mode included; the span is
+ * good until it ends.
+ *
+ * Return: true, or false when no region has @ua.
+ */
+bool mm_iommu_find_span(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *guess,
+			unsigned long ua, struct mm_iommu_span *span)
+{
+	struct mm_iommu_table_group_mem_t *mem = guess;
+
+	if (!mem || !region_has(mem, ua))
+		mem = region_at(mm, ua);
+	if (!mem)
+		return false;
+	span->mem = mem;
+	span->start = mem->ua;
+	span->size = mem->npages << PAGE_SHIFT;
+
+	return true;
+}
+
+/**
+ * mm_iommu_put_pages() - give back counts of one region
+ * @mem: the region
+ * @nr: how many IOMMU pages
+ *
+ * Context: an RCU section that has begun before, virtual mode.
+ */
+void mm_iommu_put_pages(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long nr)
+{
+	region_put(mem, nr);
+}
+
+/*
+ * Lists. Their pages may lie anywhere, but mostly in one region: what was found
+ * for one is tried for the next.
+ */
+
+static unsigned long list_ua(const struct iommu_user_list *list,
+			     unsigned long i)
+{
+	return list->uas[i] & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
+}
+
+/* Does the region have all of the page, in IOMMU pages that are backed? */
+static long region_check(struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long ua, const struct iommu_user_list *list,
+			 unsigned int page_shift)
+{
+	unsigned long size = 1UL << list->page_shift;
+
+	if (!mem || !mm_iommu_covers(mem, ua, size))
+		return -EINVAL;
+	if ((ua & ((1UL << page_shift) - 1)) ||
+	    !region_backs(mem, ua, size >> page_shift, page_shift))
+		return -EPERM;
+
+	return 0;
+}
+
+/* From element @first on, as long as they are of one region; where it ended */
+static long region_get_list(struct mm_struct *mm, struct iommu_user_list *list,
+			    unsigned int page_shift, unsigned long *first)
+{
+	struct mm_iommu_table_group_mem_t *mem = NULL;
+	unsigned long i, ua, nr = 0;
+	bool write = false;
+	long ret;
+
+	for (i = *first; i < list->nr; i++) {
+		if (!list->uas[i])
+			continue;
+		ua = list_ua(list, i);
+		if (!mem)
+			mem = region_at(mm, ua);
+		else if (!region_has(mem, ua))
+			break;
+		ret = region_check(mem, ua, list, page_shift);
+		if (ret)
+			return ret;
+		write |= list->uas[i] & TCE_PCI_WRITE;
+		nr++;
+	}
+	nr <<= list->page_shift - page_shift;
+	if (nr && !mm_iommu_get(mem, nr, write))
+		return -EINVAL;
+	if (nr)
+		list->mem = mem;
+	*first = i;
+
+	return 0;
+}
+
+static void region_put_list(struct mm_struct *mm,
+			    const struct iommu_user_list *list,
+			    unsigned int page_shift, unsigned long end)
+{
+	struct mm_iommu_span span = { };
+	unsigned long i, ua, nr = 0;
+
+	rcu_read_lock();
+	for (i = 0; i < end; i++) {
+		if (!list->uas[i])
+			continue;
+		ua = list_ua(list, i);
+		if (ua - span.start >= span.size) {
+			if (nr)
+				region_put(span.mem, nr);
+			nr = 0;
+			if (WARN_ON_ONCE(!mm_iommu_find_span(mm, NULL, ua, &span)))
+				break;
+		}
+		nr += 1UL << (list->page_shift - page_shift);
+	}
+	if (nr)
+		region_put(span.mem, nr);
+	rcu_read_unlock();
+}
+
+/**
+ * mm_iommu_get_list() - count the IOMMU pages of a list
+ * @mm: whose memory
+ * @list: the list; elements that are 0 have none. Its region is set
+ * @page_shift: log2 of the IOMMU page size
+ *
+ * Context: any in virtual mode, does not sleep.
+ *
+ * Return: as mm_iommu_get_range().
+ */
+long mm_iommu_get_list(struct mm_struct *mm, struct iommu_user_list *list,
+		       unsigned int page_shift)
+{
+	unsigned long done = 0;
+	long ret = 0;
+
+	list->mem = NULL;
+	rcu_read_lock();
+	while (!ret && done < list->nr)
+		ret = region_get_list(mm, list, page_shift, &done);
+	rcu_read_unlock();
+	if (ret)
+		region_put_list(mm, list, page_shift, done);
+
+	return ret;
+}
+
+/**
+ * mm_iommu_put_list() - give back the counts of a list
+ * @mm: whose memory
+ * @list: as mm_iommu_get_list()
+ * @page_shift: as mm_iommu_get_list()
+ *
+ * Context: any in virtual mode, does not sleep.
+ */
+void mm_iommu_put_list(struct mm_struct *mm, const struct iommu_user_list *list,
+		       unsigned int page_shift)
+{
+	region_put_list(mm, list, page_shift, list->nr);
+}
+
+/*
+ * For real mode, where nothing sleeps, waits or is queued. What follows works
+ * in virtual mode, too.
+ *
+ * An array that is not in the linear mapping is read through its real address.
+ */
+static u64 region_unit_linear(const struct mm_iommu_table_group_mem_t *mem,
+			      unsigned long ua)
+{
+	u64 *unit = mem->units + region_unit(mem, ua);
+
+	if (is_vmalloc_addr(unit))
+		unit = __va(vmalloc_to_phys(unit));
+
+	return *unit;
+}
+
+static unsigned long region_hpa_linear(const struct mm_iommu_table_group_mem_t *mem,
+				       unsigned long ua)
+{
+	return (region_unit_linear(mem, ua) & UNIT_HPA) + region_offset(mem, ua);
+}
+
+/**
+ * mm_iommu_fill_list() - translate a list, or part of it, to TCEs
+ * @mm: whose memory
+ * @list: the list, all of it counted
+ * @page_shift: log2 of the IOMMU page size
+ * @first: first IOMMU page, counted from where the list begins
+ * @nr: how many
+ * @tces: where to put them; 0 for an element that is
+ *
+ * Context: any, real mode included.
+ */
+void mm_iommu_fill_list(struct mm_struct *mm, const struct iommu_user_list *list,
+			unsigned int page_shift, unsigned long first,
+			unsigned long nr, __be64 *tces)
+{
+	struct mm_iommu_table_group_mem_t *mem = list->mem;
+	unsigned long page, tce;
+
+	rcu_read_lock();
+	for (page = first; page < first + nr; page++, tces++) {
+		tce = iommu_user_list_page(list, page_shift, page);
+		if (tce) {
+			/* The counts keep it */
+			if (!mem || !region_has(mem, tce))
+				mem = region_at(mm, tce);
+			tce = region_hpa_linear(mem, tce);
+		}
+		tce_store(tces, tce);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * mm_iommu_check_list() - has one region all that a list wants to map?
+ * @mm: whose memory
+ * @list: the list
+ * @page_shift: log2 of the IOMMU page size
+ *
+ * Context: as mm_iommu_lookup().
+ *
+ * Return: the region, which has and backs all IOMMU pages; NULL when none does,
+ * or the list maps nothing.
+ */
+struct mm_iommu_table_group_mem_t *
+mm_iommu_check_list(struct mm_struct *mm, const struct iommu_user_list *list,
+		    unsigned int page_shift)
+{
+	struct mm_iommu_table_group_mem_t *mem = NULL;
+	unsigned long i, ua;
+
+	rcu_read_lock();
+	for (i = 0; i < list->nr; i++) {
+		if (!list->uas[i])
+			continue;
+		ua = list_ua(list, i);
+		if (!mem)
+			mem = region_at(mm, ua);
+		/* To look at units is more than real mode should do */
+		if (!mem || page_shift > mem->whole_shift ||
+		    region_check(mem, ua, list, page_shift)) {
+			mem = NULL;
+			break;
+		}
+	}
+	rcu_read_unlock();
+
+	return mem;
+}
+
+/**
  * mm_iommu_lookup() - find the region of a range
  * @mm: whose memory
- * @ua: user address; bits below 4K are ignored
+ * @ua: user address
  * @size: size in bytes
  *
- * For KVM, which counts pages one by one.
- * Context: any in virtual mode. The region is safe to use only inside an RCU
- * section that began before the call, or with a count of it.
+ * Context: any, real mode included. The caller is in an RCU section, or on a
+ * CPU that holds one up; the region is safe to use only inside that section, or
+ * with a count of it.
  *
  * Return: the region that has all of the range in it, or NULL.
  */
@@ -963,15 +1234,11 @@ struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
 {
 	struct mm_iommu_table_group_mem_t *mem;
 
-	/* Views may keep flags there */
-	ua &= ~(SZ_4K - 1UL);
 	rcu_read_lock();
 	mem = region_at(mm, ua);
-	if (mem && !mm_iommu_covers(mem, ua, size))
-		mem = NULL;
 	rcu_read_unlock();
 
-	return mem;
+	return mem && mm_iommu_covers(mem, ua, size) ? mem : NULL;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_lookup);
 
@@ -985,7 +1252,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_lookup);
  * Context: as mm_iommu_lookup().
  *
  * Return: 0, or -EFAULT when the page is not in the region or not backed by
- * one that is as large.
+ * one that is as large; or when the latter would take more than a look.
  */
 long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
@@ -994,86 +1261,74 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 	unsigned long page = ua & ~((1UL << pageshift) - 1);
 
 	if (page < mem->ua || page > region_last(mem) ||
-	    !region_pages(mem, page, 1, pageshift) ||
-	    !region_backs(mem, page, 1, pageshift))
+	    !region_pages(mem, page, 1, pageshift))
+		return -EFAULT;
+	if (pageshift > mem->whole_shift &&
+	    (is_vmalloc_addr(mem->units) ||
+	     !region_backs_all(mem, page, 1, pageshift)))
 		return -EFAULT;
 
-	*hpa = region_hpa(mem, ua);
+	*hpa = region_hpa_linear(mem, ua);
 
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_ua_to_hpa);
 
 /**
- * mm_iommu_is_devmem() - is this real address registered device memory?
- * @mm: whose regions to look at
- * @hpa: real address
- * @pageshift: log2 of the size of the page that begins there
- * @size: where to put how much of the page is device memory
+ * mm_iommu_is_ram() - may the kernel read what it translates?
+ * @mem: the region
  *
- * Context: any in virtual mode, does not sleep.
+ * Context: as mm_iommu_lookup(). When the read is done, ask again: memory of a
+ * region that has lost its last count meanwhile may have become another's.
  *
- * Return: true if it is.
+ * Return: true if the region is ordinary memory and pinned.
  */
-bool mm_iommu_is_devmem(struct mm_struct *mm, unsigned long hpa,
-			unsigned int pageshift, unsigned long *size)
+bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem)
 {
-	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long index = 0, start, bytes;
-	bool found = false;
+	/* Pairs with the full barrier of the atomic that takes the last count */
+	smp_rmb();
 
-	if (!reg)
-		return false;
-
-	rcu_read_lock();
-	mt_for_each(&reg->regions, mem, index, ULONG_MAX) {
-		if (!mem->device)
-			continue;
-		start = region_hpa(mem, mem->ua);
-		bytes = mem->npages << PAGE_SHIFT;
-		if (hpa - start < bytes) {
-			*size = min(1UL << pageshift, bytes - (hpa - start));
-			found = true;
-			break;
-		}
-	}
-	rcu_read_unlock();
-
-	return found;
+	return !mem->device && atomic64_read(&mem->mapped);
 }
-EXPORT_SYMBOL_GPL(mm_iommu_is_devmem);
+EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
 
 /**
- * mm_iommu_mapped_inc() - count one mapped page
+ * mm_iommu_get() - count IOMMU pages of one region
  * @mem: the region
+ * @nr: how many
+ * @write: a device may write to them
  *
  * Context: as mm_iommu_lookup().
  *
- * Return: 0, or -ENXIO when the region is on its way out.
+ * Return: true, or false when the region is on its way out.
  */
-long mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem)
+bool mm_iommu_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr,
+		  bool write)
 {
-	if (!region_get(mem, 1))
-		return -ENXIO;
-	/* What the device may do is not told here */
-	WRITE_ONCE(mem->written, true);
+	if (!region_get(mem, nr))
+		return false;
+	if (write && !READ_ONCE(mem->written))
+		WRITE_ONCE(mem->written, true);
 
-	return 0;
+	return true;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_mapped_inc);
+EXPORT_SYMBOL_GPL(mm_iommu_get);
 
 /**
- * mm_iommu_mapped_dec() - give back the count of one page
- * @mem: a region with a count of the caller's
+ * mm_iommu_try_put_pages() - give back counts of one region, but no last one
+ * @mem: the region
+ * @nr: how many IOMMU pages
  *
- * Context: any in virtual mode, does not sleep.
+ * Context: as mm_iommu_lookup().
+ *
+ * Return: true; or false with the counts as they were, because the region would
+ * go with them.
  */
-void mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem)
+bool mm_iommu_try_put_pages(struct mm_iommu_table_group_mem_t *mem,
+			    unsigned long nr)
 {
-	region_put(mem, 1);
+	return atomic64_add_unless(&mem->mapped, -(s64)nr, nr);
 }
-EXPORT_SYMBOL_GPL(mm_iommu_mapped_dec);
 
 /**
  * mm_iommu_init() - prepare a new mm

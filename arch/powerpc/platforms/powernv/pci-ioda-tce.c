@@ -127,44 +127,6 @@ unsigned long pnv_tce_get(struct iommu_table *tbl, long index)
 	return entry ? tce_load(entry) : 0;
 }
 
-#ifdef CONFIG_IOMMU_API
-/**
- * pnv_tce_xchg() - exchange one TCE
- * @tbl: the table
- * @index: which one
- * @hpa: real address to map; the one that was mapped before on return
- * @direction: what the device may do, DMA_NONE to unmap; the same of the old
- *	       TCE on return
- *
- * Does not invalidate. Context: process, may sleep unless it unmaps.
- *
- * Return: 0, or -ENOMEM when a level could not be allocated.
- */
-int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
-		 enum dma_data_direction *direction)
-{
-	unsigned long perm = iommu_direction_to_tce_perm(*direction);
-	__be64 *entry, new = 0, old = 0;
-
-	if (perm) {
-		entry = tce_tree_make(&tbl->it_tree, index - tbl->it_offset,
-				      GFP_KERNEL);
-		if (!entry)
-			return -ENOMEM;
-		new = cpu_to_be64(*hpa | perm);
-	} else {
-		entry = tce_tree_walk(&tbl->it_tree, index - tbl->it_offset);
-	}
-	if (entry)
-		old = (__force __be64)xchg((__force u64 *)entry, (__force u64)new);
-
-	*hpa = be64_to_cpu(old) & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
-	*direction = iommu_tce_direction(be64_to_cpu(old));
-
-	return 0;
-}
-#endif /* CONFIG_IOMMU_API */
-
 /*
  * Tables.
  */
@@ -369,6 +331,74 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 }
 
 #ifdef CONFIG_IOMMU_API
+/*
+ * Kills in real mode. PHB3 has a register for them, later bridges leave it to
+ * firmware, which real mode cannot call.
+ */
+
+#define PHB3_TCE_KILL			0x210
+#define PHB3_TCE_KILL_PE		PPC_BIT(1)
+#define PHB3_TCE_KILL_ONE		PPC_BIT(2)
+/* More pages than that cost less as one kill of the whole PE */
+#define PHB3_TCE_KILL_ONES_MAX		16
+
+static void pnv_phb3_tce_kill_rm(struct pnv_ioda_pe *pe, unsigned int shift,
+				 unsigned long index, unsigned long npages)
+{
+	/* By the real address, not by what is mapped for virtual mode */
+	void __iomem *reg = (void __iomem *)(pe->phb->regs_phys + PHB3_TCE_KILL);
+	u64 pe_number = pe->pe_number & 0xff;
+
+	mb(); /* The bridge must find the TCEs as they were written */
+	if (npages > PHB3_TCE_KILL_ONES_MAX) {
+		__raw_rm_writeq_be(PHB3_TCE_KILL_PE | pe_number, reg);
+		return;
+	}
+	for (; npages; npages--, index++)
+		__raw_rm_writeq_be(PHB3_TCE_KILL_ONE | (index << shift) |
+				   pe_number, reg);
+}
+
+static bool pnv_tce_has_kill_rm(struct iommu_table *tbl)
+{
+	struct iommu_table_group_link *tgl;
+	struct pnv_phb *phb;
+
+	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next) {
+		phb = pnv_group_pe(tgl->table_group)->phb;
+		if (phb->model != PNV_PHB_MODEL_PHB3 || !phb->regs_phys)
+			return false;
+	}
+
+	return true;
+}
+
+/**
+ * pnv_pci_ioda2_tce_kill_rm() - iommu_table_ops::tce_kill_rm
+ * @tbl: the table
+ * @index: first TCE
+ * @npages: how many; 0 to ask whether it would be done
+ *
+ * Context: real mode. A PE that joins meanwhile has nothing cached.
+ *
+ * Return: true if it was done; false when a bridge needs firmware for it.
+ */
+bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
+			       unsigned long npages)
+{
+	struct iommu_table_group_link *tgl;
+
+	if (!pnv_tce_has_kill_rm(tbl))
+		return false;
+	if (!npages)
+		return true;
+	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next)
+		pnv_phb3_tce_kill_rm(pnv_group_pe(tgl->table_group),
+				     tbl->it_page_shift, index, npages);
+
+	return true;
+}
+
 /*
  * Ownership.
  */
