@@ -1,0 +1,770 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tables of guests, in virtual mode: H_PUT_TCE, H_PUT_TCE_INDIRECT,
+ * H_STUFF_TCE, H_GET_TCE, and the tables themselves.
+ *
+ * A guest names a table by its LIOBN. Behind it are the user-owned tables of
+ * the groups that were attached, or none when the device is an emulated one.
+ * What the guest puts is kept in a view, which user space maps and H_GET_TCE
+ * reads; a hardware table gets the same as far as it translates.
+ *
+ * A hypercall first validates all that it was given, then reserves what it
+ * needs (levels of the view; counts and levels of each hardware table), and
+ * then commits, which cannot fail. So several tables behind one LIOBN are all
+ * changed or none. Answers:
+ *
+ * H_PARAMETER			the guest is wrong
+ * H_TOO_HARD			user space can do it: an unknown LIOBN, memory
+ *				that is in no slot or is not registered
+ * H_NOT_ENOUGH_RESOURCES	no memory, or RLIMIT_MEMLOCK, for a level
+ * H_HARDWARE			the hypervisor of an LPAR refused a TCE
+ *
+ * Locks: kvm->srcu keeps what is found by LIOBN, kvmppc_tce_lock what is to be
+ * found; kvmppc_spapr_tce_table::claim lets one hypercall change a table at a
+ * time; inside it the claims of the hardware tables, one after the other.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/iommu.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+#include <linux/uaccess.h>
+
+#include <trace/events/spapr_tce.h>
+
+#include "book3s_64_vio.h"
+
+/* Pages of 4 KiB to 16 GiB */
+#define KVMPPC_TCE_SHIFT_MIN	12
+#define KVMPPC_TCE_SHIFT_MAX	34
+
+/* Tables that come and go, of all guests */
+static DEFINE_MUTEX(kvmppc_tce_lock);
+
+/*
+ * Tables.
+ */
+
+static void kvmppc_tce_free_links(struct list_head *links)
+{
+	struct kvmppc_tce_link *link, *next;
+
+	if (list_empty(links))
+		return;
+	list_for_each_entry_safe(link, next, links, node) {
+		iommu_tce_table_put(link->tbl);
+		kfree(link);
+	}
+	/* What they cost has been given back on return */
+	iommu_user_flush();
+}
+
+static struct kvmppc_spapr_tce_table *
+kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	int ret;
+
+	stt = kzalloc(sizeof(*stt), GFP_KERNEL_ACCOUNT);
+	if (!stt)
+		return ERR_PTR(-ENOMEM);
+
+	stt->kvm = kvm;
+	stt->liobn = args->liobn;
+	stt->page_shift = args->page_shift;
+	stt->offset = args->offset;
+	stt->size = args->size;
+	tce_claim_init(&stt->claim);
+	INIT_LIST_HEAD(&stt->links);
+	tce_account_init(&stt->account, kvm->mm);
+	ret = tce_tree_init_paged(&stt->view, args->size, &stt->account);
+	if (ret) {
+		kfree(stt);
+		return ERR_PTR(ret);
+	}
+	mmgrab(kvm->mm);
+	kvm_get_kvm(kvm);
+
+	return stt;
+}
+
+static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
+{
+	struct mm_struct *mm = stt->account.mm;
+
+	kvmppc_tce_free_links(&stt->links);
+	tce_tree_destroy(&stt->view);
+	mmdrop(mm);
+	kvm_put_kvm(stt->kvm);
+	kfree(stt);
+}
+
+static int kvmppc_tce_release(struct inode *inode, struct file *file)
+{
+	struct kvmppc_spapr_tce_table *stt = file->private_data;
+
+	/* It may not have got there: see kvm_vm_ioctl_create_spapr_tce() */
+	mutex_lock(&kvmppc_tce_lock);
+	hash_del_rcu(&stt->node);
+	mutex_unlock(&kvmppc_tce_lock);
+	synchronize_srcu(&stt->kvm->srcu);
+	kvmppc_tce_free(stt);
+
+	return 0;
+}
+
+/*
+ * To pay for a level takes the mmap_lock, which a fault has already: make it
+ * without that, and let the fault begin again.
+ */
+static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
+					struct kvmppc_spapr_tce_table *stt,
+					unsigned long index)
+{
+	struct file *file = vmf->vma->vm_file;
+
+	if (!fault_flag_allow_retry_first(vmf->flags) ||
+	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return VM_FAULT_SIGBUS;
+
+	get_file(file);
+	release_fault_lock(vmf);
+	tce_tree_make(&stt->view, index, GFP_KERNEL);
+	fput(file);
+
+	return VM_FAULT_RETRY;
+}
+
+static vm_fault_t kvmppc_tce_fault(struct vm_fault *vmf)
+{
+	struct kvmppc_spapr_tce_table *stt = vmf->vma->vm_file->private_data;
+	unsigned long per_page = PAGE_SIZE / sizeof(u64);
+	unsigned long index = vmf->pgoff * per_page;
+	__be64 *leaf;
+
+	if (vmf->pgoff >= DIV_ROUND_UP(stt->size, per_page))
+		return VM_FAULT_SIGBUS;
+
+	leaf = tce_tree_walk(&stt->view, index);
+	if (!leaf)
+		return kvmppc_tce_fault_make(vmf, stt, index);
+
+	vmf->page = virt_to_page(leaf);
+	get_page(vmf->page);
+
+	return 0;
+}
+
+static const struct vm_operations_struct kvmppc_tce_vm_ops = {
+	.fault = kvmppc_tce_fault,
+};
+
+static int kvmppc_tce_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &kvmppc_tce_vm_ops;
+
+	return 0;
+}
+
+static const struct file_operations kvmppc_tce_fops = {
+	.owner = THIS_MODULE,
+	.mmap = kvmppc_tce_mmap,
+	.release = kvmppc_tce_release,
+};
+
+static int kvmppc_tce_publish(struct kvmppc_spapr_tce_table *stt)
+{
+	int ret = -EBUSY;
+
+	mutex_lock(&kvmppc_tce_lock);
+	if (!kvmppc_tce_find(stt->kvm, stt->liobn)) {
+		hash_add_rcu(stt->kvm->arch.spapr_tce_tables, &stt->node,
+			     (unsigned long)stt->liobn);
+		ret = 0;
+	}
+	mutex_unlock(&kvmppc_tce_lock);
+
+	return ret;
+}
+
+static bool kvmppc_tce_args_valid(const struct kvm_create_spapr_tce_64 *args)
+{
+	u64 end;
+
+	return args->size &&
+		args->page_shift >= KVMPPC_TCE_SHIFT_MIN &&
+		args->page_shift <= KVMPPC_TCE_SHIFT_MAX &&
+		!check_add_overflow(args->offset, args->size, &end) &&
+		end <= U64_MAX >> args->page_shift;
+}
+
+/**
+ * kvm_vm_ioctl_create_spapr_tce() - KVM_CREATE_SPAPR_TCE, KVM_CREATE_SPAPR_TCE_64
+ * @kvm: the guest
+ * @args: what the table shall be
+ *
+ * Nothing but the first level of the view is allocated and charged.
+ * Context: process, may sleep.
+ *
+ * Return: a file descriptor that owns the table and maps the view; -EINVAL for
+ * arguments out of range; -EBUSY when the LIOBN is taken; -ENOMEM when memory
+ * or RLIMIT_MEMLOCK does not suffice; -EMFILE, -ENFILE.
+ */
+int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
+				  struct kvm_create_spapr_tce_64 *args)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	struct file *file;
+	int fd, ret;
+
+	if (!kvmppc_tce_args_valid(args))
+		return -EINVAL;
+
+	fd = get_unused_fd_flags(O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	stt = kvmppc_tce_alloc(kvm, args);
+	if (IS_ERR(stt)) {
+		ret = PTR_ERR(stt);
+		goto put_fd;
+	}
+
+	file = anon_inode_getfile("kvm-spapr-tce", &kvmppc_tce_fops, stt,
+				  O_RDWR);
+	if (IS_ERR(file)) {
+		kvmppc_tce_free(stt);
+		ret = PTR_ERR(file);
+		goto put_fd;
+	}
+
+	/* From here on the file owns it */
+	ret = kvmppc_tce_publish(stt);
+	if (ret) {
+		fput(file);
+		goto put_fd;
+	}
+	fd_install(fd, file);
+
+	return fd;
+
+put_fd:
+	put_unused_fd(fd);
+
+	return ret;
+}
+
+/*
+ * Hardware tables behind them.
+ */
+
+/* Move links that are of no use to @gone: to @grp, or to tables of the past */
+static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
+				 struct iommu_group *grp,
+				 struct list_head *gone)
+{
+	struct kvmppc_tce_link *link, *next;
+
+	list_for_each_entry_safe(link, next, &stt->links, node)
+		if (link->grp == grp || READ_ONCE(link->tbl->it_user->closed))
+			list_move(&link->node, gone);
+}
+
+/* False if it is there already */
+static bool kvmppc_tce_add_link(struct kvmppc_spapr_tce_table *stt,
+				struct kvmppc_tce_link *new)
+{
+	struct list_head *head = &stt->links;
+	struct kvmppc_tce_link *link;
+
+	list_for_each_entry(link, &stt->links, node) {
+		if (link->tbl != new->tbl)
+			continue;
+		if (link->grp == new->grp)
+			return false;
+		head = &link->node;
+	}
+	list_add(&new->node, head);
+
+	return true;
+}
+
+static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
+			      struct iommu_group *grp)
+{
+	struct iommu_table_group *table_group = iommu_group_get_iommudata(grp);
+	struct kvmppc_tce_link *link;
+	struct iommu_table *tbl;
+	LIST_HEAD(gone);
+
+	if (!table_group)
+		return -ENODEV;
+
+	tbl = iommu_user_get_table(table_group, stt->kvm->mm, stt->page_shift,
+				   stt->offset << stt->page_shift,
+				   stt->size << stt->page_shift);
+	if (IS_ERR(tbl))
+		return PTR_ERR(tbl);
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link) {
+		iommu_tce_table_put(tbl);
+		return -ENOMEM;
+	}
+	link->grp = grp;
+	link->tbl = tbl;
+
+	tce_claim(&stt->claim);
+	kvmppc_tce_cut_links(stt, NULL, &gone);
+	if (!kvmppc_tce_add_link(stt, link))
+		list_add(&link->node, &gone);
+	tce_unclaim(&stt->claim);
+	kvmppc_tce_free_links(&gone);
+
+	return 0;
+}
+
+/**
+ * kvm_spapr_tce_attach_iommu_group() - put a group's table behind a guest's
+ * @kvm: the guest
+ * @tablefd: what KVM_CREATE_SPAPR_TCE gave
+ * @grp: a group that a VFIO container of the same process has
+ *
+ * The group must have a window that starts where the guest's does, is as large
+ * and has IOMMU pages of that size or smaller. What the guest has put so far is
+ * not copied. Context: process, may sleep.
+ *
+ * Return: 0, also when it is attached already; -EBADF; -EINVAL when @tablefd is
+ * something else or no window fits; -EPERM when that is another process's;
+ * -ENODEV when the group has no tables at all; -ENOMEM.
+ */
+long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
+				      struct iommu_group *grp)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	struct fd f = fdget(tablefd);
+	long ret = -EINVAL;
+
+	if (!fd_file(f))
+		return -EBADF;
+
+	if (fd_file(f)->f_op == &kvmppc_tce_fops) {
+		stt = fd_file(f)->private_data;
+		if (stt->kvm == kvm)
+			ret = kvmppc_tce_attach(stt, grp);
+	}
+	fdput(f);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_spapr_tce_attach_iommu_group);
+
+/**
+ * kvm_spapr_tce_release_iommu_group() - undo it, for all tables of a guest
+ * @kvm: the guest
+ * @grp: the group
+ *
+ * What the guest has mapped stays in the group's tables, which are the
+ * container's. Context: process, may sleep.
+ */
+void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	LIST_HEAD(gone);
+	int bucket;
+
+	mutex_lock(&kvmppc_tce_lock);
+	hash_for_each(kvm->arch.spapr_tce_tables, bucket, stt, node) {
+		tce_claim(&stt->claim);
+		kvmppc_tce_cut_links(stt, grp, &gone);
+		tce_unclaim(&stt->claim);
+	}
+	mutex_unlock(&kvmppc_tce_lock);
+	kvmppc_tce_free_links(&gone);
+}
+EXPORT_SYMBOL_GPL(kvm_spapr_tce_release_iommu_group);
+
+/*
+ * Hypercalls.
+ */
+
+static long kvmppc_tce_answer(int ret)
+{
+	switch (ret) {
+	case 0:
+		return H_SUCCESS;
+	case -ENOMEM:
+		return H_NOT_ENOUGH_RESOURCES;
+	case -EPERM:	/* a page that is not backed by one as large */
+		return H_PARAMETER;
+	case -EINVAL:	/* not registered; a container of v1 may still map it */
+		return H_TOO_HARD;
+	default:
+		return H_HARDWARE;
+	}
+}
+
+static void kvmppc_tce_cancel(struct kvmppc_spapr_tce_table *stt,
+			      const struct iommu_user_list *list,
+			      struct kvmppc_tce_link *end)
+{
+	struct kvmppc_tce_link *link = NULL;
+
+	while ((link = kvmppc_tce_next_table(stt, link))) {
+		if (link == end)
+			break;
+		iommu_user_cancel_list(link->tbl, list);
+	}
+}
+
+static int kvmppc_tce_prepare(struct kvmppc_spapr_tce_table *stt,
+			      unsigned long ioba,
+			      struct iommu_user_list *list)
+{
+	struct kvmppc_tce_link *link = NULL;
+	int ret;
+
+	while ((link = kvmppc_tce_next_table(stt, link))) {
+		ret = iommu_user_prepare_list(link->tbl,
+					      ioba >> link->tbl->it_page_shift,
+					      list);
+		if (ret) {
+			kvmppc_tce_cancel(stt, list, link);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
+static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
+			     unsigned long ioba,
+			     const struct iommu_user_list *list)
+{
+	struct kvmppc_tce_link *link = NULL;
+	int ret = 0, err;
+
+	while ((link = kvmppc_tce_next_table(stt, link))) {
+		err = iommu_user_commit_list(link->tbl,
+					     ioba >> link->tbl->it_page_shift,
+					     list);
+		if (err)
+			ret = err;
+	}
+
+	return ret;
+}
+
+/* All that @tces says, which is @uas for the hardware, or nothing of it */
+static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
+			   unsigned long ioba, const u64 *tces,
+			   const unsigned long *uas, unsigned long nr)
+{
+	struct iommu_user_list list = {
+		.uas = uas,
+		.nr = nr,
+		.page_shift = stt->page_shift,
+	};
+	unsigned long index = kvmppc_tce_index(stt, ioba);
+	struct tce_cursor cur = { .tree = &stt->view };
+	int ret;
+
+	tce_claim(&stt->claim);
+	ret = tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
+	if (!ret)
+		ret = kvmppc_tce_prepare(stt, ioba, &list);
+	if (!ret)
+		ret = kvmppc_tce_commit(stt, ioba, &list);
+	if (!ret)
+		kvmppc_tce_store(&cur, index, nr, tces);
+	tce_unclaim(&stt->claim);
+
+	return kvmppc_tce_answer(ret);
+}
+
+/* As many of a view as take no time worth speaking of */
+#define KVMPPC_TCE_FILL_MAX	BIT(20)
+
+static void kvmppc_tce_fill_all(struct tce_cursor *cur, unsigned long index,
+				unsigned long npages, u64 tce)
+{
+	unsigned long nr;
+
+	for (; npages; npages -= nr, index += nr) {
+		nr = min(npages, KVMPPC_TCE_FILL_MAX);
+		kvmppc_tce_fill(cur, index, nr, tce);
+		cond_resched();
+	}
+}
+
+/* Unmap @nr pages, and let the view say @tce of them */
+static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
+			     unsigned long ioba, u64 tce, unsigned long nr)
+{
+	unsigned long index = kvmppc_tce_index(stt, ioba);
+	struct tce_cursor cur = { .tree = &stt->view };
+	struct kvmppc_tce_link *link = NULL;
+
+	/* What is not there is 0 */
+	if (tce && tce_cursor_reserve(&cur, index, nr, GFP_KERNEL))
+		return H_NOT_ENOUGH_RESOURCES;
+
+	tce_claim(&stt->claim);
+	while ((link = kvmppc_tce_next_table(stt, link)))
+		iommu_user_unmap(link->tbl, ioba >> link->tbl->it_page_shift,
+				 nr << kvmppc_tce_split(stt, link->tbl), NULL);
+	kvmppc_tce_fill_all(&cur, index, nr, tce);
+	tce_unclaim(&stt->claim);
+
+	return H_SUCCESS;
+}
+
+static long kvmppc_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			   unsigned long ioba, u64 tce)
+{
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	unsigned long ua;
+	long ret;
+
+	if (!stt)
+		return H_TOO_HARD;
+
+	ret = kvmppc_ioba_validate(stt, ioba, 1);
+	if (ret)
+		return ret;
+	ret = kvmppc_tce_to_ua(stt, kvm_memslots(vcpu->kvm), tce, &ua);
+	if (ret)
+		return ret;
+	if (!ua)
+		return kvmppc_tce_stuff(stt, ioba, tce, 1);
+
+	return kvmppc_tce_put(stt, ioba, &tce, &ua, 1);
+}
+
+static struct kvmppc_tce_vcpu *kvmppc_tce_vcpu(struct kvm_vcpu *vcpu)
+{
+	if (!vcpu->arch.tce)
+		vcpu->arch.tce = kzalloc(sizeof(*vcpu->arch.tce),
+					 GFP_KERNEL_ACCOUNT);
+
+	return vcpu->arch.tce;
+}
+
+/* The list is read once: the guest may change it at any moment */
+static long kvmppc_tce_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
+				 unsigned long nr, u64 *tces)
+{
+	unsigned long hva = gfn_to_hva(vcpu->kvm, tce_list >> PAGE_SHIFT);
+	unsigned long i;
+
+	if (kvm_is_error_hva(hva))
+		return H_PARAMETER;
+	if (copy_from_user(tces, (void __user *)(hva + offset_in_page(tce_list)),
+			   nr * sizeof(*tces)))
+		return H_TOO_HARD;
+
+	for (i = 0; i < nr; i++)
+		tces[i] = be64_to_cpu((__force __be64)tces[i]);
+
+	return H_SUCCESS;
+}
+
+static long kvmppc_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				    unsigned long ioba, unsigned long tce_list,
+				    unsigned long npages)
+{
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	struct kvmppc_tce_vcpu *tce;
+	long ret;
+
+	if (!stt)
+		return H_TOO_HARD;
+
+	ret = kvmppc_tce_check_list(stt, ioba, tce_list, npages);
+	if (ret || !npages)
+		return ret;
+
+	tce = kvmppc_tce_vcpu(vcpu);
+	if (!tce)
+		return H_NOT_ENOUGH_RESOURCES;
+
+	ret = kvmppc_tce_read_list(vcpu, tce_list, npages, tce->tces);
+	if (ret)
+		return ret;
+	ret = kvmppc_tce_to_uas(stt, kvm_memslots(vcpu->kvm), tce->tces, npages,
+				tce->uas);
+	if (ret)
+		return ret;
+
+	return kvmppc_tce_put(stt, ioba, tce->tces, tce->uas, npages);
+}
+
+static long kvmppc_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			     unsigned long ioba, u64 tce_value,
+			     unsigned long npages)
+{
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	long ret;
+
+	if (!stt)
+		return H_TOO_HARD;
+
+	ret = kvmppc_tce_check_stuff(stt, ioba, tce_value, npages);
+	if (ret || !npages)
+		return ret;
+
+	return kvmppc_tce_stuff(stt, ioba, tce_value, npages);
+}
+
+static long kvmppc_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			   unsigned long ioba)
+{
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	long ret;
+
+	if (!stt)
+		return H_TOO_HARD;
+
+	ret = kvmppc_ioba_validate(stt, ioba, 1);
+	if (!ret)
+		kvmppc_set_gpr(vcpu, 4,
+			       kvmppc_tce_load(stt, kvmppc_tce_index(stt, ioba)));
+
+	return ret;
+}
+
+/**
+ * kvmppc_tce_trace_flush() - report what real mode did
+ * @vcpu: the VCPU, which has left the guest
+ *
+ * Context: process.
+ */
+void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu)
+{
+	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
+	struct kvmppc_tce_call *call;
+
+	if (!tce)
+		return;
+	for (call = tce->calls; call < tce->calls + tce->nr_calls; call++)
+		trace_kvm_tce_hcall(call->hcall, call->liobn, call->ioba,
+				    call->npages, call->ret, true);
+	tce->nr_calls = 0;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_trace_flush);
+
+/* Real mode needs somewhere to remember what is to be traced */
+static void kvmppc_tce_trace(struct kvm_vcpu *vcpu, unsigned int hcall,
+			     unsigned long liobn, unsigned long ioba,
+			     unsigned long npages, long ret)
+{
+	if (!trace_kvm_tce_hcall_enabled())
+		return;
+	kvmppc_tce_vcpu(vcpu);
+	trace_kvm_tce_hcall(hcall, liobn, ioba, npages, ret, false);
+}
+
+/**
+ * kvmppc_h_put_tce() - H_PUT_TCE
+ * @vcpu: the VCPU
+ * @liobn: which table
+ * @ioba: PCI address of a page in its window
+ * @tce: guest real address of the page to map there, and permissions; without
+ *	 these the page is unmapped
+ *
+ * Context: process, may sleep; the VCPU's thread.
+ *
+ * Return: the answer for the guest; H_TOO_HARD: user space shall give it.
+ */
+long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce)
+{
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	long ret = kvmppc_put_tce(vcpu, liobn, ioba, tce);
+
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	kvmppc_tce_trace(vcpu, H_PUT_TCE, liobn, ioba, 1, ret);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_h_put_tce);
+
+/**
+ * kvmppc_h_put_tce_indirect() - H_PUT_TCE_INDIRECT
+ * @vcpu: the VCPU
+ * @liobn: which table
+ * @ioba: PCI address of the first page
+ * @tce_list: guest real address of TCEs as for H_PUT_TCE, aligned to 4K
+ * @npages: how many, 512 at most
+ *
+ * Context: process, may sleep; the VCPU's thread.
+ *
+ * Return: as kvmppc_h_put_tce().
+ */
+long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+			       unsigned long ioba, unsigned long tce_list,
+			       unsigned long npages)
+{
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	long ret = kvmppc_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
+
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	kvmppc_tce_trace(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages, ret);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_h_put_tce_indirect);
+
+/**
+ * kvmppc_h_stuff_tce() - H_STUFF_TCE
+ * @vcpu: the VCPU
+ * @liobn: which table
+ * @ioba: PCI address of the first page
+ * @tce_value: what H_GET_TCE shall give of them; has no permissions
+ * @npages: how many pages to unmap
+ *
+ * Context: process, may sleep; the VCPU's thread.
+ *
+ * Return: as kvmppc_h_put_tce().
+ */
+long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			unsigned long ioba, unsigned long tce_value,
+			unsigned long npages)
+{
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	long ret = kvmppc_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
+
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	kvmppc_tce_trace(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_h_stuff_tce);
+
+/**
+ * kvmppc_h_get_tce() - H_GET_TCE
+ * @vcpu: the VCPU; gets the TCE in its register 4
+ * @liobn: which table
+ * @ioba: PCI address of a page in its window
+ *
+ * Context: process, may sleep; the VCPU's thread.
+ *
+ * Return: as kvmppc_h_put_tce().
+ */
+long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba)
+{
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	long ret = kvmppc_get_tce(vcpu, liobn, ioba);
+
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	kvmppc_tce_trace(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_h_get_tce);
