@@ -2,392 +2,1219 @@
 /*
  * KVM's side of a container: a TCE table of the guest (a LIOBN) is attached to
  * a group and so to the hardware tables behind it. Who holds what, what is left
- * when everything has been closed, and what a guest's own requests do: a bare
- * one of a dozen instructions makes the hypercalls that it finds in a list.
+ * when everything has been closed, and what a guest's own requests do, be they
+ * good or bad. What happens when all of it is done at once is in kvm_storm.c.
  */
 #include <endian.h>
 #include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "kselftest_harness.h"
+#include "kvm_guest.h"
 #include "lib.h"
 
-#define BUF_SIZE	SZ_1M
-#define LIOBN		0x80000000
+#define LEN	EDU_MAX_LEN
 
 FIXTURE(kvm)
 {
-	struct tce_leak leak;
-	struct tce_dev devs[TCE_MAX_DEVS];
-	struct tce_dev *dev;
-	int c;
-	int kvm;
-	int vm;
-	int vfio;	/* the kvm-vfio device */
-	int vcpu;
-	void *buf;
-	u64 start;
+	struct guest g;
+};
+
+FIXTURE_VARIANT(kvm)
+{
+	unsigned long type;
+};
+
+FIXTURE_VARIANT_ADD(kvm, hv)
+{
+	.type = KVM_VM_PPC_HV,
+};
+
+FIXTURE_VARIANT_ADD(kvm, pr)
+{
+	.type = KVM_VM_PPC_PR,
 };
 
 FIXTURE_SETUP(kvm)
 {
-	struct kvm_create_device cd = { .type = KVM_DEV_TYPE_VFIO };
-	struct vfio_iommu_spapr_tce_info info;
+	const char *missing = guest_open(&self->g, variant->type);
 
-	self->c = -1;
-	self->vm = -1;
-	self->vcpu = -1;
-	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (self->kvm < 0)
-		SKIP(return, "no KVM on this machine");
-	if (tce_ioctl(self->kvm, KVM_CHECK_EXTENSION,
-		      (void *)KVM_CAP_SPAPR_TCE_64) != 1)
-		SKIP(return, "KVM has no TCE tables");
-	if (!tce_find_devs(self->devs, TCE_MAX_DEVS))
-		SKIP(return, "no PCI device to take: no edu, no VFIO_DEVICE");
-	self->dev = &self->devs[0];
-	tce_leak_start(&self->leak);
-	self->vm = tce_ioctl(self->kvm, KVM_CREATE_VM, NULL);
-	if (self->vm < 0)
-		SKIP(return, "no virtual machine on this machine");
-	self->vfio = tce_ioctl(self->vm, KVM_CREATE_DEVICE, &cd);
-	if (self->vfio < 0) {
-		close(self->vm);
-		SKIP(return, "KVM has no VFIO device");
-	}
-	self->vfio = cd.fd;
-	self->buf = mem_alloc(BUF_SIZE, SZ_64K, MEM_POPULATE);
-	ASSERT_NE(NULL, self->buf);
-	self->c = tce_open(self->dev, TCE_V2);
-	ASSERT_LE(0, self->c);
-	ASSERT_EQ(0, tce_get_info(self->c, &info));
-	ASSERT_EQ(0, tce_remove(self->c, info.dma32_window_start));
-	ASSERT_EQ(0, tce_create_any(self->c, sys_tce_shift(), SZ_1G,
-				    &self->start));
-	ASSERT_EQ(0, tce_register(self->c, self->buf, BUF_SIZE));
+	if (missing)
+		SKIP(return, "%s", missing);
+	ASSERT_EQ(0, guest_window(&self->g, SZ_1G));
 }
 
 FIXTURE_TEARDOWN(kvm)
 {
 	const char *leak;
 
-	tce_close(self->dev, self->c);
-	if (self->vfio >= 0)
-		close(self->vfio);
-	if (self->vcpu >= 0)
-		close(self->vcpu);
-	if (self->vm >= 0)
-		close(self->vm);
-	close(self->kvm);
-	mem_free(self->buf, BUF_SIZE);
-	leak = tce_leak_check(&self->leak);
+	guest_close(&self->g);
+	leak = tce_leak_check(&self->g.leak);
 	EXPECT_EQ(NULL, leak) {
 		TH_LOG("%s", leak);
 	}
 }
 
-/* Answers the file of a guest's table of @pages pages. */
-static int table(struct _test_data_kvm *self, u32 shift, u64 offset, u64 pages)
+/* The guest's view, mapped; NULL if it cannot be */
+static u64 *view_map(int fd, u64 tces)
 {
-	struct kvm_create_spapr_tce_64 args = {
-		.liobn = LIOBN,
-		.page_shift = shift,
-		.offset = offset,
-		.size = pages,
-	};
+	void *va = mmap(NULL, tces * sizeof(u64), PROT_READ | PROT_WRITE,
+			MAP_SHARED, fd, 0);
 
-	return tce_ioctl(self->vm, KVM_CREATE_SPAPR_TCE_64, &args);
+	return va == MAP_FAILED ? NULL : va;
 }
 
-/* The same for the whole window, @by pages too high. */
-static int window_table(struct _test_data_kvm *self, u64 by)
+/* The TCEs of a view that are not 0 */
+static u64 view_count(const u64 *view, u64 tces)
 {
-	u32 shift = sys_tce_shift();
+	u64 i, n = 0;
 
-	return table(self, shift, (self->start >> shift) + by, SZ_1G >> shift);
+	for (i = 0; i < tces; i++)
+		n += !!view[i];
+	return n;
 }
 
-static int group_attr(struct _test_data_kvm *self, u64 attr)
+/* Does a device carry data from @a to @b, which are @mem_a and @mem_b? */
+static bool carries(struct tce_dev *dev, u64 a, void *mem_a, u64 b,
+		    void *mem_b, u32 seed)
 {
-	int fd = self->dev->group;
-	struct kvm_device_attr da = {
-		.group = KVM_DEV_VFIO_GROUP,
-		.attr = attr,
-		.addr = (uintptr_t)&fd,
-	};
+	bool ok;
 
-	return tce_ioctl(self->vfio, KVM_SET_DEVICE_ATTR, &da);
+	if (!dev->edu)
+		return true;	/* nobody to ask */
+	if (tce_dev_open(dev))
+		return false;
+	mem_fill(mem_a, LEN, seed);
+	mem_fill(mem_b, LEN, ~seed);
+	ok = !edu_copy(dev, a, b, LEN) && mem_check(mem_b, LEN, seed);
+	tce_dev_close(dev);
+	return ok;
 }
 
-static int attach(struct _test_data_kvm *self, int tablefd)
+/* Does a write of the device to @iova leave @mem alone? */
+static bool refused(struct guest *g, u64 iova, void *mem, u32 seed)
 {
-	struct kvm_vfio_spapr_tce param = {
-		.groupfd = self->dev->group,
-		.tablefd = tablefd,
-	};
-	struct kvm_device_attr da = {
-		.group = KVM_DEV_VFIO_GROUP,
-		.attr = KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE,
-		.addr = (uintptr_t)&param,
-	};
+	bool ok;
 
-	return tce_ioctl(self->vfio, KVM_SET_DEVICE_ATTR, &da);
+	if (!g->dev->edu)
+		return true;
+	if (tce_dev_open(g->dev))
+		return false;
+	mem_fill(mem, LEN, seed);
+	ok = !edu_write_ram(g->dev, iova, 0, LEN) &&
+	     !edu_recover(g->dev, g->c) && mem_check(mem, LEN, seed);
+	tce_dev_close(g->dev);
+	return ok;
 }
+
+/* ---- tables of the guest ------------------------------------------------ */
 
 TEST_F(kvm, create)
 {
+	static const struct {
+		u32 shift;
+		u64 offset;
+		u64 pages;
+	} bad[] = {
+		{ 16, 0, 0 },
+		{ 0, 0, 1024 },
+		{ 11, 0, 1024 },
+		{ 35, 0, 1024 },
+		{ 63, 0, 1 },
+		{ 64, 0, 1024 },
+		{ 76, 0, 1024 },	/* 64 + 12 */
+		{ ~0U, 0, 1024 },
+		{ 16, 0, ~0ULL },
+		{ 16, 1, ~0ULL },
+		{ 16, ~0ULL, 1 },
+		{ 16, ~0ULL, 2 },
+		{ 16, ~0ULL - 1023, 1024 },
+		{ 16, ~0ULL >> 16, 1 },
+		{ 16, 0, (~0ULL >> 16) + 1 },
+		{ 12, BIT_ULL(52), 1 },
+		{ 34, BIT_ULL(30), 1 },
+	};
+	struct kvm_create_spapr_tce_64 flags = {
+		.liobn = LIOBN,
+		.page_shift = 16,
+		.size = 1024,
+		.flags = 1,
+	};
+	struct guest *g = &self->g;
 	u64 before = sys_vmlck();
+	unsigned int i;
 	int fd;
 
-	EXPECT_EQ(-EINVAL, table(self, 16, 0, 0));
-	EXPECT_EQ(-EINVAL, table(self, 64, 0, 1024));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, guest_table(g, LIOBN, bad[i].shift,
+					       bad[i].offset, bad[i].pages)) {
+			TH_LOG("arguments %u", i);
+		}
+	EXPECT_EQ(-EINVAL, tce_ioctl(g->vm, KVM_CREATE_SPAPR_TCE_64, &flags));
+	EXPECT_EQ(-EFAULT, tce_ioctl(g->vm, KVM_CREATE_SPAPR_TCE_64, NULL));
 	EXPECT_EQ(before, sys_vmlck());
-	fd = window_table(self, 0);
+
+	fd = guest_window_table(g, LIOBN);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EBUSY, window_table(self, 0));
+	EXPECT_LT(before, sys_vmlck());
+	EXPECT_EQ(-EBUSY, guest_window_table(g, LIOBN));
+	EXPECT_EQ(-EBUSY, guest_table(g, LIOBN, 12, 0, 1));
+	close(fd);
+	EXPECT_EQ(before, sys_vmlck());
+	fd = guest_table(g, LIOBN, 12, 0, 1);
+	EXPECT_LE(0, fd);
+	close(fd);
+	/* the very last page of all, and nearly all of them */
+	fd = guest_table(g, LIOBN, 34, BIT_ULL(30) - 2, 1);
+	EXPECT_LE(0, fd);
+	close(fd);
+	fd = guest_table(g, LIOBN, 16, 0, BIT_ULL(40));
+	EXPECT_LE(0, fd);
+	EXPECT_GT(SZ_1M, sys_vmlck() - before);
 	close(fd);
 	EXPECT_EQ(before, sys_vmlck());
 }
 
-/* A table of the guest that fits the window, and one that does not. */
-TEST_F(kvm, attach)
+/* The older request has 32 bits for the size of a window of 4K pages at 0 */
+TEST_F(kvm, create_32)
 {
+	struct kvm_create_spapr_tce args = { .liobn = LIOBN };
+	struct guest *g = &self->g;
+	u64 page = sys_page_size();
+	u64 *view;
 	int fd;
 
-	ASSERT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_ADD));
-	fd = window_table(self, 1);
+	EXPECT_EQ(-EINVAL, tce_ioctl(g->vm, KVM_CREATE_SPAPR_TCE, &args));
+	args.window_size = 0xfff;
+	EXPECT_EQ(-EINVAL, tce_ioctl(g->vm, KVM_CREATE_SPAPR_TCE, &args));
+	args.window_size = ~0U;
+	fd = tce_ioctl(g->vm, KVM_CREATE_SPAPR_TCE, &args);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EINVAL, attach(self, fd));
+	ASSERT_EQ(0, guest_boot(g));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, 0xffffe000,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(H_PARAMETER, guest_hcall(g, H_PUT_TCE, LIOBN, 0xfffff000,
+					   GUEST_PAGE | TCE_RW, 0));
+	view = view_map(fd, 0xffffe + page / 8);
+	ASSERT_NE(NULL, view);
+	EXPECT_EQ(GUEST_PAGE | TCE_RW, view[0xffffe]);
+	munmap(view, (0xffffe + page / 8) * 8);
 	close(fd);
-	fd = window_table(self, 0);
+}
+
+/* A VM with more tables than anyone has */
+TEST_F(kvm, create_many)
+{
+	enum { N = 300 };
+	static struct guest_call calls[N];
+	struct guest *g = &self->g;
+	u64 before = sys_vmlck();
+	int fd[N], i;
+
+	ASSERT_EQ(0, guest_boot(g));
+	for (i = 0; i < N; i++) {
+		/* and neighbours of them that are none */
+		fd[i] = guest_table(g, LIOBN + 2 * i, 12, 0, 1 + i);
+		ASSERT_LE(0, fd[i]);
+		calls[i] = (struct guest_call)CALL(H_PUT_TCE, LIOBN + i,
+						   i / 2 << 12, i << 12);
+	}
+	ASSERT_EQ(0, guest_run(g, calls, N));
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(i & 1 ? H_USER : H_SUCCESS, calls[i].answer);
+	for (i = 0; i < N; i += 2)
+		close(fd[i]);
+	ASSERT_EQ(0, guest_run(g, calls, N));
+	for (i = 0; i < N; i++)
+		EXPECT_EQ(i % 4 != 2 ? H_USER : H_SUCCESS, calls[i].answer);
+	for (i = 1; i < N; i += 2)
+		close(fd[i]);
+	EXPECT_EQ(before, sys_vmlck());
+}
+
+/* Without a file there is no table either. */
+TEST_F(kvm, create_without_files)
+{
+	struct guest *g = &self->g;
+	u64 before = sys_vmlck();
+	struct rlimit old, none;
+	int fd;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	none = old;
+	none.rlim_cur = 3;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	fd = guest_window_table(g, LIOBN);
+	setrlimit(RLIMIT_NOFILE, &old);
+	EXPECT_EQ(-EMFILE, fd);
+	EXPECT_EQ(before, sys_vmlck());
+	fd = guest_window_table(g, LIOBN);
+	EXPECT_LE(0, fd);
+	close(fd);
+}
+
+/* The view costs what of it is used, by the guest or by us. */
+TEST_F(kvm, view)
+{
+	const u64 per_page = sys_page_size() / sizeof(u64), pages = 20;
+	const u64 tces = pages * per_page;
+	struct guest *g = &self->g;
+	u64 before = sys_vmlck(), root, used;
+	u64 *view, i;
+	int fd;
+
+	ASSERT_EQ(0, guest_boot(g));
+	fd = guest_table(g, LIOBN, 12, 0, tces);
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(0, attach(self, fd));
+	root = sys_vmlck();
+	view = view_map(fd, tces);
+	ASSERT_NE(NULL, view);
+	EXPECT_EQ(root, sys_vmlck());
+
+	/* the guest's are ours */
+	for (i = 0; i < 10; i += 2)
+		EXPECT_EQ(H_SUCCESS,
+			  guest_hcall(g, H_PUT_TCE, LIOBN, (i * per_page) << 12,
+				      (i + 1) << 12, 0));
+	used = sys_vmlck();
+	EXPECT_EQ(root + 5 * sys_page_size(), used);
+	for (i = 0; i < 10; i += 2)
+		EXPECT_EQ((i + 1) << 12, view[i * per_page]);
+	EXPECT_EQ(used, sys_vmlck());
+
+	/* to unmap what was never mapped takes nothing, by any call */
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN,
+					 (18 * per_page) << 12, 0, 0));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN,
+					 (16 * per_page) << 12, 0, 2));
+	EXPECT_EQ(used, sys_vmlck());
+
+	/* ours are the guest's */
+	for (i = 1; i < pages; i += 2) {
+		EXPECT_EQ(0, view[i * per_page + 1]);
+		view[i * per_page + 1] = ~i;
+	}
+	EXPECT_EQ(used + 10 * sys_page_size(), sys_vmlck());
+	for (i = 1; g->hv && i < pages; i += 2)
+		EXPECT_EQ(~i, guest_get(g, LIOBN, (i * per_page + 1) << 12));
+	/* what was not written reads as 0, and stays nothing */
+	if (g->hv)
+		EXPECT_EQ(0, guest_get(g, LIOBN, (18 * per_page) << 12));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, 0, 0, tces));
+	EXPECT_EQ(used + 10 * sys_page_size(), sys_vmlck());
+	EXPECT_EQ(0, view_count(view + per_page, per_page));
+
+	/* the mapping keeps the table, but the guest's name for it as well */
+	close(fd);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, 0, 0x5000, 0));
+	EXPECT_EQ(0x5000, view[0]);
+	munmap(view, tces * sizeof(u64));
+	EXPECT_EQ(H_USER, guest_hcall(g, H_PUT_TCE, LIOBN, 0, 0x5000, 0));
+	EXPECT_EQ(before, sys_vmlck());
+}
+
+static sigjmp_buf bus_jump;
+
+static void on_sigbus(int sig)
+{
+	siglongjmp(bus_jump, 1);
+}
+
+static bool is_sigbus(const u64 *p)
+{
+	struct sigaction act = { .sa_handler = on_sigbus }, old;
+	bool bus = true;
+
+	sigaction(SIGBUS, &act, &old);
+	if (!sigsetjmp(bus_jump, 1)) {
+		__atomic_load_n(p, __ATOMIC_RELAXED);
+		bus = false;
+	}
+	sigaction(SIGBUS, &old, NULL);
+	return bus;
+}
+
+TEST_F(kvm, view_ends)
+{
+	const u64 per_page = sys_page_size() / sizeof(u64);
+	struct guest *g = &self->g;
+	u64 before;
+	u64 *view;
+	int fd;
+
+	/* two pages and one TCE */
+	fd = guest_table(g, LIOBN, 12, 0, 2 * per_page + 1);
+	ASSERT_LE(0, fd);
+	before = sys_vmlck();
+	view = view_map(fd, 5 * per_page);
+	ASSERT_NE(NULL, view);
+	EXPECT_FALSE(is_sigbus(view + 2 * per_page));
+	EXPECT_TRUE(is_sigbus(view + 3 * per_page));
+	EXPECT_TRUE(is_sigbus(view + 4 * per_page));
+	EXPECT_EQ(before + sys_page_size(), sys_vmlck());
+	munmap(view, 5 * sys_page_size());
+	/* far behind the end */
+	view = mmap(NULL, sys_page_size(), PROT_READ, MAP_SHARED, fd,
+		    BIT_ULL(50));
+	ASSERT_NE(MAP_FAILED, view);
+	EXPECT_TRUE(is_sigbus(view));
+	munmap(view, sys_page_size());
+	/* a private copy is nothing that the guest sees */
+	view = mmap(NULL, sys_page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE,
+		    fd, 0);
+	ASSERT_NE(MAP_FAILED, view);
+	view[0] = 0x1000;
+	munmap(view, sys_page_size());
+	view = view_map(fd, 1);
+	ASSERT_NE(NULL, view);
+	EXPECT_EQ(0, view[0]);
+	munmap(view, sys_page_size());
+	close(fd);
+}
+
+/* Pages of a view are registered, mapped for DMA, and outlive the table. */
+TEST_F(kvm, view_pinned)
+{
+	const u64 size = 4 * SZ_64K;
+	struct guest *g = &self->g;
+	u64 *view;
+	int fd;
+
+	fd = guest_table(g, LIOBN, 12, 0, size / sizeof(u64));
+	ASSERT_LE(0, fd);
+	view = view_map(fd, size / sizeof(u64));
+	ASSERT_NE(NULL, view);
+	ASSERT_EQ(0, tce_register(g->c, view, size));
+	EXPECT_EQ(0, tce_map(g->c, g->start, view, BIT_ULL(g->shift), DMA_RW));
+	munmap(view, size);
+	close(fd);
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, view, size));
+	EXPECT_EQ(0, tce_unmap(g->c, g->start, BIT_ULL(g->shift)));
+	EXPECT_EQ(0, tce_unregister(g->c, view, size));
+}
+
+/* ---- hardware tables behind them ---------------------------------------- */
+
+/* A table of the guest that fits the window, and some that do not. */
+TEST_F(kvm, attach)
+{
+	struct guest *g = &self->g;
+	u64 first = g->start >> g->shift, pages = g->size >> g->shift;
+	const struct {
+		u32 shift;
+		u64 offset;
+		u64 pages;
+	} bad[] = {
+		{ g->shift, first + 1, pages },
+		{ g->shift, first + 1, pages - 1 },
+		{ g->shift, first, pages + 1 },
+		{ g->shift, first, BIT_ULL(30) },
+		/* a guest's page must not be smaller than the hardware's */
+		{ g->shift == 12 ? 13 : 12, g->start >> 12, pages * 1024 },
+	};
+	int fd, null = open("/dev/null", O_RDWR);
+	unsigned int i;
+
+	fd = guest_window_table(g, LIOBN);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-ENOENT, guest_attach(g, g->dev, fd));
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	EXPECT_EQ(-EINVAL, guest_attach(g, g->dev, null));
+	EXPECT_EQ(-EBADF, guest_attach(g, g->dev, 12345));
+	EXPECT_EQ(0, guest_attach(g, g->dev, fd));
+	EXPECT_EQ(0, guest_attach(g, g->dev, fd));
+	close(fd);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		fd = guest_table(g, LIOBN, bad[i].shift, bad[i].offset,
+				 bad[i].pages);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(-EINVAL, guest_attach(g, g->dev, fd)) {
+			TH_LOG("arguments %u", i);
+		}
+		close(fd);
+	}
+	fd = guest_table(g, LIOBN, g->shift, first, pages / 2);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, guest_attach(g, g->dev, fd));
 	/* the other direction is not disturbed */
-	EXPECT_EQ(0, tce_map(self->c, self->start, self->buf, SZ_64K, DMA_RW));
-	EXPECT_EQ(-EBUSY, tce_unregister(self->c, self->buf, BUF_SIZE));
-	EXPECT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_DEL));
+	EXPECT_EQ(0, tce_map(g->c, g->start, g->mem, SZ_64K, DMA_RW));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
+	EXPECT_EQ(-ENOENT, guest_attach(g, g->dev, fd));
+	close(fd);
+	close(null);
+}
+
+/* Another guest's table is no table of this one. */
+TEST_F(kvm, attach_foreign)
+{
+	struct guest *g = &self->g, other = *g;
+	int fd;
+
+	other.vm = tce_ioctl(g->kvm, KVM_CREATE_VM, (void *)variant->type);
+	ASSERT_LE(0, other.vm);
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	fd = guest_window_table(&other, LIOBN);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, guest_attach(g, g->dev, fd));
+	close(other.vm);
+	EXPECT_EQ(-EINVAL, guest_attach(g, g->dev, fd));
 	close(fd);
 }
 
 /* The window is removed while KVM still has it. */
 TEST_F(kvm, remove_attached)
 {
+	struct guest *g = &self->g;
 	int fd;
 
-	ASSERT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_ADD));
-	fd = window_table(self, 0);
+	if (!sys_powernv())
+		SKIP(return, "the window is the machine's");
+	fd = guest_plug(g, LIOBN);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, attach(self, fd));
-	ASSERT_EQ(0, tce_map(self->c, self->start, self->buf, SZ_64K, DMA_RW));
-	EXPECT_EQ(0, tce_remove(self->c, self->start));
-	EXPECT_EQ(-ENXIO, tce_map(self->c, self->start, self->buf, SZ_64K,
-				  DMA_RW));
+	ASSERT_EQ(0, tce_map(g->c, g->start, g->mem, SZ_64K, DMA_RW));
+	EXPECT_EQ(0, tce_remove(g->c, g->start));
+	EXPECT_EQ(-ENXIO, tce_map(g->c, g->start, g->mem, SZ_64K, DMA_RW));
 	close(fd);
-	EXPECT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_DEL));
-	EXPECT_EQ(0, tce_unregister(self->c, self->buf, BUF_SIZE));
+	EXPECT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
 }
 
 /* Closed in the order that nobody would choose. */
 TEST_F(kvm, close_container_first)
 {
-	int fd;
+	struct guest *g = &self->g;
+	int fd = guest_plug(g, LIOBN);
 
-	ASSERT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_ADD));
-	fd = window_table(self, 0);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, attach(self, fd));
-	ASSERT_EQ(0, tce_map(self->c, self->start, self->buf, SZ_64K, DMA_RW));
-	close(self->c);
-	self->c = -1;
-	tce_group_close(self->dev);
-	close(self->vm);
-	self->vm = -1;
+	ASSERT_EQ(0, tce_map(g->c, g->start, g->mem, SZ_64K, DMA_RW));
+	close(g->c);
+	g->c = -1;
+	tce_group_close(g->dev);
+	close(g->vm);
+	g->vm = -1;
 	close(fd);
 }
 
-/* ---- a guest ------------------------------------------------------------ */
-
-#define H_SUCCESS		0
-#define H_PARAMETER		(-4)
-#define H_PUT_TCE		0x20
-#define H_STUFF_TCE		0x138
-#define H_PUT_TCE_INDIRECT	0x13c
-#define HCALL_DONE		0xf000	/* RTAS: KVM hands it to us */
-
-#define GUEST_CODE		0x1000
-#define GUEST_HCALLS		0x8000
-#define GUEST_PAGE		0x20000
-#define GUEST_LIST		0x40000
-
-/* What the guest does, in its memory */
-struct hcall {
-	u64 args[5];	/* r3 to r7; r3 is 0 behind the last one */
-	s64 answer;
-	u64 pad[2];
-};
-
-static const u32 guest_code[] = {
-	0x3be04000,	/* li r31, 0x4000 */
-	0x3bff4000,	/* addi r31, r31, 0x4000: GUEST_HCALLS */
-	0xe87f0000,	/* next: ld r3, 0(r31) */
-	0x2c230000,	/* cmpdi r3, 0 */
-	0x41820024,	/* beq done */
-	0xe89f0008,	/* ld r4, 8(r31) */
-	0xe8bf0010,	/* ld r5, 16(r31) */
-	0xe8df0018,	/* ld r6, 24(r31) */
-	0xe8ff0020,	/* ld r7, 32(r31) */
-	0x44000022,	/* sc 1 */
-	0xf87f0028,	/* std r3, 40(r31): answer */
-	0x3bff0040,	/* addi r31, r31, 64 */
-	0x4bffffd8,	/* b next */
-	0x38600000,	/* done: li r3, 0 */
-	0x6063f000,	/* ori r3, r3, 0xf000: HCALL_DONE */
-	0x44000022,	/* sc 1 */
-	0x4bfffff4,	/* b done */
-};
-
-/* The multi-TCE calls go to userspace unless it says otherwise */
-static int guest_enable_hcall(struct _test_data_kvm *self, u64 nr)
-{
-	struct kvm_enable_cap cap = {
-		.cap = KVM_CAP_PPC_ENABLE_HCALL,
-		.args = { nr, 1 },
-	};
-
-	return tce_ioctl(self->vm, KVM_ENABLE_CAP, &cap);
-}
-
-/* A guest whose memory is @self->buf; answers 0 or -errno. */
-static int guest_create(struct _test_data_kvm *self)
-{
-	struct kvm_userspace_memory_region slot = {
-		.memory_size = BUF_SIZE,
-		.userspace_addr = (uintptr_t)self->buf,
-	};
-	struct kvm_enable_cap papr = { .cap = KVM_CAP_PPC_PAPR };
-	int ret;
-
-	ret = tce_ioctl(self->vm, KVM_SET_USER_MEMORY_REGION, &slot);
-	if (!ret)
-		ret = guest_enable_hcall(self, H_PUT_TCE_INDIRECT);
-	if (!ret)
-		ret = guest_enable_hcall(self, H_STUFF_TCE);
-	if (ret)
-		return ret;
-	self->vcpu = tce_ioctl(self->vm, KVM_CREATE_VCPU, NULL);
-	if (self->vcpu < 0)
-		return self->vcpu;
-	memcpy((char *)self->buf + GUEST_CODE, guest_code, sizeof(guest_code));
-	return tce_ioctl(self->vcpu, KVM_ENABLE_CAP, &papr);
-}
-
-/* Let the guest make @n hypercalls; their answers are in @calls then. */
-static int guest_run(struct _test_data_kvm *self, struct hcall *calls, int n)
-{
-	struct hcall *list = (void *)((char *)self->buf + GUEST_HCALLS);
-	struct kvm_regs regs = {
-		.pc = GUEST_CODE,
-		/* 64 bits, and the byte order of this program */
-		.msr = BIT_ULL(63) | (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__),
-	};
-	size_t size = tce_ioctl(self->kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
-	struct kvm_run *run;
-	int ret;
-
-	memset(list, 0, (n + 1) * sizeof(*list));
-	memcpy(list, calls, n * sizeof(*list));
-	run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, self->vcpu, 0);
-	if (run == MAP_FAILED)
-		return -errno;
-	ret = tce_ioctl(self->vcpu, KVM_SET_REGS, &regs);
-	do {
-		if (!ret)
-			ret = tce_ioctl(self->vcpu, KVM_RUN, NULL);
-	} while (ret == -EINTR);
-	if (!ret && (run->exit_reason != KVM_EXIT_PAPR_HCALL ||
-		     run->papr_hcall.nr != HCALL_DONE)) {
-		printf("# the guest ended with exit %u, hypercall %llx\n",
-		       run->exit_reason, (u64)run->papr_hcall.nr);
-		ret = -EPROTO;
-	}
-	munmap(run, size);
-	memcpy(calls, list, n * sizeof(*list));
-	return ret;
-}
-
-/* One hypercall */
-static s64 guest_hcall(struct _test_data_kvm *self, u64 nr, u64 ioba, u64 arg,
-		       u64 npages)
-{
-	struct hcall call = { { nr, LIOBN, ioba, arg, npages } };
-	int ret = guest_run(self, &call, 1);
-
-	return ret ? ret : call.answer;
-}
+/* ---- hypercalls --------------------------------------------------------- */
 
 /* The guest maps, the device moves data, the guest unmaps. */
 TEST_F(kvm, guest_maps)
 {
-	u64 page = BIT_ULL(sys_tce_shift()), last = self->start + SZ_1G - page;
-	char *mem = self->buf;
-	__be64 *list = (void *)(mem + GUEST_LIST);
+	struct guest *g = &self->g;
+	u64 page = BIT_ULL(g->shift), last = g->start + g->size - page;
+	u64 *list = guest_list_of(g, 0);
 	int fd;
 
-	ASSERT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_ADD));
-	fd = window_table(self, 0);
+	/* 0xffff0000 of a window at 0 is for interrupts */
+	fd = guest_plug(g, LIOBN);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, attach(self, fd));
-	ASSERT_EQ(0, guest_create(self));
+	ASSERT_EQ(0, guest_boot(g));
 
-	EXPECT_EQ(H_PARAMETER, guest_hcall(self, H_PUT_TCE, last + page,
-					   GUEST_PAGE | 3, 0));
-	EXPECT_EQ(H_SUCCESS, guest_hcall(self, H_PUT_TCE, self->start,
-					 GUEST_PAGE | 3, 0));
-	list[0] = htobe64((GUEST_PAGE + page) | 3);
-	EXPECT_EQ(H_SUCCESS, guest_hcall(self, H_PUT_TCE_INDIRECT, last,
-					 GUEST_LIST, 1));
-	EXPECT_EQ(-EBUSY, tce_unregister(self->c, mem, BUF_SIZE));
+	EXPECT_EQ(H_PARAMETER, guest_hcall(g, H_PUT_TCE, LIOBN, last + page,
+					   GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 GUEST_PAGE | TCE_RW, 0));
+	list[0] = htobe64((GUEST_PAGE + page) | TCE_RW);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, last,
+					 guest_list(0), 1));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_TRUE(carries(g->dev, g->start, g->mem + GUEST_PAGE, last,
+			    g->mem + GUEST_PAGE + page, 7));
 
-	if (self->dev->edu) {
-		ASSERT_EQ(0, tce_dev_open(self->dev));
-		mem_fill(mem + GUEST_PAGE, EDU_MAX_LEN, 7);
-		ASSERT_EQ(0, edu_copy(self->dev, self->start, last,
-				      EDU_MAX_LEN));
-		EXPECT_TRUE(mem_check(mem + GUEST_PAGE + page, EDU_MAX_LEN, 7));
-		tce_dev_close(self->dev);
-	}
-
-	EXPECT_EQ(H_SUCCESS, guest_hcall(self, H_PUT_TCE, self->start, 0, 0));
-	EXPECT_EQ(-EBUSY, tce_unregister(self->c, mem, BUF_SIZE));
-	EXPECT_EQ(H_SUCCESS, guest_hcall(self, H_STUFF_TCE, last, 0, 1));
-	EXPECT_EQ(0, tce_unregister(self->c, mem, BUF_SIZE));
-	EXPECT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_DEL));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start, 0, 0));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, last, 0, 1));
+	EXPECT_TRUE(refused(g, last, g->mem + GUEST_PAGE + page, 8));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
 	close(fd);
 }
 
-/* What a guest mapped goes with the last of KVM, behind the container. */
+/* A window that was removed maps nothing, whatever the guest asks for. */
 TEST_F(kvm, guest_maps_removed_window)
 {
+	struct guest *g = &self->g;
 	int fd;
 
-	ASSERT_EQ(0, group_attr(self, KVM_DEV_VFIO_GROUP_ADD));
-	fd = window_table(self, 0);
+	if (!sys_powernv())
+		SKIP(return, "the window is the machine's");
+	fd = guest_plug(g, LIOBN);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, attach(self, fd));
-	ASSERT_EQ(0, guest_create(self));
-	ASSERT_EQ(0, tce_remove(self->c, self->start));
-	/* KVM has the table still, and writes to it */
-	EXPECT_EQ(H_SUCCESS, guest_hcall(self, H_PUT_TCE, self->start,
-					 GUEST_PAGE | 3, 0));
-	EXPECT_EQ(-EBUSY, tce_unregister(self->c, self->buf, BUF_SIZE));
-	close(self->c);
-	self->c = -1;
-	tce_group_close(self->dev);
+	ASSERT_EQ(0, guest_boot(g));
+	ASSERT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	ASSERT_EQ(0, tce_remove(g->c, g->start));
+	/* KVM has the table still, but no device sees it any more */
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	close(fd);
+}
+
+/* What was mapped stays the container's when the group is released. */
+TEST_F(kvm, guest_maps_released_group)
+{
+	struct guest *g = &self->g;
+	u64 page = BIT_ULL(g->shift);
+	int fd = guest_plug(g, LIOBN);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
+	/* the view only */
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start, 0, 0));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start + page,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, tce_unmap(g->c, g->start, page));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	close(fd);
+}
+
+/* A slot of the guest that nobody can read */
+#define GUEST_HOLE	SZ_1G
+
+/*
+ * Everything that a guest can get wrong, around TCEs that must stay as they
+ * are. The guest has the first half of the window; the other half is behind
+ * its end and in the same hardware table.
+ */
+TEST_F(kvm, malformed)
+{
+	struct guest *g = &self->g;
+	const u64 s = g->start, page = BIT_ULL(g->shift), half = g->size / 2;
+	const u64 end = s + half, tces = half >> g->shift, last = end - page;
+	const u64 good = GUEST_PAGE | TCE_RW, list = guest_list(0);
+	const struct {
+		u64 nr, liobn, ioba, arg, npages;
+		s64 answer;
+	} bad[] = {
+		/* where */
+		{ H_PUT_TCE, LIOBN, s + 1, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, s + page - 1, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, s + page / 2, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, s - page, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, end, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, end + half, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, BIT_ULL(63) + s, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, -page, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, ~0ULL, good, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, end, 0, 0, H_PARAMETER },
+		/* what */
+		{ H_PUT_TCE, LIOBN, s, good + page / 2, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, s, ~0ULL, 0, H_PARAMETER },
+		{ H_PUT_TCE, LIOBN, s, SZ_256M | TCE_RW, 0, H_USER },
+		{ H_PUT_TCE, LIOBN, s, -page | TCE_READ, 0, H_USER },
+		{ H_PUT_TCE, LIOBN, s, BIT_ULL(63) | TCE_RW, 0, H_USER },
+		{ H_PUT_TCE, LIOBN, s, BIT_ULL(52) | TCE_WRITE, 0, H_USER },
+		{ H_PUT_TCE, LIOBN, s, GUEST_MEM | TCE_RW, 0, H_USER },
+		{ H_PUT_TCE, LIOBN, s, GUEST_LOOSE | TCE_RW, 0, H_USER },
+		{ H_PUT_TCE, LIOBN, s, GUEST_HOLE | TCE_RW, 0, H_USER },
+		/* in which table */
+		{ H_PUT_TCE, LIOBN + 1, s, good, 0, H_USER },
+		{ H_PUT_TCE, 0, s, good, 0, H_USER },
+		{ H_PUT_TCE, ~0ULL, s, good, 0, H_USER },
+		{ H_PUT_TCE, LIOBN | BIT_ULL(32), s, good, 0, H_USER },
+		{ H_PUT_TCE_INDIRECT, LIOBN + 1, s, list, 1, H_USER },
+		{ H_STUFF_TCE, LIOBN + 1, s, 0, 1, H_USER },
+		{ H_GET_TCE, LIOBN + 1, s, 0, 0, H_USER },
+		/* lists */
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list, 513, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list, ~0ULL, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list, BIT_ULL(61), H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list, BIT_ULL(63), H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list + 8, 1, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list + 4088, 2, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list + 1, 512, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, ~0ULL, 1, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, -SZ_4K, 512, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, GUEST_MEM, 1, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, BIT_ULL(60), 1, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, GUEST_HOLE, 1, H_USER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, end, list, 1, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, last, list, 2, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s + 1, list, 1, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s - page, list, 2, H_PARAMETER },
+		{ H_PUT_TCE_INDIRECT, LIOBN, s, list, 0, H_SUCCESS },
+		/* ranges */
+		{ H_STUFF_TCE, LIOBN, s, TCE_READ, 1, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s, TCE_WRITE, 1, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s, good, 1, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s, ~0ULL, tces, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s, 0, tces + 1, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s, 0, ~0ULL, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s + page, 0, ~0ULL, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s + page, 0, -(s >> g->shift) - 1,
+		  H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, last, 0, BIT_ULL(63), H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, last, 0, 2, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, end, 0, 1, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s + 1, 0, 1, H_PARAMETER },
+		{ H_STUFF_TCE, LIOBN, s, 0, 0, H_SUCCESS },
+		{ H_GET_TCE, LIOBN, end, 0, 0, H_PARAMETER },
+		{ H_GET_TCE, LIOBN, s + 1, 0, 0, H_PARAMETER },
+		{ H_GET_TCE, LIOBN, ~0ULL, 0, 0, H_PARAMETER },
+	};
+	static struct guest_call calls[ARRAY_SIZE(bad)];
+	void *hole = mem_alloc(SZ_64K, SZ_64K, MEM_POPULATE);
+	u64 users = 0, vmlck, *view;
+	unsigned int i, round;
+	int fd;
+
+	ASSERT_NE(NULL, hole);
+	ASSERT_EQ(0, guest_slot(g, 1, GUEST_HOLE, hole, SZ_64K));
+	ASSERT_EQ(0, mprotect(hole, SZ_64K, PROT_NONE));
+	ASSERT_EQ(0, guest_boot(g));
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	fd = guest_table(g, LIOBN, g->shift, s >> g->shift, tces);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_attach(g, g->dev, fd));
+	guest_list_of(g, 0)[0] = htobe64(good);
+	guest_list_of(g, 0)[1] = htobe64(good);
+	ASSERT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, s, list,
+					 2));
+	ASSERT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, last, good, 0));
+	ASSERT_EQ(0, tce_map(g->c, end, g->mem, SZ_64K, DMA_RW));
+	view = view_map(fd, tces);
+	ASSERT_NE(NULL, view);
+	ASSERT_EQ(3, view_count(view, tces));
+	vmlck = sys_vmlck();
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		calls[i] = (struct guest_call)CALL(bad[i].nr, bad[i].liobn,
+						   bad[i].ioba, bad[i].arg,
+						   bad[i].npages);
+		users += bad[i].answer == H_USER ||
+			 (!g->hv && bad[i].nr == H_GET_TCE);
+	}
+	for (round = 1; round <= 2; round++) {
+		ASSERT_EQ(0, guest_run(g, calls, ARRAY_SIZE(bad)));
+		for (i = 0; i < ARRAY_SIZE(bad); i++) {
+			/* KVM PR leaves this one to us */
+			if (!g->hv && bad[i].nr == H_GET_TCE)
+				continue;
+			EXPECT_EQ(bad[i].answer, calls[i].answer) {
+				TH_LOG("call %u: %llx(%llx, %llx, %llx, %llx)",
+				       i, bad[i].nr, bad[i].liobn, bad[i].ioba,
+				       bad[i].arg, bad[i].npages);
+			}
+		}
+		EXPECT_EQ(round * users, g->vcpu[0].to_user);
+	}
+	/* the one with all that userspace needs to go on */
+	EXPECT_EQ(H_USER, guest_hcall(g, H_STUFF_TCE, 77, s, 5 << 12, 9));
+	EXPECT_EQ(H_STUFF_TCE, g->vcpu[0].user_call[0]);
+	EXPECT_EQ(77, g->vcpu[0].user_call[1]);
+	EXPECT_EQ(s, g->vcpu[0].user_call[2]);
+	EXPECT_EQ(5 << 12, g->vcpu[0].user_call[3]);
+	EXPECT_EQ(9, g->vcpu[0].user_call[4]);
+
+	EXPECT_EQ(3, view_count(view, tces));
+	EXPECT_EQ(good, view[0]);
+	EXPECT_EQ(good, view[1]);
+	EXPECT_EQ(good, view[tces - 1]);
+	EXPECT_EQ(vmlck, sys_vmlck());
+	/* the same in hardware: without these, nothing is mapped */
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, tce_unmap(g->c, s, 2 * page));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, tce_unmap(g->c, last, page));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, tce_unmap(g->c, end, SZ_64K));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	munmap(view, tces * sizeof(u64));
+	mem_free(hole, SZ_64K);
+	close(fd);
+}
+
+/* To unmap is to write what has no permissions, and it can be read. */
+TEST_F(kvm, marks)
+{
+	struct guest *g = &self->g;
+	u64 page = BIT_ULL(g->shift), *view;
+	int fd = guest_plug(g, LIOBN);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	view = view_map(fd, 1024);
+	ASSERT_NE(NULL, view);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 GUEST_PAGE | TCE_READ, 0));
+	EXPECT_EQ(GUEST_PAGE | TCE_READ, view[0]);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 0xdead000, 0));
+	EXPECT_EQ(0xdead000, view[0]);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start + page,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, g->start,
+					 ~3ULL, 600));
+	EXPECT_EQ(~3ULL, view[0]);
+	EXPECT_EQ(~3ULL, view[1]);
+	EXPECT_EQ(~3ULL, view[599]);
+	EXPECT_EQ(0, view[600]);
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	munmap(view, 1024 * sizeof(u64));
+	close(fd);
+}
+
+/* One bad TCE in a list, and nothing of the list is written. */
+TEST_F(kvm, list_all_or_nothing)
+{
+	static const struct {
+		u64 tce;
+		s64 answer;
+	} bad[] = {
+		{ (GUEST_PAGE + 8) | TCE_RW, H_PARAMETER },
+		{ SZ_256M | TCE_RW, H_USER },		/* no RAM */
+		{ GUEST_LOOSE | TCE_RW, H_USER },	/* not registered */
+	};
+	static const int where[] = { 0, 255, 511 };
+	struct guest *g = &self->g;
+	u64 page = BIT_ULL(g->shift), good[GUEST_LIST_MAX], *view;
+	u64 sentinel = GUEST_PAGE | TCE_READ;
+	u64 *list = guest_list_of(g, 0);
+	unsigned int i, b, w;
+	int fd = guest_plug(g, LIOBN);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	view = view_map(fd, GUEST_LIST_MAX + 1);
+	ASSERT_NE(NULL, view);
+	for (i = 0; i < GUEST_LIST_MAX; i++)
+		good[i] = (GUEST_PAGE + (i * 7) % 16 * SZ_64K) | (1 + i % 3);
+	ASSERT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN,
+					 g->start + 100 * page, sentinel, 0));
+	for (b = 0; b < ARRAY_SIZE(bad); b++) {
+		for (w = 0; w < ARRAY_SIZE(where); w++) {
+			for (i = 0; i < GUEST_LIST_MAX; i++)
+				list[i] = htobe64(good[i]);
+			list[where[w]] = htobe64(bad[b].tce);
+			EXPECT_EQ(bad[b].answer,
+				  guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN,
+					      g->start, guest_list(0),
+					      GUEST_LIST_MAX));
+			EXPECT_EQ(1, view_count(view, GUEST_LIST_MAX + 1));
+			EXPECT_EQ(sentinel, view[100]);
+		}
+	}
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, tce_unmap(g->c, g->start + 100 * page, page));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	ASSERT_EQ(0, tce_register(g->c, g->mem, GUEST_LOOSE));
+
+	/* and a good one is written up to its end, over what is there, twice */
+	list[511] = htobe64(good[511]);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN,
+						 g->start, guest_list(0),
+						 GUEST_LIST_MAX));
+	for (i = 0; i < GUEST_LIST_MAX && view[i] == good[i]; i++)
+		;
+	EXPECT_EQ(GUEST_LIST_MAX, i) {
+		TH_LOG("%llx instead of %llx", view[i], good[i]);
+	}
+	EXPECT_EQ(0, view[GUEST_LIST_MAX]);
+	/* these can be read and written, respectively */
+	EXPECT_TRUE(carries(g->dev, g->start + 492 * page,
+			    g->mem + (good[492] & ~(u64)TCE_RW),
+			    g->start + 511 * page,
+			    g->mem + (good[511] & ~(u64)TCE_RW), 3));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, g->start, 0,
+					 GUEST_LIST_MAX));
+	EXPECT_EQ(0, view_count(view, GUEST_LIST_MAX));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	munmap(view, (GUEST_LIST_MAX + 1) * sizeof(u64));
+	close(fd);
+}
+
+/* Two names of one window: one table, two views. */
+TEST_F(kvm, two_liobns)
+{
+	struct guest *g = &self->g;
+	u64 *view[2];
+	int fd[2];
+
+	fd[0] = guest_plug(g, LIOBN);
+	ASSERT_LE(0, fd[0]);
+	fd[1] = guest_window_table(g, LIOBN + 1);
+	ASSERT_LE(0, fd[1]);
+	ASSERT_EQ(0, guest_attach(g, g->dev, fd[1]));
+	ASSERT_EQ(0, guest_boot(g));
+	view[0] = view_map(fd[0], 1);
+	view[1] = view_map(fd[1], 1);
+	ASSERT_NE(NULL, view[0]);
+	ASSERT_NE(NULL, view[1]);
+
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+					 GUEST_PAGE | TCE_RW, 0));
+	EXPECT_EQ(0, view[1][0]);
+	/* over it */
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN + 1, g->start,
+					 (GUEST_PAGE + SZ_64K) | TCE_RW, 0));
+	EXPECT_EQ(GUEST_PAGE | TCE_RW, view[0][0]);
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	/* the name that is left goes on */
+	munmap(view[1], 8);
+	close(fd[1]);
+	EXPECT_EQ(H_USER, guest_hcall(g, H_PUT_TCE, LIOBN + 1, g->start, 0, 0));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, g->start, 0,
+					 1));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	munmap(view[0], 8);
+	close(fd[0]);
+}
+
+/* ---- pages larger than the hardware's ----------------------------------- */
+
+#define GUEST_LARGE	SZ_256M
+#define LARGE_SIZE	(2 * SZ_16M)
+
+TEST_F(kvm, large_pages)
+{
+	struct guest *g = &self->g;
+	const u64 big = SZ_16M, m = SZ_1M, s = g->start;
+	const u64 a = s + 3 * big, b = s + 5 * big;
+	u64 *list = guest_list_of(g, 0), i;
+	char *mem;
+	int fd;
+
+	/* aligned as badly as it may be */
+	mem = mem_alloc(LARGE_SIZE + SZ_64K, SZ_16M, MEM_POPULATE);
+	ASSERT_NE(NULL, mem);
+	mem += SZ_64K;
+	ASSERT_EQ(0, guest_slot(g, 1, GUEST_LARGE, mem, LARGE_SIZE));
+	ASSERT_EQ(0, guest_slot(g, 2, SZ_512M, mem, m + m / 2));
+	ASSERT_EQ(0, tce_register(g->c, mem, LARGE_SIZE));
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	ASSERT_EQ(0, guest_boot(g));
+
+	fd = guest_table(g, LIOBN, 24, s >> 24, g->size >> 24);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_attach(g, g->dev, fd));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, a,
+					 GUEST_LARGE | TCE_RW, 0));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, b,
+					 (GUEST_LARGE + big) | TCE_RW, 0));
+	EXPECT_EQ(H_PARAMETER, guest_hcall(g, H_PUT_TCE, LIOBN, a + m,
+					   GUEST_LARGE | TCE_RW, 0));
+	EXPECT_EQ(H_PARAMETER, guest_hcall(g, H_PUT_TCE, LIOBN, a,
+					   (GUEST_LARGE + m) | TCE_RW, 0));
+	EXPECT_TRUE(carries(g->dev, a, mem, b + big - SZ_4K,
+			    mem + 2 * big - SZ_4K, 1));
+	EXPECT_TRUE(carries(g->dev, a + big - SZ_4K, mem + big - SZ_4K, b,
+			    mem + big, 2));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, a, 0, 0));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, mem, LARGE_SIZE));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, s, 0,
+					 g->size >> 24));
+	EXPECT_TRUE(refused(g, b + big - SZ_64K, mem + 2 * big - SZ_64K, 3));
+	EXPECT_EQ(0, tce_unregister(g->c, mem, LARGE_SIZE));
+	ASSERT_EQ(0, tce_register(g->c, mem, LARGE_SIZE));
+	close(fd);
+
+	fd = guest_table(g, LIOBN, 20, s >> 20, g->size >> 20);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_attach(g, g->dev, fd));
+	/* a page that leaves its slot in the middle */
+	EXPECT_EQ(H_USER, guest_hcall(g, H_PUT_TCE, LIOBN, s,
+				      (SZ_512M + m) | TCE_RW, 0));
+	/* 32 pages, backwards */
+	for (i = 0; i < 32; i++)
+		list[i] = htobe64((GUEST_LARGE + (31 - i) * m) | TCE_RW);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, s,
+					 guest_list(0), 32));
+	EXPECT_TRUE(carries(g->dev, s, mem + 31 * m, s + 32 * m - SZ_4K,
+			    mem + m - SZ_4K, 4));
+	for (i = 0; i < 32; i++)
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, s + i * m,
+						 0, 0));
+	EXPECT_EQ(0, tce_unregister(g->c, mem, LARGE_SIZE));
+	close(fd);
+	mem_free(mem - SZ_64K, LARGE_SIZE + SZ_64K);
+}
+
+/* ---- several tables ----------------------------------------------------- */
+
+/* A second container with a window as large, at the same address */
+static int second_window(struct guest *g, u32 shift)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	u64 start;
+	int c, ret;
+
+	c = tce_open(&g->devs[1], TCE_V2);
+	if (c < 0)
+		return c;
+	ret = tce_get_info(c, &info);
+	if (!ret)
+		ret = tce_remove(c, info.dma32_window_start);
+	if (!ret)
+		ret = tce_create_any(c, shift, g->size, &start);
+	if (!ret && start != g->start)
+		ret = -ENXIO;
+	if (!ret)
+		return c;
+	tce_close(&g->devs[1], c);
+	return ret;
+}
+
+/* One call of the guest, and two devices see it. */
+TEST_F(kvm, two_tables)
+{
+	struct guest *g = &self->g;
+	u64 page = BIT_ULL(g->shift), s = g->start;
+	char *a = g->mem + GUEST_PAGE, *b = a + SZ_64K;
+	int fd, c;
+
+	if (g->ndevs < 2 || !sys_powernv())
+		SKIP(return, "no second group with a window like the first's");
+	c = second_window(g, g->shift);
+	ASSERT_LE(0, c);
+	fd = guest_plug(g, LIOBN);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_group(g, &g->devs[1], KVM_DEV_VFIO_GROUP_ADD));
+	ASSERT_EQ(0, guest_attach(g, &g->devs[1], fd));
+	ASSERT_EQ(0, guest_boot(g));
+	guest_list_of(g, 0)[0] = htobe64(GUEST_PAGE | TCE_RW);
+	guest_list_of(g, 0)[1] = htobe64((GUEST_PAGE + SZ_64K) | TCE_RW);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, s,
+					 guest_list(0), 2));
+	EXPECT_TRUE(carries(&g->devs[0], s, a, s + page, b, 1));
+	EXPECT_TRUE(carries(&g->devs[1], s, a, s + page, b, 2));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, s, 0, 0));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, s, 0, 2));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	ASSERT_EQ(0, tce_register(g->c, g->mem, GUEST_LOOSE));
+
+	/* one of them goes; what it had mapped goes with it */
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, s,
+					 GUEST_PAGE | TCE_RW, 0));
+	tce_close(&g->devs[1], c);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, s, 0, 0));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	close(fd);
+}
+
+/*
+ * The second table has larger pages than the memory has: what it refuses is
+ * not in the first one either, whichever of them is asked first.
+ */
+TEST_F(kvm, two_tables_all_or_none)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	struct guest *g = &self->g;
+	struct tce_dev *first, *second;
+	u32 shift = g->shift + 1;
+	int fd, c, order;
+	u64 big, *list;
+	char *mem;
+
+	if (g->ndevs < 2 || !sys_powernv())
+		SKIP(return, "no second group with a window like the first's");
+	ASSERT_EQ(0, tce_get_info(g->c, &info));
+	while (shift < 26 && !(info.ddw.pgsizes & BIT_ULL(shift)))
+		shift++;
+	if (shift >= 26)
+		SKIP(return, "no larger IOMMU pages");
+	big = BIT_ULL(shift);
+	c = second_window(g, shift);
+	ASSERT_LE(0, c);
+	mem = mem_alloc(LARGE_SIZE, big, MEM_POPULATE);
+	ASSERT_NE(NULL, mem);
+	ASSERT_EQ(0, guest_slot(g, 1, GUEST_LARGE, mem, LARGE_SIZE));
+	ASSERT_EQ(0, tce_register(g->c, mem, LARGE_SIZE));
+	ASSERT_EQ(0, guest_boot(g));
+	ASSERT_EQ(0, guest_group(g, &g->devs[0], KVM_DEV_VFIO_GROUP_ADD));
+	ASSERT_EQ(0, guest_group(g, &g->devs[1], KVM_DEV_VFIO_GROUP_ADD));
+	list = guest_list_of(g, 0);
+	list[0] = htobe64((GUEST_LARGE + big) | TCE_RW);
+	list[1] = htobe64(GUEST_LARGE | TCE_RW);
+	for (order = 0; order < 2; order++) {
+		first = &g->devs[order];
+		second = &g->devs[!order];
+		fd = guest_table(g, LIOBN, shift, g->start >> shift,
+				 g->size >> shift);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, guest_attach(g, first, fd));
+		ASSERT_EQ(0, guest_attach(g, second, fd));
+		EXPECT_EQ(H_PARAMETER, guest_hcall(g, H_PUT_TCE, LIOBN,
+						   g->start,
+						   GUEST_LARGE | TCE_RW, 0));
+		EXPECT_EQ(H_PARAMETER, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN,
+						   g->start, guest_list(0), 2));
+		if (g->hv)
+			EXPECT_EQ(0, guest_get(g, LIOBN, g->start));
+		EXPECT_EQ(0, tce_unregister(g->c, mem, LARGE_SIZE));
+		ASSERT_EQ(0, tce_register(g->c, mem, LARGE_SIZE));
+		close(fd);
+	}
+	/* without the second one it is fine */
+	fd = guest_table(g, LIOBN, shift, g->start >> shift, g->size >> shift);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_attach(g, &g->devs[0], fd));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, g->start,
+					 guest_list(0), 2));
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, mem, LARGE_SIZE));
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, g->start, 0,
+					 2));
+	EXPECT_EQ(0, tce_unregister(g->c, mem, LARGE_SIZE));
+	close(fd);
+	tce_close(&g->devs[1], c);
+	mem_free(mem, LARGE_SIZE);
+}
+
+/* ---- limits ------------------------------------------------------------- */
+
+#define MANY_TCES	BIT_ULL(31)
+#define ROOM		SZ_1M		/* to lock more */
+
+/*
+ * The guest spreads a page over a huge window until its process may not lock
+ * more memory for levels; and goes on where there are some.
+ */
+static int spread(void *arg)
+{
+	unsigned long type = *(unsigned long *)arg;
+	struct guest guest, *g = &guest;
+	u64 i, ioba = 0, limit;
+	s64 ret = H_SUCCESS;
+	int fd;
+
+	CHILD_CHECK(!guest_open(g, type));
+	CHILD_CHECK(!guest_window(g, SZ_1G));
+	CHILD_CHECK(!tce_remove(g->c, g->start));
+	CHILD_CHECK(!guest_new_window(g, g->shift, MANY_TCES << g->shift));
+	fd = guest_plug(g, LIOBN);
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(!guest_boot(g));
+	limit = sys_vmlck() + ROOM;
+	CHILD_CHECK(!drop_to_user(limit));
+
+	for (i = 0; i < 128 && ret == H_SUCCESS; i++) {
+		ioba = g->start + (i << (24 + g->shift));
+		ret = guest_hcall(g, H_PUT_TCE, LIOBN, ioba,
+				  GUEST_PAGE | TCE_RW, 0);
+	}
+	CHILD_CHECK(i > 2);
+	CHILD_CHECK(ret == H_NOT_ENOUGH_RESOURCES);
+	CHILD_CHECK(!g->hv || guest_get(g, LIOBN, ioba) == 0);
+	CHILD_CHECK(sys_vmlck() <= limit);
+	/* to mark all of it would take more levels still */
+	CHILD_CHECK(guest_hcall(g, H_STUFF_TCE, LIOBN, g->start, 0x1000,
+				MANY_TCES) == H_NOT_ENOUGH_RESOURCES);
+	CHILD_CHECK(!g->hv || guest_get(g, LIOBN, g->start) ==
+		    (GUEST_PAGE | TCE_RW));
+	guest_list_of(g, 0)[0] = htobe64(GUEST_PAGE | TCE_RW);
+	CHILD_CHECK(guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, ioba,
+				guest_list(0), 1) == H_NOT_ENOUGH_RESOURCES);
+
+	CHILD_CHECK(guest_hcall(g, H_PUT_TCE, LIOBN, ioba, 0, 0) == H_SUCCESS);
+	CHILD_CHECK(guest_hcall(g, H_PUT_TCE, LIOBN, g->start, 0, 0) ==
+		    H_SUCCESS);
+	CHILD_CHECK(guest_hcall(g, H_PUT_TCE, LIOBN,
+				g->start + (5 << g->shift),
+				GUEST_PAGE | TCE_RW, 0) == H_SUCCESS);
+	CHILD_CHECK(tce_unregister(g->c, g->mem, GUEST_LOOSE) == -EBUSY);
+	CHILD_CHECK(guest_hcall(g, H_STUFF_TCE, LIOBN, g->start, 0,
+				MANY_TCES) == H_SUCCESS);
+	CHILD_CHECK(!tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	CHILD_CHECK(!tce_register(g->c, g->mem, GUEST_LOOSE));
+	CHILD_CHECK(guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+				GUEST_PAGE | TCE_RW, 0) == H_SUCCESS);
+	close(fd);
+	guest_close(g);
+	CHILD_CHECK(!sys_vmlck());
+	return 0;
+}
+
+TEST_F(kvm, memlock)
+{
+	if (!sys_powernv())
+		SKIP(return, "no window so large");
+	/* The child has a container of its own. */
+	guest_unplug(&self->g);
+	EXPECT_EQ(0, run_child(spread, (void *)&variant->type));
+}
+
+/* ---- real mode ---------------------------------------------------------- */
+
+#define EVENT	"spapr_tce/kvm_tce_hcall"
+
+/* Which calls were finished in real mode: the tracepoint tells. */
+TEST_F(kvm, real_mode)
+{
+	struct guest *g = &self->g;
+	const u64 s = g->start, page = BIT_ULL(g->shift);
+	const u64 list = guest_list(0), good = GUEST_PAGE | TCE_RW;
+	struct guest_call calls[] = {
+		/* makes the levels, and room for lists and for the trace */
+		CALL(H_PUT_TCE_INDIRECT, LIOBN, s, list, 8),
+		CALL(H_STUFF_TCE, LIOBN, s, 0, 8),
+		/* a page is mapped by them, so that no count is the last one */
+		CALL(H_PUT_TCE, LIOBN, s, good),
+		/* from here on real mode can */
+		CALL(H_PUT_TCE, LIOBN, s + page, good),
+		CALL(H_GET_TCE, LIOBN, s + page),
+		CALL(H_PUT_TCE, LIOBN, s + page, 0),
+		CALL(H_PUT_TCE_INDIRECT, LIOBN, s + page, list, 4),
+		CALL(H_STUFF_TCE, LIOBN, s + page, 0, 4),
+		CALL(H_PUT_TCE, LIOBN, s + 1, good),
+		/* and here it cannot: over what is mapped, a level, too many */
+		CALL(H_PUT_TCE, LIOBN, s, good),
+		CALL(H_PUT_TCE, LIOBN, s + g->size - page, good),
+		CALL(H_STUFF_TCE, LIOBN, s, 0, 513),
+	};
+	char text[128];
+	int fd, i;
+
+	if (sys_trace(EVENT, true))
+		SKIP(return, "no tracefs");
+	if (!g->hv || !sys_power8()) {
+		sys_trace(EVENT, false);
+		SKIP(return, "no hypercalls in real mode on this machine");
+	}
+	fd = guest_plug(g, LIOBN);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	for (i = 0; i < 8; i++)
+		guest_list_of(g, 0)[i] = htobe64(good);
+	/* real mode remembers for the trace once virtual mode has traced */
+	ASSERT_EQ(0, guest_run(g, calls, ARRAY_SIZE(calls)));
+	snprintf(text, sizeof(text), "liobn=%llx", LIOBN);
+	EXPECT_LE((int)ARRAY_SIZE(calls), sys_traced(text));
+
+#define REAL(hcall, ioba, n, ret, real) ({				\
+	snprintf(text, sizeof(text),					\
+		 "hcall=" #hcall " liobn=%llx ioba=%llx npages=%d ret=%d real=%d", \
+		 LIOBN, (u64)(ioba), n, ret, real);			\
+	sys_traced(text);						\
+})
+	EXPECT_EQ(2, REAL(H_PUT_TCE, s + page, 1, 0, 1));
+	EXPECT_EQ(0, REAL(H_PUT_TCE, s + page, 1, 0, 0));
+	EXPECT_EQ(1, REAL(H_GET_TCE, s + page, 1, 0, 1));
+	EXPECT_EQ(1, REAL(H_PUT_TCE_INDIRECT, s + page, 4, 0, 1));
+	EXPECT_EQ(1, REAL(H_STUFF_TCE, s + page, 4, 0, 1));
+	EXPECT_EQ(1, REAL(H_PUT_TCE, s + 1, 1, H_PARAMETER, 1));
+	EXPECT_EQ(1, REAL(H_PUT_TCE, s, 1, H_USER, 1));
+	EXPECT_EQ(1, REAL(H_PUT_TCE, s + g->size - page, 1, H_USER, 1));
+	EXPECT_EQ(1, REAL(H_PUT_TCE, s + g->size - page, 1, 0, 0));
+	EXPECT_EQ(1, REAL(H_STUFF_TCE, s, 513, H_USER, 1));
+	EXPECT_EQ(1, REAL(H_STUFF_TCE, s, 513, 0, 0));
+	sys_trace(EVENT, false);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN,
+					 s + g->size - page, 0, 1));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
 	close(fd);
 }
 

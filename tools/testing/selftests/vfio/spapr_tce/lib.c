@@ -22,6 +22,7 @@
 
 #define EDU_ID		0x010000ed
 #define PCI_DEVICES	"/sys/bus/pci/devices"
+#define TRACING		"/sys/kernel/tracing"
 #define TABLES_FILE	"/sys/kernel/debug/spapr_tce/tables"
 
 /* ---- small files -------------------------------------------------------- */
@@ -841,6 +842,11 @@ bool sys_radix(void)
 	return cpuinfo_has("Radix");
 }
 
+bool sys_power8(void)
+{
+	return cpuinfo_has("POWER8");
+}
+
 u64 sys_vmlck_of(pid_t pid)
 {
 	unsigned long long kb = 0;
@@ -1001,6 +1007,29 @@ bool sys_klog_warned(int fd)
 			warned |= !!strstr(rec, bad[i]);
 	}
 	return warned;
+}
+
+int sys_trace(const char *event, bool on)
+{
+	char path[256];
+
+	file_write(TRACING "/trace", "\n");
+	snprintf(path, sizeof(path), TRACING "/events/%s/enable", event);
+	return file_write(path, on ? "1" : "0");
+}
+
+int sys_traced(const char *text)
+{
+	char line[512];
+	int n = 0;
+	FILE *f = fopen(TRACING "/trace", "r");
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		n += !!strstr(line, text);
+	fclose(f);
+	return n;
 }
 
 bool sys_slab_debug(void)

@@ -189,6 +189,7 @@ size_t sys_page_size(void);
 u32 sys_tce_shift(void);
 bool sys_powernv(void);
 bool sys_radix(void);
+bool sys_power8(void);
 u64 sys_vmlck(void);		/* bytes; of this process */
 u64 sys_vmlck_of(pid_t pid);
 s64 sys_vmstat(const char *name);	/* -1 where there is no such line */
@@ -204,6 +205,10 @@ bool sys_test_disk(char *path, size_t size, char *bdf, size_t bdf_size);
 /* The kernel log from here on; did it warn or run out of memory since? */
 int sys_klog_open(void);
 bool sys_klog_warned(int fd);
+/* Forget what was traced, and trace @event ("spapr_tce/kvm_tce_hcall") or not */
+int sys_trace(const char *event, bool on);
+/* In how many lines of the trace there is @text */
+int sys_traced(const char *text);
 
 /**
  * struct tce_table_stat - one line of /sys/kernel/debug/spapr_tce/tables
