@@ -58,6 +58,8 @@ byte cache[NT] = NONE;	/* the device's translation */
 byte view[NT] = NONE;	/* whose count the TCE holds */
 bit window[NT] = 1;	/* the device walks the table */
 bit claim[NT];		/* somebody changes the TCE */
+bit closed[NT];		/* the container is done with the table */
+bit guest;		/* a hypercall changes the guest's table */
 byte refs[NT];
 bit destroy[NT];	/* the table's destroy work is queued or runs */
 
@@ -496,8 +498,8 @@ inline commit(p, t, last)
 	write_tce(t, hand[p]);
 	kill_tce(t);
 	exchange(p, t);
-	unclaim_by(p, t);
-	put(p, last)
+	put(p, last);
+	unclaim_by(p, t)
 }
 
 /* iommu_user_unmap() */
@@ -512,8 +514,8 @@ inline unmap(p, t, last)
 #else
 	kill_tce(t);
 	exchange(p, t);
-	unclaim_by(p, t);
-	put(p, last)
+	put(p, last);
+	unclaim_by(p, t)
 #endif
 }
 
@@ -564,11 +566,10 @@ proctype container(byte c)
 	:: mem == NONE -> register(mem, r)
 	:: mem != NONE && window[c] ->
 		/* tce_map(), iommu_user_map() */
-		claim_mine(c);
 		get(c, mem);
 		assert(R4_count || hand[c] == mem);
 		if
-		:: atomic { did("map: no memory for a level\n"); unclaim_by(c, c) }
+		:: did("map: no memory for a level\n");
 #ifdef BREAK_RESERVE
 			hand[c] = NONE;
 			CHECK(mem)
@@ -576,18 +577,29 @@ proctype container(byte c)
 			atomic { old[c] = hand[c]; hand[c] = NONE }
 			put(c, last)
 #endif
-		:: commit(c, c, last)
+		:: claim_mine(c);
+		   commit(c, c, last)
 		fi
 	:: window[c] ->
 		/* tce_unmap() */
 		claim_mine(c);
 		unmap(c, c, last)
 	:: mem != NONE -> unregister(c, mem, flag)
+#ifndef TWO
+	:: mem == 0 ->
+		/* It was another container's, which goes, and has no table */
+		release(mem, flag)
+#endif
 	:: true ->
 		/* tce_container_release(), then perhaps another container */
 		if
 		:: window[c] ->
-			/* tce_remove_window() */
+			/* tce_remove_window(), iommu_user_close_table() */
+			claim_mine(c);
+#ifndef BREAK_WINDOW
+			closed[c] = 1;
+#endif
+			unclaim_by(c, c);
 			claim_mine(c);
 			unmap(c, c, last);
 			window[c] = 0;
@@ -614,18 +626,22 @@ proctype container(byte c)
 #define RM_MASK(p)	(1 << (p))
 #endif
 
+inline claim_guest()	{ atomic { !guest -> guest = 1 } }
+
 /* Hypercalls, also in real mode; virtual mode then ends what was too hard */
 proctype vcpu(byte p)
 {
 	byte mem = NONE, last = NONE;
+	bit done;
 
 	do
 	:: true ->
 		/* H_PUT_TCE, virtual mode */
 put_virtual:
-		claim_table(0);
+		claim_guest();
+		/* iommu_user_prepare_list() */
 		rcu_enter(1 << p);
-		mem = tree;				/* mm_iommu_lookup() */
+		mem = tree;
 #ifdef BREAK_SECTION
 		rcu_exit(1 << p);
 #endif
@@ -637,17 +653,27 @@ put_virtual:
 		rcu_exit(1 << p);
 #endif
 		mem = NONE;
+		/* iommu_user_commit_list() */
 		if
-		:: hand[p] != NONE -> commit(p, 0, last)
-		:: else ->
-			atomic { did("H_PARAMETER\n"); unclaim(0) }
-		fi
+		:: hand[p] != NONE ->
+			claim_table(0);
+			if
+			:: !closed[0] -> commit(p, 0, last)
+			:: closed[0] ->
+				did("put: the table is closed\n");
+				unclaim(0);
+				atomic { old[p] = hand[p]; hand[p] = NONE }
+				put(p, last)
+			fi
+		:: else -> did("put: user space may know\n")
+		fi;
+		guest = 0
 	:: true ->
-		/* H_PUT_TCE, real mode: only where no TCE is */
+		/* H_PUT_TCE, real mode: only where no TCE is, and none was */
 		rcu_enter(RM_MASK(p));
-		mem = tree;
 #ifdef BREAK_CMPXCHG
 		/* No claim: cmpxchg() of the TCE, then the view */
+		mem = tree;
 		if
 		:: mem != NONE -> get(p, mem)
 		:: else
@@ -664,6 +690,7 @@ put_virtual:
 #else
 #ifdef BREAK_LAST_RM
 		/* The count before the claim, so it may have to go back */
+		mem = tree;
 		if
 		:: mem != NONE -> get(p, mem)
 		:: else
@@ -687,68 +714,93 @@ put_virtual:
 		mem = NONE
 #else
 		if
-		:: atomic { mem != NONE && !claim[0] && view[0] == NONE ->
-			claim[0] = 1 }
-		   get(p, mem);
-		   rcu_exit(RM_MASK(p));
-		   mem = NONE;
+		:: atomic { !guest -> guest = 1 }
 		   if
-		   :: hand[p] != NONE ->
-			write_tce(0, hand[p]);
-			exchange(p, 0);
+		   :: atomic { !claim[0] -> claim[0] = 1 }
+			if
+#ifdef BREAK_HELD
+			:: tce[0] == NONE && !closed[0] ->
+#else
+			:: tce[0] == NONE && view[0] == NONE && !closed[0] ->
+#endif
+				mem = tree
+			:: else
+			fi;
+			if
+			:: mem != NONE -> get(p, mem)
+			:: else
+			fi;
+			if
+			:: hand[p] != NONE ->
+				write_tce(0, hand[p]);
+				exchange(p, 0);
+#ifdef BREAK_HELD
+				old[p] = NONE;		/* overwritten */
+#endif
+				kill_tce(0);
+				done = 1
+			:: else -> did("put: H_TOO_HARD\n")
+			fi;
 			unclaim(0)
-		   :: else ->
-			atomic { did("put: H_TOO_HARD, no count\n"); unclaim(0) }
-			goto put_virtual
-		   fi
-		:: else ->
-		   atomic { did("put: H_TOO_HARD\n"); rcu_exit(RM_MASK(p)) }
-		   mem = NONE;
-		   goto put_virtual
+		   :: else -> did("put: H_TOO_HARD, the table is claimed\n")
+		   fi;
+		   guest = 0
+		:: else -> did("put: H_TOO_HARD, the guest's table is claimed\n")
+		fi;
+		mem = NONE;
+		rcu_exit(RM_MASK(p));
+		if
+		:: done -> done = 0
+		:: else -> goto put_virtual
 		fi
 #endif
 #endif
 	:: true ->
 		/* H_STUFF_TCE or H_PUT_TCE of nothing, virtual mode */
 clear_virtual:
+		claim_guest();
 		claim_table(0);
-		unmap(p, 0, last)
+		unmap(p, 0, last);
+		guest = 0
 	:: true ->
-		/* The same in real mode, which cannot give the last count back */
+		/*
+		 * The same in real mode, which cannot give the last count back:
+		 * that stays in the view, and the TCE is gone
+		 */
 		if
-		:: atomic { !claim[0] -> claim[0] = 1 }
-		   tce[0] = NONE;
-		   kill_tce(0);
-		   exchange(p, 0);
-		   atomic {
-			if
-			:: old[p] == NONE
-			:: old[p] != NONE && mapped[old[p]] > 1 ->
-				HELD(old[p]);
-				mapped[old[p]]--;
-				mem = old[p];
-				old[p] = NONE;
-				CHECK(mem);
-				mem = NONE
-			:: old[p] != NONE && mapped[old[p]] <= 1 ->
-				last = 1;
-				did("clear: H_TOO_HARD, the last count\n")
-			fi
-		   }
+		:: atomic { !guest -> guest = 1 }
 		   if
-		   :: last == NONE -> unclaim(0)
-		   :: else ->
+		   :: atomic { !claim[0] -> claim[0] = 1 }
+			tce[0] = NONE;
+			kill_tce(0);
+			/* mm_iommu_try_put_pages(), and the view, which is ours */
 			atomic {
-				last = NONE;
-				view[0] = old[p];
-				old[p] = NONE
+				mem = view[0];
+				if
+				:: mem == NONE -> done = 1
+				:: mem != NONE && mapped[mem] > 1 ->
+					HELD(mem);
+					mapped[mem]--;
+					view[0] = NONE;
+					CHECK(mem);
+					done = 1
+				:: mem != NONE && mapped[mem] <= 1 ->
+#ifdef BREAK_FORGET
+					view[0] = NONE;
+#endif
+					did("clear: H_TOO_HARD, the last count\n")
+				fi;
+				mem = NONE
 			}
-			unclaim(0);
-			goto clear_virtual
-		   fi
-		:: claim[0] ->
-		   did("clear: H_TOO_HARD\n");
-		   goto clear_virtual
+			unclaim(0)
+		   :: else -> did("clear: H_TOO_HARD, the table is claimed\n")
+		   fi;
+		   guest = 0
+		:: else -> did("clear: H_TOO_HARD, the guest's table is claimed\n")
+		fi;
+		if
+		:: done -> done = 0
+		:: else -> goto clear_virtual
 		fi
 	:: break
 	od;
