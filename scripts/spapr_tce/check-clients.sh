@@ -1,0 +1,117 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Boot emulated POWER hosts whose Debian runs QEMU with a disk passed through,
+# and write one line per test.  tools/testing/spapr_tce/clients/host.sh says
+# what is tested.  MACHINE and TESTS (names of its tests, with commas) narrow it
+# down; BASE=1 takes the base kernel, which is there to be seen failing.
+
+. "$(dirname "$0")/lib.sh"
+
+all=passthrough,io,user,user64,fill,pull,unplug,kill
+# MACHINE, CONFIG and TESTS may be meant for other parts of the check.
+machines=$(printf '%s\n' powernv9 powernv8 | grep -x "${MACHINE:-.*}" || :)
+tests=$(echo $all | tr , '\n' | grep -xE "$(echo "${TESTS:-.*}" | tr , '|')" |
+	paste -sd , -)
+if [ -z "$machines" ] || [ -z "$tests" ] || [ "${CONFIG:-default}" != default ]; then
+	say "no clients with MACHINE=$MACHINE CONFIG=$CONFIG TESTS=$TESTS"
+	exit
+fi
+TESTS='' CONFIG=default
+export TESTS CONFIG
+
+src=$top/tools/testing/spapr_tce/clients
+out=$build/clients
+kernel=$build/vmlinux$(kernel_name default)
+initrd=$build/$(initrd_name)
+
+# Big-endian as its machine begins, without floating point or a library.
+bare_flags='-mbig-endian -mabi=elfv2 -mcpu=power8 -msoft-float -mno-altivec
+	-mno-vsx -ffreestanding -fno-pic -no-pie -fno-stack-protector -nostdlib
+	-fno-tree-loop-distribute-patterns -Wl,-EB,-m,elf64ppc,--build-id=none,--no-warn-rwx-segments'
+
+build_programs() {
+	for p in enter guest; do
+		"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -Werror -static \
+			-o "$out/$p" "$src/$p.c" || return
+	done
+	# shellcheck disable=SC2086 # a list of words
+	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -Werror -static $bare_flags \
+		-T "$src/bare.lds" -o "$out/bare.elf" "$src/bare.S" "$src/bare.c" &&
+	"${CROSS_COMPILE}objcopy" -O binary "$out/bare.elf" "$out/bare.bin" &&
+	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$kernel"
+}
+
+console() {
+	echo "dir /dev 0755 0 0"
+	echo "nod /dev/console 0600 0 0 c 5 1"
+}
+guest_spec() {
+	console
+	echo "file /init $out/guest 0755 0 0"
+}
+host_spec() {
+	console
+	for d in proc sys tmp tests clients; do
+		echo "dir /$d 0755 0 0"
+	done
+	echo "file /init $initrd/init 0755 0 0"
+	echo "$tests" | tr , '\n' | while read -r t; do
+		echo "file /tests/$t $out/enter 0755 0 0"
+	done
+	echo "file /clients/host.sh $src/host.sh 0755 0 0"
+	for f in vmlinux guest.cpio bare.bin; do
+		echo "file /clients/$f $out/$f 0644 0 0"
+	done
+}
+cpio() {
+	"$1_spec" >"$out/$1.spec"
+	"$initrd/gen_init_cpio" "$out/$1.spec" >"$out/$1.cpio"
+}
+
+boot() {
+	MACHINE=$1 DEVICES=clients TIMEOUT=3600 ACCEL=$2 \
+		"$here/boot.sh" "$kernel" "$out/host.cpio" \
+		"spapr_tce.tests=$tests spapr_tce.timeout=900" \
+		>"$log" 2>&1
+}
+
+# QEMU 7.2 crashed with a POWER9 each time that a device was unplugged from a
+# guest in a storm of hypercalls: as it seems, because a processor looks for the
+# registers that it uses while another one moves those of a device.  With one
+# thread for all of them it did not.
+one_thread=tcg,thread=single
+boot_one() {
+	name=${BASE:+base-}$1 log=$logs/clients-${BASE:+base-}$1.log accel=tcg rc=0
+	[ "$1" != powernv9 ] || accel=$one_thread
+	boot "$1" $accel || rc=$?
+	if [ $rc = 139 ]; then
+		say "$name: the emulator crashed; once more with one thread"
+		mv "$log" "$log.crashed"
+		rc=0
+		boot "$1" $one_thread || rc=$?
+	fi
+	awk -v name="clients $name" -v status="$rc" -f "$here/ktap.awk" \
+		"$log"
+}
+
+"$here/kernel.sh" >&2
+"$here/initrd.sh" >&2
+"$here/disk.sh" >&2
+"$here/clients-root.sh" >&2
+mkdir -p "$out"
+long "clients" "$logs/clients.log" build_programs
+cpio guest
+cpio host
+
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+for m in $machines; do
+	say "booting clients $m (console: $logs/clients-${BASE:+base-}$m.log)"
+	boot_one "$m" >"$tmp/$m" &
+	[ "$JOBS" -gt 1 ] || wait
+done
+wait
+for m in $machines; do
+	cat "$tmp/$m"
+done
