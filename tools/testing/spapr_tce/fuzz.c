@@ -9,6 +9,8 @@
 #include "reference.h"
 
 #define NR_MMS		2
+/* Those that differ */
+#define NR_PES		4
 
 static struct host_container containers[REF_CONTAINERS];
 static struct mm_struct *mms[NR_MMS];
@@ -216,7 +218,7 @@ static void do_request(struct input *in, u8 op)
 
 static struct host_pe *take_pe(struct input *in)
 {
-	return host_pes + take(in, 1) % HOST_PES;
+	return host_pes + take(in, 1) % NR_PES;
 }
 
 static struct ref_container *container_with(struct host_pe *hpe)

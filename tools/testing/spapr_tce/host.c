@@ -3,6 +3,8 @@
  * The kernel around the files under test: memory, processes, work, RCU.
  */
 #include <stdarg.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "host.h"
 
@@ -10,6 +12,8 @@
 
 __thread struct task_struct host_task;
 struct host_usage host_usage;
+/* In a fault, until it gives that up */
+__thread bool host_mmap_locked;
 
 void host_die(const char *fmt, ...)
 {
@@ -75,6 +79,31 @@ bool fail_step(void)
 }
 
 /*
+ * Real mode: a thread is in it between host_enter_real_mode() and
+ * host_leave_real_mode(). What cannot be done there says so.
+ */
+
+#ifndef HOST_BENCH
+__thread bool host_real_mode;
+
+void virtual_only(const char *what)
+{
+	if (host_real_mode)
+		host_die("in real mode: %s\n", what);
+}
+#endif
+
+/* Whoever waits, waits for another thread, and that for no long time */
+void host_relax(void)
+{
+	static __thread unsigned long spins;
+
+	if (++spins > 1UL << 25)
+		host_die("who has the claim does not give it back\n");
+	sched_yield();
+}
+
+/*
  * Locks.
  */
 
@@ -99,13 +128,19 @@ void mutex_unlock(struct mutex *m)
 	WARN_ON(cmpxchg(&m->owner, (const void *)&host_task, NULL) != &host_task);
 }
 #else
-void mutex_lock(struct mutex *m)
+static void mutex_take(struct mutex *m)
 {
 	WARN_ON(mutex_is_mine(m));
-	if (host_preempt)
-		host_preempt();
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	virtual_only(__func__);
+	if (host_preempt)
+		host_preempt();
+	mutex_take(m);
 }
 
 void mutex_unlock(struct mutex *m)
@@ -115,6 +150,23 @@ void mutex_unlock(struct mutex *m)
 	pthread_mutex_unlock(&m->lock);
 }
 #endif
+
+/* The model's own locks do not count in real mode */
+void model_lock(struct mutex *m)
+{
+#ifdef HOST_BENCH
+	mutex_lock(m);
+#else
+	if (host_preempt && !host_real_mode)
+		host_preempt();
+	mutex_take(m);
+#endif
+}
+
+void model_unlock(struct mutex *m)
+{
+	mutex_unlock(m);
+}
 
 bool mutex_is_mine(const struct mutex *m)
 {
@@ -137,6 +189,8 @@ static void usage_add(long *counter, long n)
 
 static bool alloc_fails(gfp_t gfp)
 {
+	virtual_only("an allocation");
+
 	return !(gfp & __GFP_NOFAIL) && fail_step();
 }
 
@@ -153,9 +207,166 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 
 void __wrap_kfree(void *p)
 {
+	virtual_only("kfree()");
 	if (p)
 		usage_add(&host_usage.slab, -1);
 	__real_kfree(p);
+}
+
+/*
+ * Arrays that are larger than host_vmalloc_above are not in the linear mapping:
+ * they can be read at two addresses, and while a thread is in real mode not at
+ * the first one.
+ */
+
+size_t host_vmalloc_above = SIZE_MAX;
+
+struct vmalloc_area {
+	struct list_head node;
+	char *virtual, *linear;
+	size_t size;
+};
+
+/* Callbacks of RCU, which free, may have a thread of their own */
+static pthread_mutex_t vmalloc_lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(vmalloc_areas);
+
+static struct vmalloc_area *vmalloc_area_of(const void *p)
+{
+	struct vmalloc_area *area, *found = NULL;
+
+	pthread_mutex_lock(&vmalloc_lock);
+	list_for_each_entry(area, &vmalloc_areas, node)
+		if ((size_t)((const char *)p - area->virtual) < area->size)
+			found = area;
+	pthread_mutex_unlock(&vmalloc_lock);
+
+	return found;
+}
+
+/* Pages of it are not next to each other: their order is the other way round */
+static void vmalloc_map(struct vmalloc_area *area, int fd)
+{
+	size_t at;
+
+	area->linear = mmap(NULL, area->size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, fd, 0);
+	area->virtual = mmap(NULL, area->size, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (at = 0; at < area->size; at += PAGE_SIZE)
+		mmap(area->virtual + at, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_FIXED, fd, area->size - PAGE_SIZE - at);
+}
+
+static void *host_vmalloc(size_t size)
+{
+	struct vmalloc_area *area = calloc(1, sizeof(*area));
+	int fd = memfd_create("vmalloc", 0);
+
+	area->size = ALIGN(size, PAGE_SIZE);
+	if (fd < 0 || ftruncate(fd, area->size))
+		host_die("out of memory\n");
+	vmalloc_map(area, fd);
+	close(fd);
+	pthread_mutex_lock(&vmalloc_lock);
+	list_add(&area->node, &vmalloc_areas);
+	pthread_mutex_unlock(&vmalloc_lock);
+
+	return area->virtual;
+}
+
+static void host_vfree(struct vmalloc_area *area)
+{
+	pthread_mutex_lock(&vmalloc_lock);
+	list_del(&area->node);
+	pthread_mutex_unlock(&vmalloc_lock);
+	munmap(area->virtual, area->size);
+	munmap(area->linear, area->size);
+	free(area);
+}
+
+bool is_vmalloc_addr(const void *p)
+{
+	return vmalloc_area_of(p);
+}
+
+unsigned long vmalloc_to_phys(void *p)
+{
+	struct vmalloc_area *area = vmalloc_area_of(p);
+	size_t at = (char *)p - area->virtual;
+
+	host_preempt_real();
+
+	return __pa(area->linear + area->size - PAGE_SIZE -
+		    ALIGN_DOWN(at, PAGE_SIZE) + at % PAGE_SIZE);
+}
+
+void *kvmalloc(size_t size, gfp_t gfp)
+{
+	if (size <= host_vmalloc_above)
+		return kmalloc(size, gfp);
+	if (host_preempt)
+		host_preempt();
+	if (alloc_fails(gfp))
+		return NULL;
+	usage_add(&host_usage.slab, 1);
+
+	return host_vmalloc(size);
+}
+
+void kvfree(void *p)
+{
+	struct vmalloc_area *area = vmalloc_area_of(p);
+
+	if (!area) {
+		kfree(p);
+		return;
+	}
+	usage_add(&host_usage.slab, -1);
+	host_vfree(area);
+}
+
+#ifndef HOST_BENCH
+static void vmalloc_protect(int prot)
+{
+	struct vmalloc_area *area;
+
+	pthread_mutex_lock(&vmalloc_lock);
+	list_for_each_entry(area, &vmalloc_areas, node)
+		mprotect(area->virtual, area->size, prot);
+	pthread_mutex_unlock(&vmalloc_lock);
+}
+
+/* The CPU holds up RCU for as long as it is in the guest */
+void host_enter_real_mode(void)
+{
+	rcu_read_lock();
+	vmalloc_protect(PROT_NONE);
+	host_real_mode = true;
+}
+
+void host_leave_real_mode(void)
+{
+	host_real_mode = false;
+	vmalloc_protect(PROT_READ | PROT_WRITE);
+	rcu_read_unlock();
+}
+#endif
+
+/* What another thread does while this one, in real mode, is about to */
+void (*host_preempt_rm)(void);
+
+void host_preempt_real(void)
+{
+#ifndef HOST_BENCH
+	if (!host_preempt_rm || !host_real_mode)
+		return;
+	host_real_mode = false;
+	vmalloc_protect(PROT_READ | PROT_WRITE);
+	host_preempt_rm();
+	vmalloc_protect(PROT_NONE);
+	host_real_mode = true;
+#endif
 }
 
 /* The caches of levels, which are told apart by their names */
@@ -218,6 +429,7 @@ int __wrap_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
 
 void __wrap_kmem_cache_free(struct kmem_cache *cache, void *p)
 {
+	virtual_only("kmem_cache_free()");
 	if (level_size(cache))
 		machine_level_freed(p);
 	usage_add(level_size(cache) ? &host_usage.level_bytes : &host_usage.slab,
@@ -228,6 +440,7 @@ void __wrap_kmem_cache_free(struct kmem_cache *cache, void *p)
 void __wrap_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
 				 void **list)
 {
+	virtual_only("kmem_cache_free_bulk()");
 	usage_add(&host_usage.slab, -(long)size);
 	__real_kmem_cache_free_bulk(cache, size, list);
 }
@@ -254,6 +467,7 @@ struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 
 void free_pages(unsigned long addr, unsigned int order)
 {
+	virtual_only(__func__);
 	machine_level_freed((void *)addr);
 	usage_add(&host_usage.level_bytes, -(long)(PAGE_SIZE << order));
 	free((void *)addr);
@@ -294,6 +508,50 @@ struct page *pfn_to_page(unsigned long pfn)
 		host_die("%#lx is no page of user memory\n", pfn);
 
 	return host_mem_map + i;
+}
+
+/* Its contents, which nobody but guests looks at */
+static char *contents;
+
+static void __attribute__((constructor(150))) contents_init(void)
+{
+	contents = mmap(NULL, (unsigned long)HOST_PAGES << PAGE_SHIFT,
+			PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (contents == MAP_FAILED)
+		host_die("no room for the contents of memory\n");
+}
+
+static char *page_contents(const struct page *page)
+{
+	return contents + ((unsigned long)(page - host_mem_map) << PAGE_SHIFT);
+}
+
+/* The kernel may read user memory; real mode asks later whose it was */
+void *host_user_va(unsigned long pa)
+{
+	struct page *page = pfn_to_page(pa >> PAGE_SHIFT);
+
+	host_preempt_real();
+
+	return page_contents(page) + offset_in_page(pa);
+}
+
+/**
+ * host_user_data() - what a user address maps
+ * @mm: the process
+ * @ua: the address
+ *
+ * Return: its contents, up to the end of the page; NULL for a hole.
+ */
+void *host_user_data(struct mm_struct *mm, unsigned long ua)
+{
+	unsigned long i = (ua - HOST_UA_BASE) >> PAGE_SHIFT;
+
+	if (ua < HOST_UA_BASE || i >= HOST_UA_PAGES || !mm->pte[i].page)
+		return NULL;
+
+	return page_contents(mm->pte[i].page) + offset_in_page(ua);
 }
 
 /* All of model memory is unused again */
@@ -494,6 +752,8 @@ int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
 {
 	int ret = 0;
 
+	virtual_only(__func__);
+	WARN_ON(host_mmap_locked);
 	pthread_mutex_lock(&page_lock);
 	if (!inc) {
 		WARN_ON(mm->locked_vm < pages);
@@ -538,6 +798,7 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 
 static void page_unpin(struct page *page, bool dirty)
 {
+	virtual_only("a page is unpinned");
 	WARN_ON(page->pins < 1);
 	page->dirty |= dirty;
 	host_usage.pins--;
@@ -583,14 +844,28 @@ void unpin_user_page_range_dirty_lock(struct page *page, unsigned long nr,
 /* Addresses below the first page fault, as does what a step says */
 static bool copy_fails(const void *user)
 {
+	virtual_only("a copy from or to user space");
+
 	return (unsigned long)user < PAGE_SIZE || fail_step();
 }
 
+/* What another thread does when this one has copied something */
+void (*host_copied)(void);
+
 unsigned long copy_from_user(void *to, const void *from, unsigned long size)
 {
+	unsigned long ua = (unsigned long)from;
+
 	if (copy_fails(from))
 		return size;
+	/* Arguments are where the host has them, memory of guests is not */
+	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT)
+		from = host_user_data(current->mm, ua);
+	if (!from)
+		return size;
 	memcpy(to, from, size);
+	if (host_copied)
+		host_copied();
 
 	return 0;
 }
@@ -639,6 +914,7 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 {
 	bool queued;
 
+	virtual_only(__func__);
 	pthread_mutex_lock(&wq->lock);
 	queued = list_empty(&work->node);
 	if (queued)
@@ -726,6 +1002,7 @@ void rcu_read_unlock(void)
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
+	virtual_only(__func__);
 	head->func = func;
 	pthread_mutex_lock(&rcu_lock);
 	head->next = rcu_callbacks;

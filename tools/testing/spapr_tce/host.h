@@ -68,7 +68,20 @@ static inline unsigned long host_ua(unsigned long page)
 	return HOST_UA_BASE + (page << PAGE_SHIFT);
 }
 
+void *host_user_data(struct mm_struct *mm, unsigned long ua);
+
 extern void (*host_preempt)(void);
+extern void (*host_copied)(void);
+extern void (*host_preempt_rm)(void);
+extern __thread bool host_mmap_locked;
+extern size_t host_vmalloc_above;
+#ifdef HOST_BENCH
+static inline void host_enter_real_mode(void) { }
+static inline void host_leave_real_mode(void) { }
+#else
+void host_enter_real_mode(void);
+void host_leave_real_mode(void);
+#endif
 void host_run_works(void);
 void host_settle(void);
 void host_test_ends(void);
@@ -88,7 +101,7 @@ extern struct host_usage host_usage;
  * Host bridges.
  */
 
-#define HOST_PES	4
+#define HOST_PES	6
 
 struct tve {
 	unsigned int levels;
@@ -118,6 +131,7 @@ struct host_pe {
 	int eeh_last;
 	int eeh_answer;
 	bool stuck;
+	bool no_iommudata;
 };
 
 extern struct host_pe host_pes[HOST_PES];
@@ -132,6 +146,8 @@ struct host_table {
 };
 
 extern struct list_head host_tables;
+
+unsigned long machine_view(struct iommu_table *tbl, unsigned long index);
 
 void machine_init(void);
 void machine_reset(void);

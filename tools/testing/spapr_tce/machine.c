@@ -24,7 +24,7 @@ bool machine_threads;
 LIST_HEAD(host_tables);
 static DEFINE_MUTEX(tables_lock);
 
-/* Two bridges like PHB4, one like PHB3 */
+/* Two bridges like PHB4, two like PHB3 */
 static const u32 sizes_phb4[] = { 12, 16, 21, 30 };
 static struct device_node dn_phb4 = { sizes_phb4, ARRAY_SIZE(sizes_phb4) };
 static struct device_node dn_phb3;
@@ -33,12 +33,22 @@ static struct pci_controller hose_phb3 = { .dn = &dn_phb3 };
 static struct pnv_phb phbs[] = {
 	{ .hose = &hose_phb4, .opal_id = 0 },
 	{ .hose = &hose_phb4, .opal_id = 1 },
-	{ .hose = &hose_phb3, .opal_id = 2 },
+	{
+		.hose = &hose_phb3,
+		.opal_id = 2,
+		.model = PNV_PHB_MODEL_PHB3,
+		.regs_phys = 0x3fff000000000,
+	}, {
+		.hose = &hose_phb3,
+		.opal_id = 3,
+		.model = PNV_PHB_MODEL_PHB3,
+		.regs_phys = 0x3fff800000000,
+	},
 };
 
-/* PEs 0 and 1 share a bridge */
+/* PEs 0 and 1 share a bridge, and so do 3 and 4 */
 static struct pnv_phb * const phb_of_pe[HOST_PES] = {
-	phbs, phbs, phbs + 1, phbs + 2,
+	phbs, phbs, phbs + 1, phbs + 2, phbs + 2, phbs + 3,
 };
 
 int of_property_read_u32_index(const struct device_node *np, const char *name,
@@ -74,7 +84,9 @@ struct iommu_group *host_group(struct host_pe *hpe)
 
 void *iommu_group_get_iommudata(struct iommu_group *group)
 {
-	return &((struct host_pe *)group)->pe.table_group;
+	struct host_pe *hpe = (struct host_pe *)group;
+
+	return hpe->no_iommudata ? NULL : &hpe->pe.table_group;
 }
 
 static struct host_pe *to_host_pe(struct pnv_ioda_pe *pe)
@@ -96,9 +108,17 @@ static unsigned int tve_shift(const struct tve *tve)
 	return ilog2(tve->page_size);
 }
 
+static u64 *level_at(unsigned long level)
+{
+	if (level < HOST_LINEAR_OFFSET)
+		host_die("%#lx is no address of kernel memory\n", level);
+
+	return __va(level);
+}
+
 static unsigned long tve_read(unsigned long level, unsigned long slot)
 {
-	u64 *entry = (u64 *)__va(level) + slot;
+	u64 *entry = level_at(level) + slot;
 
 	/* The next level is read through this one, hence in order */
 	return be64_to_cpu(__atomic_load_n(entry, __ATOMIC_ACQUIRE));
@@ -134,12 +154,11 @@ static void tve_scan(const struct scan *scan, unsigned long level,
 {
 	const struct tve *tve = scan->hpe->tve + scan->window;
 	unsigned long slot, entry;
-	const u64 *raw = __va(level);
 
 	for (slot = 0; slot < tve->level_size / 8; slot++) {
-		if (!raw[slot])
-			continue;
 		entry = tve_read(level, slot);
+		if (!entry)
+			continue;
 		if (!(entry & (TCE_PCI_READ | TCE_PCI_WRITE)))
 			host_die("an entry without permissions is not zero: %#lx\n",
 				 entry);
@@ -172,18 +191,30 @@ void machine_visit_tces(struct host_pe *hpe, tce_visit fn, void *priv)
  * What the bridge remembers.
  */
 
-/* What the TCE holds on to, 0 when that is the host's */
+/**
+ * machine_view() - what a TCE of a user-owned table holds on to
+ * @tbl: the table
+ * @index: which TCE, counted from the start of the table
+ *
+ * Return: the entry of the view, 0 if there is none.
+ */
+unsigned long machine_view(struct iommu_table *tbl, unsigned long index)
+{
+	__be64 *entry = tce_tree_walk(&tbl->it_tree, index);
+
+	return entry ? tce_load(tce_tree_view(&tbl->it_tree, entry)) : 0;
+}
+
+/* The same as the bridge sees it, 0 when that is the host's */
 static unsigned long tlb_held(struct host_pe *hpe, unsigned int window,
 			      unsigned long index)
 {
 	struct iommu_table *tbl = hpe->pe.table_group.tables[window];
-	__be64 *entry;
 
 	if (machine_threads || !tbl || !tbl->it_user)
 		return 0;
-	entry = iommu_user_view_entry(tbl, tbl->it_offset + index, false);
 
-	return entry ? tce_load(entry) : 0;
+	return machine_view(tbl, index);
 }
 
 static void tlb_count(const struct host_tlb *tlb, int n)
@@ -277,7 +308,7 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 {
 	unsigned int i, kept = 0;
 
-	mutex_lock(&hpe->lock);
+	model_lock(&hpe->lock);
 	for (i = 0; i < hpe->nr_tlb; i++) {
 		if (!in_range(range, hpe->tlb[i].window, hpe->tlb[i].index)) {
 			hpe->tlb[kept++] = hpe->tlb[i];
@@ -288,7 +319,7 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 	}
 	hpe->nr_tlb = kept;
 	machine_visit_tces(hpe, tlb_refill_one, (void *)range);
-	mutex_unlock(&hpe->lock);
+	model_unlock(&hpe->lock);
 }
 #endif
 
@@ -324,12 +355,12 @@ void machine_level_freed(const void *level)
 	unsigned int i;
 
 	for (hpe = host_pes; hpe < host_pes + HOST_PES; hpe++) {
-		mutex_lock(&hpe->lock);
+		model_lock(&hpe->lock);
 		for (i = 0; i < 2; i++)
 			if (hpe->tve[i].levels && hpe->tve[i].table == __pa(level))
 				host_die("a table is freed while pe %u uses it\n",
 					 hpe->pe.pe_number);
-		mutex_unlock(&hpe->lock);
+		model_unlock(&hpe->lock);
 	}
 }
 
@@ -352,7 +383,7 @@ long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
 	if (addr >> (WINDOW_SHIFT + 1))
 		return -EFAULT;
 
-	mutex_lock(&hpe->lock);
+	model_lock(&hpe->lock);
 	if (tve->bypass) {
 		ret = offset;
 		goto out;
@@ -377,7 +408,7 @@ long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
 	if (tce & perm)
 		ret = (tce & ~(tve->page_size - 1)) | (offset & (tve->page_size - 1));
 out:
-	mutex_unlock(&hpe->lock);
+	model_unlock(&hpe->lock);
 
 	return ret;
 }
@@ -419,9 +450,9 @@ s64 opal_pci_map_pe_dma_window(u64 phb_id, u16 pe_number, u16 window_id,
 	if (level_size && !tve_good(&tve, hpe))
 		return OPAL_PARAMETER;
 
-	mutex_lock(&hpe->lock);
+	model_lock(&hpe->lock);
 	hpe->tve[window_id & 1] = tve;
-	mutex_unlock(&hpe->lock);
+	model_unlock(&hpe->lock);
 
 	return OPAL_SUCCESS;
 }
@@ -446,7 +477,7 @@ static void machine_tce_kill(struct iommu_table *tbl, unsigned long index,
 	};
 	struct iommu_table_group_link *tgl;
 
-	list_for_each_entry(tgl, &tbl->it_group_list, next)
+	list_for_each_entry_rcu(tgl, &tbl->it_group_list, next)
 		tlb_kill(to_host_pe(container_of(tgl->table_group,
 						 struct pnv_ioda_pe, table_group)),
 			 &range);
@@ -458,10 +489,60 @@ void iommu_tce_kill(struct iommu_table *tbl, unsigned long entry,
 	tbl->it_ops->tce_kill(tbl, entry, pages);
 }
 
+/* What PHB3 does when its kill register is written, as real mode does it */
+#define KILL_REG	0x210
+#define KILL_PE		BIT(62)
+#define KILL_ONE	BIT(61)
+
+void __raw_rm_writeq_be(u64 value, void __iomem *reg)
+{
+	unsigned long addr = value & ~(KILL_ONE | 0xfffUL);
+	struct host_pe *hpe = host_pes + (value & 0xff);
+	struct pnv_phb *phb = hpe->pe.phb;
+	struct range range = { .window = addr >> WINDOW_SHIFT, .nr = 1 };
+	struct tve tve;
+
+	if (!host_real_mode)
+		host_die("a register is written by its real address\n");
+	host_preempt_real();
+	if (hpe >= host_pes + HOST_PES || phb->model != PNV_PHB_MODEL_PHB3 ||
+	    phb->regs_phys + KILL_REG != (unsigned long)reg || (value & 0xf00))
+		host_die("%#lx is written to %p\n", (unsigned long)value, reg);
+	if (value & KILL_PE) {
+		tlb_kill(hpe, NULL);
+		return;
+	}
+	if (!(value & KILL_ONE) || addr >> WINDOW_SHIFT > 1)
+		host_die("what is killed by %#lx?\n", (unsigned long)value);
+	addr &= (1UL << WINDOW_SHIFT) - 1;
+	model_lock(&hpe->lock);
+	tve = hpe->tve[range.window];
+	model_unlock(&hpe->lock);
+	/* Without a window nothing is remembered */
+	if (!tve.levels)
+		return;
+	if (addr & (tve.page_size - 1))
+		host_die("no page begins at %#lx\n", addr);
+	range.first = addr >> tve_shift(&tve);
+	tlb_kill(hpe, &range);
+}
+
+int iommu_tce_check_ioba(unsigned long page_shift, unsigned long offset,
+			 unsigned long size, unsigned long ioba,
+			 unsigned long npages)
+{
+	unsigned long index = ioba >> page_shift;
+
+	if (ioba & ((1UL << page_shift) - 1) || index < offset ||
+	    index + npages < index || index - offset + npages > size)
+		return -EINVAL;
+
+	return 0;
+}
+
 static struct iommu_table_ops machine_table_ops = {
-	.xchg_no_kill = pnv_tce_xchg,
 	.tce_kill = machine_tce_kill,
-	.useraddrptr = iommu_user_view_entry,
+	.tce_kill_rm = pnv_pci_ioda2_tce_kill_rm,
 	.get = pnv_tce_get,
 	.free = pnv_pci_ioda2_table_free_pages,
 };
@@ -472,10 +553,10 @@ static void table_destroy(struct iommu_table *tbl)
 
 	WARN_ON(!list_empty(&tbl->it_group_list));
 	tbl->it_ops->free(tbl);
-	mutex_lock(&tables_lock);
+	model_lock(&tables_lock);
 	list_del(&table->node);
 	host_usage.tables--;
-	mutex_unlock(&tables_lock);
+	model_unlock(&tables_lock);
 	free(table);
 }
 
@@ -519,10 +600,10 @@ long pnv_pci_ioda2_create_table(struct iommu_table_group *table_group, int num,
 	INIT_LIST_HEAD(&tbl->it_group_list);
 	tbl->it_kref.count = 1;
 	tbl->it_ops = &machine_table_ops;
-	mutex_lock(&tables_lock);
+	model_lock(&tables_lock);
 	list_add_tail(&table->node, &host_tables);
 	host_usage.tables++;
-	mutex_unlock(&tables_lock);
+	model_unlock(&tables_lock);
 
 	ret = pnv_pci_ioda2_table_alloc_pages(pe->phb->hose->node,
 					      num ? pe->tce_bypass_base :
@@ -544,9 +625,9 @@ int pnv_pci_ioda2_set_bypass(struct pnv_ioda_pe *pe, bool enable)
 
 	if (fail_step())
 		return -EIO;
-	mutex_lock(&hpe->lock);
+	model_lock(&hpe->lock);
 	hpe->tve[1] = (struct tve) { .bypass = enable };
-	mutex_unlock(&hpe->lock);
+	model_unlock(&hpe->lock);
 	pe->tce_bypass_enabled = enable;
 
 	return 0;

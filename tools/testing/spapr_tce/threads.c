@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Threads that make random requests on the same containers, with DMA all the
- * time; between rounds all of them stop and the invariants are checked. Meant
- * for ThreadSanitizer.
+ * Threads that make random requests on the same containers, and as VCPUs of one
+ * guest random hypercalls in both modes, with DMA all the time; between rounds
+ * all of them stop and the invariants are checked. Meant for ThreadSanitizer.
  *
  * threads [ROUNDS [SEED]]
  */
 #include <unistd.h>
 
-#include "host.h"
+#include "kvm.h"
 
 #define NR_THREADS	4
 #define REQUESTS	300
 #define MAX_PAGES	32
 
-static struct host_container c[2];
+#define NR_CONTAINERS	3
+#define LIOBN		9
+
+static struct host_container c[NR_CONTAINERS];
 static struct mm_struct *mm;
+static struct kvm *kvm;
+static int tablefd;
 static pthread_barrier_t barrier;
 static unsigned long rounds, requests;
 static bool done;
@@ -43,12 +48,80 @@ static u64 pick_iova(unsigned int *state)
 	return window + (pick(state, 64) << PAGE_SHIFT) + (pick(state, 4) << 28);
 }
 
-static void request(unsigned int *state)
+/* The guest's memory is what pick_region() picks, and some more */
+static u64 pick_tce(unsigned int *state)
 {
-	struct host_container *who = c + pick(state, 2);
+	u64 ua = pick_region(state) + ((u64)pick(state, MAX_PAGES) << PAGE_SHIFT);
+
+	return pick(state, 6) ? (ua - host_ua(0)) | 3 : 0;
+}
+
+static void hypercall(unsigned int *state, struct kvm_vcpu *vcpu)
+{
+	enum kvm_mode mode = pick(state, 4) ? KVM_BOTH : KVM_VIRTUAL;
+	/* At times one that comes and goes; see change_guest() */
+	unsigned long liobn = LIOBN + !pick(state, 8);
+	u64 ioba = (pick(state, 64) << PAGE_SHIFT) + (pick(state, 4) << 28);
+	unsigned int nr = pick(state, 64) + 1, i;
+	unsigned long gpa;
+	u64 tce, *list;
+
+	switch (pick(state, 8)) {
+	case 0 ... 2:
+		kvm_hcall(vcpu, mode, H_PUT_TCE, liobn, ioba, pick_tce(state), 0);
+		break;
+	case 3 ... 4:
+		/* A page for the lists of each VCPU */
+		gpa = (UA_CONTIGUOUS + vcpu->id) << PAGE_SHIFT;
+		list = kvm_guest_data(kvm, gpa);
+		tce = pick_tce(state);
+		for (i = 0; i < nr; i++)
+			list[i] = cpu_to_be64(tce + i * SZ_4K);
+		kvm_hcall(vcpu, mode, H_PUT_TCE_INDIRECT, liobn, ioba, gpa, nr);
+		break;
+	case 5 ... 6:
+		kvm_hcall(vcpu, mode, H_STUFF_TCE, liobn, ioba, 0, nr);
+		break;
+	default:
+		kvm_hcall(vcpu, mode, H_GET_TCE, liobn, ioba, 0, 0);
+		break;
+	}
+}
+
+/* Groups of the guest come and go, and its tables */
+static void change_guest(unsigned int *state)
+{
+	struct host_pe *hpe = host_pes + (pick(state, 2) ? 3 : 5);
+	struct kvm_create_spapr_tce_64 args = {
+		.liobn = LIOBN + pick(state, 2),
+		.page_shift = 12,
+		.size = 16,
+	};
+	u64 *page;
+	int fd;
+
+	switch (pick(state, 4)) {
+	case 0:
+		kvm_spapr_tce_release_iommu_group(kvm, host_group(hpe));
+		break;
+	case 1:
+		fd = kvm_vm_ioctl_create_spapr_tce(kvm, &args);
+		if (fd >= 0)
+			kvm_close(fd);
+		break;
+	case 2:
+		kvm_fault(tablefd, pick(state, 8), FAULT_FLAG_ALLOW_RETRY, &page);
+		break;
+	}
+	kvm_spapr_tce_attach_iommu_group(kvm, tablefd, host_group(hpe));
+}
+
+static void request(unsigned int *state, struct kvm_vcpu *vcpu)
+{
+	struct host_container *who = c + pick(state, NR_CONTAINERS);
 	u64 size = (u64)(pick(state, MAX_PAGES) + 1) << PAGE_SHIFT;
 
-	switch (pick(state, 16)) {
+	switch (pick(state, 28)) {
 	case 0 ... 4:
 		req_map(who, pick_iova(state), pick_region(state), size, RW);
 		break;
@@ -70,8 +143,14 @@ static void request(unsigned int *state)
 	case 13:
 		req_remove(who, pick(state, 4) ? 1UL << 59 : 0);
 		break;
+	case 14 ... 24:
+		hypercall(state, vcpu);
+		break;
+	case 25:
+		change_guest(state);
+		break;
 	default:
-		machine_dma(host_pes + pick(state, 3), pick_iova(state), true);
+		machine_dma(host_pes + pick(state, HOST_PES), pick_iova(state), true);
 		break;
 	}
 	if (!pick(state, 16))
@@ -81,7 +160,9 @@ static void request(unsigned int *state)
 static void *thread(void *arg)
 {
 	unsigned int state = seed + (unsigned long)arg, i;
+	struct kvm_vcpu *vcpu = kvm_vcpu_create(kvm);
 
+	vcpu->id = (unsigned long)arg;
 	rcu_register_thread();
 	current->mm = mm;
 	for (;;) {
@@ -89,32 +170,48 @@ static void *thread(void *arg)
 		if (done)
 			break;
 		for (i = 0; i < REQUESTS; i++)
-			request(&state);
+			request(&state, vcpu);
 		pthread_barrier_wait(&barrier);
 	}
+	kvm_vcpu_destroy(vcpu);
 	rcu_unregister_thread();
 
 	return NULL;
 }
 
-/* Both containers again, whatever the last round left of them */
+/* All containers again, whatever the last round left of them */
 static void furnish(void)
 {
+	static const int pes[NR_CONTAINERS] = { 0, 3, 5 };
 	int i;
 
-	for (i = 0; i < 2; i++) {
-		vfio_attach(c + i, host_pes + i);
+	for (i = 0; i < NR_CONTAINERS; i++) {
+		vfio_attach(c + i, host_pes + pes[i]);
 		if (vfio_set_iommu(c + i, VFIO_SPAPR_TCE_v2_IOMMU))
 			host_die("no container\n");
 	}
-	/* Two PEs that share the tables of the first */
+	/* PEs that share the tables of the first two */
 	vfio_attach(c, host_pes + 2);
+	vfio_attach(c + 1, host_pes + 4);
+}
+
+static void close_all(void)
+{
+	int i;
+
+	for (i = 0; i < NR_CONTAINERS; i++)
+		vfio_close(c + i);
 }
 
 int main(int argc, char **argv)
 {
 	unsigned long nr = argc > 1 ? strtoul(argv[1], NULL, 0) : 100;
 	pthread_t threads[NR_THREADS];
+	struct kvm_create_spapr_tce_64 args = {
+		.liobn = LIOBN,
+		.page_shift = 12,
+		.size = SZ_1G >> 12,
+	};
 	unsigned long i;
 
 	seed = argc > 2 ? strtoul(argv[2], NULL, 0) : 1;
@@ -122,7 +219,10 @@ int main(int argc, char **argv)
 	machine_init();
 	mm = mm_create(1UL << 40);
 	current->mm = mm;
-	world_check_containers(c, 2);
+	world_check_containers(c, NR_CONTAINERS);
+	kvm = kvm_create();
+	kvm_set_slot(kvm, 0, 0, host_ua(0), UA_HOLES);
+	tablefd = kvm_vm_ioctl_create_spapr_tce(kvm, &args);
 	pthread_barrier_init(&barrier, NULL, NR_THREADS + 1);
 	for (i = 0; i < NR_THREADS; i++)
 		pthread_create(threads + i, NULL, thread, (void *)i);
@@ -135,8 +235,7 @@ int main(int argc, char **argv)
 		world_check();
 		requests += NR_THREADS * REQUESTS;
 		if (rounds % 16 == 15) {
-			vfio_close(c);
-			vfio_close(c + 1);
+			close_all();
 			world_check();
 		}
 	}
@@ -145,8 +244,9 @@ int main(int argc, char **argv)
 	for (i = 0; i < NR_THREADS; i++)
 		pthread_join(threads[i], NULL);
 
-	vfio_close(c);
-	vfio_close(c + 1);
+	close_all();
+	kvm_close(tablefd);
+	kvm_put_kvm(kvm);
 	world_check();
 	host_settle();
 	mm_destroy(mm);

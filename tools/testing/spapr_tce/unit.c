@@ -445,18 +445,21 @@ TEST_F(world, region_lookup)
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
 	ASSERT_NE(mem, NULL);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8) | 1, 8 * PG), mem);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), 8 * PG), mem);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8) + 1, 8 * PG - 1), mem);
+	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8) + 1, 8 * PG), NULL);
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(15), PG), mem);
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(15), PG + 1), NULL);
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(7), PG), NULL);
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(16), PG), NULL);
 	EXPECT_EQ(mm_iommu_lookup(self->other, UA(8), PG), NULL);
 
-	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
+	EXPECT_TRUE(mm_iommu_get(mem, 3, false));
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), -EBUSY);
 	glue_region_at(self->mm, UA(8), &region);
-	EXPECT_EQ(region.mapped, 2);
-	mm_iommu_mapped_dec(mem);
+	EXPECT_EQ(region.mapped, 4);
+	EXPECT_FALSE(mm_iommu_try_put_pages(mem, 4));
+	EXPECT_TRUE(mm_iommu_try_put_pages(mem, 3));
 	EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
 }
 
@@ -469,8 +472,7 @@ TEST_F(world, region_outlives_its_container)
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
-	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
-	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
+	EXPECT_TRUE(mm_iommu_get(mem, 2, true));
 	vfio_close(self->c);
 	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, 8);
@@ -478,13 +480,17 @@ TEST_F(world, region_outlives_its_container)
 	EXPECT_EQ(req_register(b, UA(8), 8 * PG), -EBUSY);
 	EXPECT_EQ(req_register(b, UA(8), PG), -EINVAL);
 	EXPECT_EQ(req_unregister(b, UA(8), 8 * PG), -ENOENT);
-	mm_iommu_mapped_dec(mem);
+	EXPECT_FALSE(mm_iommu_try_put_pages(mem, 2));
+	EXPECT_TRUE(mm_iommu_try_put_pages(mem, 1));
+	EXPECT_FALSE(mm_iommu_try_put_pages(mem, 1));
 	host_settle();
 	EXPECT_TRUE(glue_region_at(self->mm, UA(8), &region));
 	/* The last count cannot be raised again */
 	rcu_read_lock();
-	mm_iommu_mapped_dec(mem);
-	EXPECT_EQ(mm_iommu_mapped_inc(mem), -ENXIO);
+	EXPECT_TRUE(mm_iommu_is_ram(mem));
+	mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+	EXPECT_FALSE(mm_iommu_is_ram(mem));
+	EXPECT_FALSE(mm_iommu_get(mem, 1, true));
 	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
 	rcu_read_unlock();
 	host_settle();
@@ -504,23 +510,27 @@ TEST_F(world, region_goes_under_a_reader)
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), 0);
 	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(8), PAGE_SHIFT, &hpa), 0);
-	EXPECT_EQ(mm_iommu_mapped_inc(mem), -ENXIO);
+	EXPECT_FALSE(mm_iommu_get(mem, 1, true));
+	EXPECT_FALSE(mm_iommu_is_ram(mem));
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), PG), NULL);
 	rcu_read_unlock();
 	world_check();
 }
 
-/* What KVM maps is written as far as anybody knows */
+/* What real mode maps may be written if it says so */
 TEST_F(world, region_counted_is_dirty)
 {
 	struct mm_iommu_table_group_mem_t *mem;
+	int write;
 
-	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
-	mem = mm_iommu_lookup(self->mm, UA(8), PG);
-	EXPECT_EQ(mm_iommu_mapped_inc(mem), 0);
-	mm_iommu_mapped_dec(mem);
-	EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
-	EXPECT_TRUE(self->mm->pte[8].page->dirty);
+	for (write = 0; write < 2; write++) {
+		EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+		mem = mm_iommu_lookup(self->mm, UA(8), PG);
+		EXPECT_TRUE(mm_iommu_get(mem, 1, write));
+		mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+		EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
+		EXPECT_EQ(self->mm->pte[8].page->dirty, write);
+	}
 }
 
 /* What has lost its last count is in nobody's way, though not yet freed */
@@ -533,15 +543,15 @@ TEST_F(world, region_abandoned)
 	EXPECT_WORKS(req_register(self->c, UA(16), 8 * PG));
 	a = mm_iommu_lookup(self->mm, UA(8), PG);
 	b = mm_iommu_lookup(self->mm, UA(16), PG);
-	EXPECT_EQ(mm_iommu_mapped_inc(a), 0);
-	EXPECT_EQ(mm_iommu_mapped_inc(b), 0);
+	EXPECT_TRUE(mm_iommu_get(a, 1, true));
+	EXPECT_TRUE(mm_iommu_get(b, 1, true));
 	vfio_close(self->c);
-	mm_iommu_mapped_dec(a);
+	mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), -EINVAL);
 	EXPECT_EQ(req_register(other, UA(8), 8 * PG), 0);
 	EXPECT_EQ(req_register(other, UA(16), 8 * PG), -EBUSY);
 	EXPECT_EQ(req_unregister(other, UA(8), 8 * PG), 0);
-	mm_iommu_mapped_dec(b);
+	mm_iommu_put_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), 0);
 	EXPECT_EQ(self->mm->locked_vm, 16);
 	EXPECT_EQ(host_usage.pins, 16);
@@ -610,32 +620,27 @@ TEST_F(world, region_first_two)
 TEST_F(world, device_memory)
 {
 	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long hpa, size, n;
+	unsigned long hpa, n;
 
-	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, (5UL << 40) + 1, &mem), -EINVAL);
 	/* The list of regions, then the region, its unit, its place in the list */
 	for (n = 0; n < 4; n++) {
 		fail_arm_from(max(n, 1UL));
 		EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -ENOMEM);
 		fail_arm(0);
-		EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
+		EXPECT_EQ(mm_iommu_lookup(self->mm, UA(0), PG), NULL);
 	}
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), 0);
 	EXPECT_EQ(self->mm->locked_vm, 0);
 	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(3) + 4, PAGE_SHIFT, &hpa), 0);
 	EXPECT_EQ(hpa, (5UL << 40) + 3 * PG + 4);
-	EXPECT_TRUE(mm_iommu_is_devmem(self->mm, (5UL << 40) + 7 * PG, PAGE_SHIFT + 2,
-				       &size));
-	EXPECT_EQ(size, PG);
-	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, (5UL << 40) + 8 * PG, 12, &size));
+	EXPECT_FALSE(mm_iommu_is_ram(mem));
 	/* Neither is ordinary memory device memory nor the other way round */
 	EXPECT_EQ(req_register(self->c, UA(0), 8 * PG), -EINVAL);
 	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
-	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, 5UL << 40, 12, &size));
 	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -EINVAL);
-	EXPECT_FALSE(mm_iommu_is_devmem(self->mm, hpa_of(self->mm, UA(0)), 12, &size));
+	EXPECT_TRUE(mm_iommu_is_ram(mm_iommu_lookup(self->mm, UA(0), PG)));
 }
 
 /* An IOMMU page is backed when user and real address are alike enough */
@@ -1029,15 +1034,16 @@ TEST_F(world, window_bad_arguments)
 /* Levels take and cost what they are */
 TEST_F(world, window_charge)
 {
+	struct iommu_table *host = host_pes[1].pe.table_group.tables[0];
 	unsigned long one, i;
 	u64 start;
 
 	EXPECT_WORKS(req_remove(self->c, 0));
 	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
 	EXPECT_WORKS(req_create(self->c, 16, 1UL << 47, 2, &start));
-	EXPECT_EQ(self->mm->locked_vm - 64, DIV_ROUND_UP(host_usage.level_bytes -
-			3 * host_pes[1].pe.table_group.tables[0]->it_tree.bytes.counter,
-			PG));
+	EXPECT_EQ(self->mm->locked_vm - 64,
+		  DIV_ROUND_UP(host_usage.level_bytes -
+			       (HOST_PES - 1) * host->it_tree.bytes.counter, PG));
 	one = host_usage.level_bytes;
 	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE), K64, RW));
 	one = host_usage.level_bytes - one;
@@ -1469,114 +1475,176 @@ TEST_F(world, dma_api)
 }
 
 /*
- * KVM, which has a table by reference and its entries one by one.
+ * Lists, as KVM puts them. What KVM itself does is in kvm-unit.c.
  */
 
-static long kvm_put(struct iommu_table *tbl, struct mm_struct *mm,
-		    unsigned long entry, unsigned long ua)
+static int put_list(struct iommu_table *tbl, unsigned long entry,
+		    const unsigned long *uas, unsigned long nr,
+		    unsigned int page_shift)
 {
-	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long hpa;
-	__be64 *view;
+	struct iommu_user_list list = {
+		.uas = uas,
+		.nr = nr,
+		.page_shift = page_shift,
+	};
+	int ret = iommu_user_prepare_list(tbl, entry, &list);
 
-	view = IOMMU_TABLE_USERSPACE_ENTRY(tbl, entry);
-	if (!view)
-		return -ENOMEM;
-	mem = mm_iommu_lookup(mm, ua, IOMMU_PAGE_SIZE(tbl));
-	if (!mem || mm_iommu_ua_to_hpa(mem, ua, tbl->it_page_shift, &hpa))
-		return -EINVAL;
-	if (mm_iommu_mapped_inc(mem))
-		return -EBUSY;
-	if (tbl->it_ops->xchg_no_kill(tbl, entry, &hpa, &dir)) {
-		mm_iommu_mapped_dec(mem);
-		return -ENOMEM;
-	}
-	*view = cpu_to_be64(ua);
-	iommu_tce_kill(tbl, entry, 1);
-
-	return dir;
+	return ret ? ret : iommu_user_commit_list(tbl, entry, &list);
 }
 
-TEST_F(world, kvm_keeps_a_table)
+static struct iommu_table *table_of(struct host_container *c, unsigned int num)
 {
 	struct glue_container state;
+
+	glue_container_get(c->data, &state);
+
+	return state.tables[num];
+}
+
+TEST_F(world, list)
+{
+	unsigned long uas[] = {
+		UA(UA_HUGE) + 3, UA(UA_HUGE) + K64 + 3, 0, UA(UA_HUGE) + 1,
+		UA(UA_HUGE) + K64 + 3, UA(UA_HUGE) + 2 * K64 + 3,
+	};
+	struct iommu_user_list list = {
+		.uas = uas,
+		.nr = ARRAY_SIZE(uas),
+		.page_shift = 16,
+	};
+	struct iommu_table *tbl;
+	unsigned long first;
+	u64 start, before;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	tbl = table_of(self->c, 1);
+	first = tbl->it_offset + 7;
+	EXPECT_WORKS(req_map(self->c, start + 9 * K64, UA(UA_HUGE), K64, RW));
+	EXPECT_WORKS(put_list(tbl, first, uas, ARRAY_SIZE(uas), 16));
+	EXPECT_REACHES(host_pes, start + 7 * K64, UA(UA_HUGE));
+	EXPECT_REACHES(host_pes, start + 8 * K64, UA(UA_HUGE) + K64);
+	EXPECT_FAULTS(host_pes, start + 9 * K64);
+	EXPECT_REACHES(host_pes, start + 10 * K64, UA(UA_HUGE));
+	EXPECT_EQ(machine_dma(host_pes, start + 10 * K64, true), -EFAULT);
+	EXPECT_REACHES(host_pes, start + 12 * K64, UA(UA_HUGE) + 2 * K64);
+	/* Cancelled, it has changed nothing */
+	before = world_digest(self->mm);
+	EXPECT_EQ(iommu_user_prepare_list(tbl, first, &list), 0);
+	iommu_user_cancel_list(tbl, &list);
+	EXPECT_EQ(world_digest(self->mm), before);
+	/* All or none: the last one is not registered, or not aligned */
+	uas[5] = UA(0) + 3;
+	EXPECT_FAILS(-EINVAL, put_list(tbl, first, uas, ARRAY_SIZE(uas), 16));
+	uas[5] = UA(UA_HUGE) + SZ_4K + 3;
+	EXPECT_FAILS(-EPERM, put_list(tbl, first, uas, ARRAY_SIZE(uas), 16));
+	memset(uas, 0, sizeof(uas));
+	EXPECT_WORKS(put_list(tbl, first, uas, ARRAY_SIZE(uas), 16));
+	EXPECT_FAULTS(host_pes, start + 7 * K64);
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+}
+
+/* A guest's page may be several IOMMU pages */
+TEST_F(world, list_of_larger_pages)
+{
+	unsigned long uas[] = { UA(UA_HUGE) + 3, 0, UA(UA_HUGE) + 2 * K64 + 2 };
+	struct host_region region;
+	struct iommu_table *tbl;
+	int i;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE), K64, RW));
+	tbl = table_of(self->c, 0);
+	EXPECT_WORKS(put_list(tbl, 32, uas, ARRAY_SIZE(uas), 16));
+	for (i = 0; i < 16; i++) {
+		EXPECT_REACHES(host_pes, 2 * K64 + i * SZ_4K,
+			       UA(UA_HUGE) + i * SZ_4K);
+		EXPECT_FAULTS(host_pes, 3 * K64 + i * SZ_4K);
+		EXPECT_EQ(machine_dma(host_pes, 4 * K64 + i * SZ_4K, true),
+			  (long)hpa_of(self->mm, UA(UA_HUGE) + 2 * K64 + i * SZ_4K));
+	}
+	EXPECT_FAULTS(host_pes, 5 * K64);
+	glue_region_at(self->mm, UA(UA_HUGE), &region);
+	EXPECT_EQ(region.mapped, 1 + 3 * 16);
+}
+
+/* Whoever keeps a table that its container has dropped maps nothing in it */
+TEST_F(world, list_for_a_closed_table)
+{
+	unsigned long uas[] = { UA(UA_HUGE) + 3, 0, UA(UA_HUGE) + 3 };
 	struct iommu_table *tbl;
 	u64 start;
 
 	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
 	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
-	glue_container_get(self->c->data, &state);
-	tbl = iommu_tce_table_get(state.tables[1]);
-	EXPECT_EQ(kvm_put(tbl, self->mm, tbl->it_offset + 7, UA(UA_HUGE)), DMA_NONE);
-	EXPECT_EQ(kvm_put(tbl, self->mm, tbl->it_offset + 7, UA(0)), -EINVAL);
-	EXPECT_REACHES(host_pes, start + 7 * K64, UA(UA_HUGE));
-	world_check();
-	/* The container clears what it leaves */
+	tbl = iommu_tce_table_get(table_of(self->c, 1));
+	EXPECT_WORKS(put_list(tbl, tbl->it_offset + 7, uas, 3, 16));
 	EXPECT_WORKS(req_remove(self->c, start));
 	EXPECT_EQ(pnv_tce_get(tbl, tbl->it_offset + 7), 0);
-	/* KVM maps into the table that nobody uses */
-	EXPECT_EQ(kvm_put(tbl, self->mm, tbl->it_offset + 8, UA(UA_HUGE)), DMA_NONE);
-	EXPECT_EQ(req_unregister(self->c, UA(UA_HUGE), 64 * PG), -EBUSY);
+	EXPECT_WORKS(put_list(tbl, tbl->it_offset + 8, uas, 3, 16));
+	EXPECT_EQ(pnv_tce_get(tbl, tbl->it_offset + 8), 0);
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
 	vfio_close(self->c);
 	host_settle();
-	EXPECT_EQ(host_usage.pins, 64);
+	EXPECT_NE(self->mm->locked_vm, 0);
 	iommu_tce_table_put(tbl);
 	host_settle();
-	EXPECT_EQ(host_usage.pins, 0);
 	EXPECT_EQ(self->mm->locked_vm, 0);
 }
 
-/* An exchange tells what was there */
-TEST_F(world, kvm_exchanges)
+TEST_F(world, list_out_of_memory)
 {
-	enum dma_data_direction dir = DMA_NONE;
-	struct glue_container state;
+	unsigned long uas[] = { UA(UA_HUGE) + 3, UA(UA_HUGE) + K64 + 3 };
 	struct iommu_table *tbl;
-	unsigned long hpa = 0;
+	unsigned long n;
 	u64 start;
-
-	EXPECT_WORKS(req_create(self->c, 16, 1UL << 32, 1, &start));
-	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
-	glue_container_get(self->c->data, &state);
-	tbl = state.tables[1];
-	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE), K64, VFIO_DMA_MAP_FLAG_READ));
-	/* Put back before anybody looks: the view still holds the page */
-	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), 0);
-	EXPECT_EQ(dir, DMA_TO_DEVICE);
-	EXPECT_EQ(hpa, hpa_of(self->mm, UA(UA_HUGE)));
-	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), 0);
-	EXPECT_EQ(dir, DMA_NONE);
-	EXPECT_EQ(hpa, 0);
-	world_check();
-	EXPECT_REACHES(host_pes, start, UA(UA_HUGE));
-}
-
-TEST_F(world, kvm_out_of_memory)
-{
-	enum dma_data_direction dir = DMA_BIDIRECTIONAL;
-	struct glue_container state;
-	struct iommu_table *tbl;
-	unsigned long hpa = 0;
-	u64 start;
+	int ret;
 
 	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 3, &start));
-	glue_container_get(self->c->data, &state);
-	tbl = state.tables[1];
-	EXPECT_EQ(IOMMU_TABLE_USERSPACE_ENTRY_RO(tbl, tbl->it_offset), NULL);
-	fail_arm(1);
-	EXPECT_EQ(IOMMU_TABLE_USERSPACE_ENTRY(tbl, tbl->it_offset), NULL);
-	fail_arm(1);
-	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), -ENOMEM);
-	fail_arm(0);
-	dir = DMA_NONE;
-	EXPECT_EQ(pnv_tce_xchg(tbl, tbl->it_offset, &hpa, &dir), 0);
-	EXPECT_EQ(dir, DMA_NONE);
-	EXPECT_EQ(hpa, 0);
-	world_check();
-	EXPECT_NE(IOMMU_TABLE_USERSPACE_ENTRY(tbl, tbl->it_offset), NULL);
-	EXPECT_NE(IOMMU_TABLE_USERSPACE_ENTRY_RO(tbl, tbl->it_offset), NULL);
-	EXPECT_EQ(iommu_user_view_entry(host_pes[1].pe.table_group.tables[0], 0, true), NULL);
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	tbl = table_of(self->c, 1);
+	for (n = 1, ret = -ENOMEM; ret; n++) {
+		self->digest = world_digest(self->mm);
+		fail_arm(n);
+		ret = put_list(tbl, tbl->it_offset + (1 << 20) - 1, uas, 2, 16);
+		fail_arm(0);
+		world_check();
+		if (!ret)
+			break;
+		EXPECT_EQ(ret, -ENOMEM);
+		EXPECT_EQ(world_digest(self->mm), self->digest);
+	}
+	EXPECT_GE(n, 3);
+	EXPECT_REACHES(host_pes, start + (1UL << 36), UA(UA_HUGE) + K64);
+}
+
+TEST_F(world, table_behind_a_window)
+{
+	struct iommu_table_group *group = &host_pes[0].pe.table_group;
+	struct iommu_table *tbl;
+	u64 start;
+
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, WINDOW1, MB)),
+		  -EINVAL);
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 12, start, MB)),
+		  -EINVAL);
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, start + MB, MB)),
+		  -EINVAL);
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, start, 2 * MB)),
+		  -EINVAL);
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->other, 16, start, MB)),
+		  -EPERM);
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(&host_pes[1].pe.table_group,
+					       self->mm, 16, start, MB)),
+		  -EINVAL);
+	tbl = iommu_user_get_table(group, self->mm, 21, start, K64);
+	ASSERT_EQ(tbl, table_of(self->c, 1));
+	/* Dropped by the container, it is not found any more */
+	EXPECT_WORKS(req_remove(self->c, start));
+	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, start, MB)),
+		  -EINVAL);
+	iommu_tce_table_put(tbl);
 }
 
 /*

@@ -2,7 +2,7 @@
 /*
  * The invariants that hold whenever no request is under way.
  */
-#include "host.h"
+#include "kvm.h"
 
 #define MAX_REGIONS	256
 #define MAX_MMS		8
@@ -82,7 +82,6 @@ static void check_tce(struct host_pe *hpe, unsigned int window,
 		      unsigned long tce, void *priv)
 {
 	struct iommu_table *tbl = hpe->pe.table_group.tables[window];
-	__be64 *entry;
 
 	(void)priv;
 	if (hpe->stuck)
@@ -96,8 +95,7 @@ static void check_tce(struct host_pe *hpe, unsigned int window,
 		return;
 
 	check_reach(tbl, tce);
-	entry = iommu_user_view_entry(tbl, tbl->it_offset + index, false);
-	if (!entry || !*entry)
+	if (!machine_view(tbl, index))
 		host_die("TCE %#lx holds nothing\n", index);
 }
 
@@ -155,6 +153,8 @@ static void check_table(struct iommu_table *tbl)
 	if (!tbl->it_user)
 		return;
 	p = process_of(tbl->it_user->mm);
+	if (tbl->it_user->claim.word)
+		host_die("a table is claimed, and nobody does anything\n");
 	if (bytes != tbl->it_user->account.bytes)
 		host_die("a table of %lu bytes is charged as %lu\n", bytes,
 			 tbl->it_user->account.bytes);
@@ -173,6 +173,28 @@ static void check_process(struct process *p)
 	if (p->mm->locked_vm != p->charge)
 		host_die("%lu pages are charged, %lu used\n", p->mm->locked_vm,
 			 p->charge);
+}
+
+/* Tables of guests; returns what their views take */
+static long check_kvm(struct kvm *kvm)
+{
+	struct host_kvm_table table;
+	unsigned long liobn, bytes;
+	long sum = 0;
+
+	for (liobn = 0; glue_kvm_next(kvm, &liobn, &table); liobn++) {
+		bytes = atomic_long_read(&table.view->bytes);
+		if (bytes != table.charged)
+			host_die("a view of %lu bytes is charged as %lu\n",
+				 bytes, table.charged);
+		if (table.claimed)
+			host_die("LIOBN %#lx is claimed, and nobody does anything\n",
+				 liobn);
+		process_of(table.mm)->charge += DIV_ROUND_UP(bytes, PAGE_SIZE);
+		sum += bytes;
+	}
+
+	return sum;
 }
 
 /* Containers whose charges and tables count; see world_check() */
@@ -195,6 +217,7 @@ void world_check(void)
 	struct glue_container state;
 	struct host_table *table;
 	long bytes = 0, pins = 0;
+	struct kvm *kvm;
 	unsigned int i;
 
 	host_run_works();
@@ -206,6 +229,8 @@ void world_check(void)
 		bytes += atomic_long_read(&table->tbl.it_tree.bytes);
 		check_table(&table->tbl);
 	}
+	list_for_each_entry(kvm, &host_kvms, node)
+		bytes += check_kvm(kvm);
 	for (i = 0; i < world_nr; i++) {
 		if (!world_containers[i].data)
 			continue;
@@ -231,6 +256,8 @@ void world_check(void)
 void world_check_empty(void)
 {
 	world_check();
+	if (!list_empty(&host_kvms))
+		host_die("left: a guest\n");
 	if (host_usage.pins || host_usage.level_bytes || host_usage.tables)
 		host_die("left: %ld pins, %ld bytes of levels, %ld tables\n",
 			 host_usage.pins, host_usage.level_bytes,
@@ -253,6 +280,33 @@ static void digest_tce(struct host_pe *hpe, unsigned int window,
 	*digest = digest_add(*digest, tce);
 }
 
+/* What guests have put, and what is behind it */
+static u64 digest_kvm(struct kvm *kvm, u64 digest)
+{
+	unsigned long liobn, index, nr;
+	struct host_kvm_table table;
+	struct tce_cursor cur;
+	unsigned int i;
+	u64 *leaf;
+
+	for (liobn = 0; glue_kvm_next(kvm, &liobn, &table); liobn++) {
+		digest = digest_add(digest, liobn);
+		for (i = 0; i < table.nr_links; i++)
+			digest = digest_add(digest, (unsigned long)table.links[i]);
+		cur = (struct tce_cursor){ .tree = table.view };
+		index = 0;
+		while ((leaf = (u64 *)tce_cursor_next(&cur, &index, table.size,
+						      &nr))) {
+			for (; nr; nr--, index++, leaf++)
+				if (*leaf)
+					digest = digest_add(digest_add(digest, index),
+							    *leaf);
+		}
+	}
+
+	return digest;
+}
+
 /**
  * world_digest() - one number for all that a request can change
  * @mm: whose charge and regions count
@@ -265,8 +319,9 @@ u64 world_digest(struct mm_struct *mm)
 {
 	static struct host_region regions[MAX_REGIONS];
 	struct glue_container state;
-	unsigned long nr, i;
 	u64 digest = mm->locked_vm;
+	unsigned long nr, i;
+	struct kvm *kvm;
 
 	for (i = 0; i < HOST_PES; i++)
 		machine_visit_tces(host_pes + i, digest_tce, &digest);
@@ -286,6 +341,9 @@ u64 world_digest(struct mm_struct *mm)
 		digest = digest_add(digest, (unsigned long)state.tables[0]);
 		digest = digest_add(digest, (unsigned long)state.tables[1]);
 	}
+
+	list_for_each_entry(kvm, &host_kvms, node)
+		digest = digest_kvm(kvm, digest);
 
 	return digest_add(digest, host_usage.pins);
 }

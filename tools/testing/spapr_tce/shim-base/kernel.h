@@ -23,6 +23,8 @@
 #define atomic64_inc_not_zero(v)	atomic64_add_unless(v, 1, 0)
 
 #define INIT_LIST_HEAD_RCU(head)	INIT_LIST_HEAD(head)
+#undef list_for_each_entry_rcu
+#undef list_for_each_entry_lockless
 #define list_for_each_entry_rcu(pos, head, member, cond...)		\
 	for (pos = list_entry(READ_ONCE((head)->next), typeof(*pos), member); \
 	     &pos->member != (head);					\

@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +54,7 @@
 #undef __ffs
 #define __ffs(x)		((unsigned long)__builtin_ctzl(x))
 #define __ilog2(x)		((int)(BITS_PER_LONG - 1 - __builtin_clzl(x)))
+#define U64_MAX			((u64)~0ULL)
 #ifndef BITS_PER_LONG_LONG
 #define BITS_PER_LONG_LONG	64
 #endif
@@ -128,6 +130,26 @@ static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 new)
 	return cmpxchg(&v->counter, old, new);
 }
 
+static inline bool test_and_set_bit_lock(unsigned int nr, unsigned long *word)
+{
+	unsigned long bit = 1UL << nr;
+
+	return __atomic_fetch_or(word, bit, __ATOMIC_ACQUIRE) & bit;
+}
+
+static inline void clear_bit_unlock(unsigned int nr, unsigned long *word)
+{
+	__atomic_fetch_and(word, ~(1UL << nr), __ATOMIC_RELEASE);
+}
+
+#undef mb
+#undef smp_rmb
+/* For barriers as the kernel has them, and more than enough */
+#define mb()			__atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define smp_rmb()		mb() /* see above */
+void host_relax(void);
+#define cpu_relax()		host_relax()
+
 static inline bool atomic64_add_unless(atomic64_t *v, s64 n, s64 unless)
 {
 	s64 old = atomic64_read(v), seen;
@@ -145,6 +167,15 @@ struct kref {
 	int count;
 };
 
+/* What may not be done in real mode; see host.c */
+#ifdef HOST_BENCH
+#define host_real_mode		false
+#define virtual_only(what)	do { } while (0)
+#else
+extern __thread bool host_real_mode;
+void virtual_only(const char *what);
+#endif
+
 /*
  * Locks know their owner.
  */
@@ -157,6 +188,8 @@ struct mutex {
 void mutex_init(struct mutex *m);
 void mutex_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
+void model_lock(struct mutex *m);
+void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
 #define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
@@ -188,6 +221,11 @@ bool mutex_is_mine(const struct mutex *m);
 #define MODULE_LICENSE(x)
 #define MODULE_DESCRIPTION(x)
 #define THIS_MODULE		NULL
+#define MODULE_PARM_DESC(name, text)
+/* For tests to change */
+#define module_param_named(name, var, type, mode)	type *host_param_##name = &(var)
+#undef __read_mostly
+#define __read_mostly
 #undef __init
 #undef __exit
 #define __init
@@ -199,19 +237,22 @@ bool mutex_is_mine(const struct mutex *m);
 
 /* tools/lib/slab.c and tools/testing/shared/linux.c do the work (see host.c) */
 #define kmem_cache_alloc_node(cache, gfp, nid)	kmem_cache_alloc(cache, gfp)
-#define kvmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
-#define kvfree(p)				kfree(p)
+#define kvmalloc_array(n, size, gfp)		kvmalloc((n) * (size), gfp)
 #undef kzalloc_node
 #define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
 #define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
 #define free_page(addr)				kfree((void *)(addr))
 
+void *kvmalloc(size_t size, gfp_t gfp);
+void kvfree(void *p);
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
 void free_pages(unsigned long addr, unsigned int order);
 #define page_address(page)	((void *)(page))
 
 #define HOST_LINEAR_OFFSET	(1UL << 50)
 #define HOST_PHYS_BASE		(1UL << 32)
+
+void *host_user_va(unsigned long pa);
 
 static inline unsigned long __pa(const void *p)
 {
@@ -222,7 +263,7 @@ static inline void *__va(unsigned long pa)
 {
 #ifndef HOST_BENCH
 	if (pa < HOST_LINEAR_OFFSET)
-		host_die("%#lx is no address of kernel memory\n", pa);
+		return host_user_va(pa);
 #endif
 
 	return (void *)(pa - HOST_LINEAR_OFFSET);
@@ -230,6 +271,10 @@ static inline void *__va(unsigned long pa)
 
 #undef __pa
 #define __pa(p)			__pa((const void *)(unsigned long)(p))
+
+/* Arrays that real mode can read by their real address only; see host.c */
+bool is_vmalloc_addr(const void *p);
+unsigned long vmalloc_to_phys(void *p);
 
 struct mm_struct;
 
@@ -341,7 +386,7 @@ struct task_struct {
 extern __thread struct task_struct host_task;
 #define current				(&host_task)
 #define fatal_signal_pending(task)	((task)->killed)
-#define cond_resched()			do { } while (0)
+#define cond_resched()			virtual_only("cond_resched()")
 
 #define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
 #define mmdrop(mm)	WARN_ON(__atomic_sub_fetch(&(mm)->count, 1, __ATOMIC_SEQ_CST) < 1)
@@ -384,8 +429,13 @@ void flush_workqueue(struct workqueue_struct *wq);
 
 struct seq_file;
 struct dentry;
+struct inode;
+struct file;
 struct file_operations {
+	void *owner;
 	int (*show)(struct seq_file *m, void *unused);
+	int (*mmap)(struct file *file, struct vm_area_struct *vma);
+	int (*release)(struct inode *inode, struct file *file);
 };
 
 void __attribute__((format(printf, 2, 3)))
@@ -413,6 +463,7 @@ typedef u64 dma_addr_t;
 #undef __attribute_const__
 #define __attribute_const__	__attribute__((const))
 #define ASM_CONST(x)		(x##UL)
+#define PPC_BIT(n)		(1UL << (63 - (n)))
 
 struct iommu_table;
 struct iommu_group;
@@ -433,8 +484,36 @@ struct device {
 int of_property_read_u32_index(const struct device_node *np, const char *name,
 			       u32 index, u32 *value);
 
-#define list_add_rcu(new, head)		list_add(new, head)
-#define list_del_rcu(entry)		list_del(entry)
+static inline void list_add_rcu(struct list_head *new, struct list_head *head)
+{
+	new->next = head->next;
+	new->prev = head;
+	rcu_assign_pointer(head->next, new);
+	new->next->prev = new;
+}
+
+/* Who is there goes on from there */
+static inline void list_del_rcu(struct list_head *entry)
+{
+	entry->next->prev = entry->prev;
+	rcu_assign_pointer(entry->prev->next, entry->next);
+}
+
+#define list_for_each_entry_rcu(pos, head, member)			\
+	for (pos = list_entry(rcu_dereference((head)->next),		\
+			      typeof(*pos), member);			\
+	     &pos->member != (head);					\
+	     pos = list_entry(rcu_dereference(pos->member.next),	\
+			      typeof(*pos), member))
+/* Real mode does this; another thread may do something before */
+#define list_for_each_entry_lockless(pos, head, member)			\
+	for (host_preempt_real(),					\
+	     pos = list_entry(rcu_dereference((head)->next),		\
+			      typeof(*pos), member);			\
+	     &pos->member != (head);					\
+	     pos = list_entry(rcu_dereference(pos->member.next),	\
+			      typeof(*pos), member))
+void host_preempt_real(void);
 
 void *iommu_group_get_iommudata(struct iommu_group *group);
 

@@ -29,7 +29,14 @@ struct pci_bus {
 	struct list_head devices;
 };
 
+enum pnv_phb_model {
+	PNV_PHB_MODEL_UNKNOWN,
+	PNV_PHB_MODEL_PHB3,
+};
+
 struct pnv_phb {
+	enum pnv_phb_model model;
+	phys_addr_t regs_phys;
 	struct pci_controller *hose;
 	u64 opal_id;
 };
@@ -55,6 +62,7 @@ s64 opal_pci_map_pe_dma_window(u64 phb_id, u16 pe_number, u16 window_id,
 			       u16 levels, u64 table, u64 level_size,
 			       u64 page_size);
 int opal_error_code(int rc);
+void __raw_rm_writeq_be(u64 value, void __iomem *reg);
 
 void pnv_pci_ioda2_tce_invalidate_pe(struct pnv_ioda_pe *pe);
 int pnv_pci_ioda2_set_bypass(struct pnv_ioda_pe *pe, bool enable);
@@ -69,14 +77,14 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 		  unsigned long uaddr, enum dma_data_direction direction,
 		  unsigned long attrs);
 void pnv_tce_free(struct iommu_table *tbl, long index, long npages);
-int pnv_tce_xchg(struct iommu_table *tbl, long index, unsigned long *hpa,
-		 enum dma_data_direction *direction);
 unsigned long pnv_tce_get(struct iommu_table *tbl, long index);
 long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 				     __u32 page_shift, __u64 window_size,
 				     __u32 levels, struct mm_struct *mm,
 				     struct iommu_table *tbl);
 void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl);
+bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
+			       unsigned long npages);
 long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 			      struct iommu_table *tbl);
 long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num);

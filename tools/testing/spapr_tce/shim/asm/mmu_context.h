@@ -37,9 +37,8 @@ struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
 long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
 			unsigned long *hpa);
-bool mm_iommu_is_devmem(struct mm_struct *mm, unsigned long hpa,
-			unsigned int pageshift, unsigned long *size);
-long mm_iommu_mapped_inc(struct mm_iommu_table_group_mem_t *mem);
-void mm_iommu_mapped_dec(struct mm_iommu_table_group_mem_t *mem);
+bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem);
+bool mm_iommu_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr,
+		  bool write);
 
 #endif
