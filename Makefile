@@ -16,7 +16,7 @@ help:   ## this text
 	@sed -n 's/^#V  */  /p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 setup:  ## install the Debian packages that are missing
-	@$S/setup.sh host bench
+	@$S/setup.sh host bench clients
 tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
 	@$S/tree.sh
 kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
@@ -24,7 +24,7 @@ kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
 check:  ## everything below; the last line is the total
-	@$S/check.sh static host mutants qemu
+	@$S/check.sh static host mutants qemu clients
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
 check-host: ## the scripts, and the kernel's files compiled for this machine
@@ -33,10 +33,14 @@ check-mutants: ## break the kernel's files one by one: a test must notice
 	@$S/check.sh mutants
 check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
+check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk passed through
+	@$S/check.sh clients
 fuzz:   ## fuzz the container driver on this machine for TIME seconds
 	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours
 	@$S/bench.sh
+bench-hcalls: ## instructions per hypercall of a guest, base beside ours
+	@$S/bench-hcalls.sh
 profile: ## which functions the instructions of a one-page request are in
 	@$S/profile.sh
 bench-host: ## ns per TCE on this processor, the base's files beside ours
@@ -49,7 +53,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V KSRC=PATH	another 6.12.y source: a directory or a tarball
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
 #V CONFIG=NAME	default (64K pages), 4k or debug
-#V TESTS=a,b	check-qemu: only these test programs
+#V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600)
 #V MITIGATIONS=off	profile: boot with mitigations=off
@@ -57,4 +61,5 @@ clean:  ## remove build/ (the compiler cache stays)
 #V V=1	show every command of long steps
 
 .PHONY: help setup tree kernel run check check-static check-host check-qemu \
-	check-mutants fuzz bench bench-host profile series clean
+	check-clients check-mutants fuzz bench bench-hcalls bench-host profile \
+	series clean

@@ -8,7 +8,8 @@
 #   build/bench.csv	all figures
 #   build/bench.svg	the growth curves
 #
-# Behind it, the same on this machine's processor: bench-host.sh.
+# Behind it, the same on this machine's processor (bench-host.sh), and what a
+# guest's hypercalls cost (bench-hcalls.sh).
 
 . "$(dirname "$0")/lib.sh"
 
@@ -49,4 +50,6 @@ gnuplot -e "csv='$build/bench.csv'; svg='$build/bench.svg'" \
 	-e "where='$MACHINE, $CONFIG configuration'" "$here/bench.gp" </dev/null
 echo "All figures: build/bench.csv; the curves: build/bench.svg"
 echo
-"$here/bench-host.sh"
+TESTS='' MACHINE='' "$here/bench-host.sh"
+echo
+"$here/bench-hcalls.sh"

@@ -7,8 +7,10 @@
 #   MACHINE   powernv8, powernv9, powernv10 or pseries
 #   DEVICES   edu: two of the teaching device, behind different host bridges
 #             nvme: those, and the disk build/nvme.img
+#             clients: the two disks build/nvme.img and build/clients.ext4
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
+#   ACCEL     what follows QEMU's -accel
 #   PLUGIN    a TCG plugin to run with, and its arguments
 
 . "$(dirname "$0")/lib.sh"
@@ -46,6 +48,15 @@ if [ "$DEVICES" = nvme ]; then
 		set -- "$@" -device "$edu,bus=pcie.2,addr=0.1"
 fi
 
+if [ "$DEVICES" = clients ]; then
+	set -- -M "$MACHINE" \
+		-drive "file=$build/nvme.img,if=none,id=d0,format=raw,snapshot=on" \
+		-device nvme,drive=d0,serial=spapr-tce,bus=pcie.0 \
+		-drive "file=$build/clients.ext4,if=none,id=d1,format=raw,readonly=on" \
+		-device virtio-blk-pci,drive=d1,bus=pcie.1
+fi
+
+[ -z "${ACCEL:-}" ] || set -- "$@" -accel "$ACCEL"
 [ -z "${PLUGIN:-}" ] || set -- "$@" -plugin "$PLUGIN"
 
 # The log buffer is large so that no line of a test gets lost, and devkmsg=on

@@ -204,6 +204,17 @@ ktap_warning() {
 	echo "$good" | sed '/one/a [    1.1] WARNING: CPU: 0 PID: 1 at x.c:1' |
 	console 0 "$one" "not ok  m: abi: kernel (WARNING: CPU: 0 PID: 1 at x.c:1)" "$two"
 }
+# What a guest has on its console is said on by its host.
+ktap_guest() {
+	echo "$good" | sed '/one/a [    1.1] tce:   # guest: [    0.1] BUG: x:1:
+		/one/a [    1.1] tce:   # guest: BUG: not by the kernel' |
+	console 0 "$one" "not ok  m: abi: guest (BUG: x:1:)" "$two"
+}
+ktap_why() {
+	echo "$good" | sed 's/ok 1 abi.one/not ok 1 abi.one/; s/ok 1 abi #.*/not ok 1 abi # exit 1/
+		/one/i [    1.1] tce:   # why: 1, not 2' |
+	console 0 'not ok  m: abi: abi.one (1, not 2)' "$two" "$clean"
+}
 ktap_not_ok() {
 	echo "$good" | sed 's/ok 1 abi.one/not ok 1 abi.one/; s/ok 1 abi #.*/not ok 1 abi # exit 1/' |
 	console 0 'not ok  m: abi: abi.one' "$two" "$clean"
@@ -229,6 +240,8 @@ ktap_empty() {
 }
 
 t "console: a good one"				ktap_good
+t "console: a warning in a guest"		ktap_guest
+t "console: why a test failed"			ktap_why
 t "console: firmware may say what it likes"	ktap_firmware
 t "console: a test may name a WARNING"		ktap_quoted
 t "console: a kernel WARNING is a failure"	ktap_warning
@@ -287,11 +300,11 @@ ktap() {
 
 run_harness() {
 	for v in asan-16 asan-12; do
-		for p in unit sweep; do
+		for p in unit kvm-unit sweep; do
 			ktap "$v-$p" "$build/host/$v/$p"
 		done
 	done
-	for p in unit sweep; do
+	for p in unit kvm-unit sweep; do
 		ktap "arm64-16-$p" qemu-aarch64 "$build/host/arm64-16/$p"
 	done
 	for v in asan-16 tsan-16; do

@@ -15,7 +15,8 @@ list=$top/tools/testing/spapr_tce/mutants
 work=$build/host/mutant
 good=$work/good
 harness=$work/harness
-programs="asan-16/unit asan-12/unit asan-16/sweep tsan-16/threads fuzz-16/fuzz"
+programs="asan-16/unit asan-16/kvm-unit asan-12/unit asan-12/kvm-unit asan-16/sweep
+	tsan-16/threads fuzz-16/fuzz"
 variants="asan-16 asan-12 tsan-16 fuzz-16"
 
 # record N WHAT: the line of record N that begins so, without that
@@ -31,6 +32,15 @@ record() {
 # The source of record N as it is in the kernel tree
 source_of() {
 	record "$1" '@ '
+}
+
+# ... and where a build has it
+copy_of() {
+	f=$(source_of "$1")
+	case $f in
+	arch/powerpc/include/*) echo "include/${f#arch/powerpc/include/}" ;;
+	*) echo "src/${f##*/}" ;;
+	esac
 }
 
 # mutate N FILE: what FILE becomes; fails if it has no place for record N, or
@@ -83,7 +93,7 @@ take_copies() {
 	cp -a "$tree/tools/testing/spapr_tce" "$harness"
 	for v in $variants; do
 		cp -aL "$build/host/$v" "$good/"
-		rm -f "$good/$v/unit" "$good/$v/sweep" "$good/$v/threads" \
+		rm -f "$good/$v/unit" "$good/$v/kvm-unit" "$good/$v/sweep" "$good/$v/threads" \
 			"$good/$v/fuzz"
 	done
 	mkdir "$work/corpus"
@@ -98,9 +108,10 @@ compile() {
 		mkdir -p "$work/$1"
 		cp -a "$good/$v" "$work/$1/"
 		if [ "$1" != 0 ]; then
-			f=$(source_of "$1")
-			mutate "$1" "$good/$v/src/${f##*/}" \
-				>"$work/$1/$v/src/${f##*/}" || return
+			f=$(copy_of "$1")
+			mutate "$1" "$good/$v/$f" >"$work/$1/$v/$f" || return
+			# Nobody knows who includes a header.
+			[ "${f#include}" = "$f" ] || rm "$work/$1/$v"/*.o
 		fi
 	fi
 	make -C "$harness" KERNEL="$tree" OUT="$work/$1" VARIANT="${v%-*}" \

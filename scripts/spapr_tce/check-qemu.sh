@@ -17,6 +17,7 @@ matrix() {
 	powernv9-4k	powernv9 4k      edu  all  -
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
+	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
 	powernv9-nvme	powernv9 default nvme nvme|prereg iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg iommu=nobypass
 	EOF

@@ -45,20 +45,25 @@ objects() {
 checkpatch_files() {
 	cd "$tree" || return
 	ignore=FILE_PATH_CHANGES,EMBEDDED_FILENAME
-	whole_c | grep -Ev "$shims" |
-		xargs -r -n 4 -P "$JOBS" perl scripts/checkpatch.pl --strict \
-		-q --no-tree --no-summary --ignore $ignore -f || return
+	whole_c | grep -Ev "$shims|$traces" | checkpatch $ignore || return
+	# Trace events are a language of their own.
+	whole_c | grep -E "$traces" | checkpatch \
+		$ignore,COMPLEX_MACRO,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE ||
+		return
 	# Stand-ins for the kernel's own macros cannot be better than those are.
 	ignore=$ignore,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_ARG_PRECEDENCE
 	ignore=$ignore,PREFER_DEFINED_ATTRIBUTE_MACRO,NEW_TYPEDEFS,BIT_MACRO
 	ignore=$ignore,SINGLE_STATEMENT_DO_WHILE_MACRO,UNCOMMENTED_DEFINITION
 	ignore=$ignore,CAMELCASE
-	whole_c | grep -E "$shims" |
-		xargs -r -n 4 -P "$JOBS" perl scripts/checkpatch.pl --strict \
-		-q --no-tree --no-summary --ignore "$ignore" -f
+	whole_c | grep -E "$shims" | checkpatch "$ignore"
+}
+checkpatch() {
+	xargs -r -n 4 -P "$JOBS" perl scripts/checkpatch.pl --strict -q \
+		--no-tree --no-summary --ignore "$1" -f
 }
 # ... and libFuzzer's names are not ours.
 shims='^tools/testing/spapr_tce/(shim(-base)?/|fuzz\.c)'
+traces='^include/trace/events/'
 
 checkpatch_hooks() {
 	cd "$tree" || return

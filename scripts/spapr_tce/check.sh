@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh PART...: run the parts of the check (static, host, qemu), each of
+# check.sh PART...: run the parts of the check (static, host, qemu, ...), each of
 # which writes "ok", "not ok" or "skip" lines, and end with the total.
 
 . "$(dirname "$0")/lib.sh"

@@ -9,6 +9,7 @@
 "$here/setup.sh" host
 lock host
 "$here/tree.sh"
+mkdir -p "$logs"
 for v in "$@"; do
 	# The log grows: a run of several variants has one.
 	if ! make -C "$tree/tools/testing/spapr_tce" -s -j "$JOBS" \

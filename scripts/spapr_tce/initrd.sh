@@ -40,7 +40,7 @@ list_tests() {
 		echo "$TESTS" | tr , '\n'
 	else
 		make -s -C "$tests" OUTPUT="$out" TOP="$tree" COLLECTION=t \
-			emit_tests | sed -n 's/^t://p' | grep -vxE "bench|demo"
+			emit_tests | sed -n 's/^t://p' | grep -vxE "bench|demo|hcalls"
 	fi | sort
 }
 list_tests >"$root/tests.list"

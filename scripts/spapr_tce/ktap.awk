@@ -61,9 +61,20 @@ function end_program(line,    why)
 	programs_seen++
 }
 
+# What a guest of this machine has on its console
+function guest(line)
+{
+	if (sub(/^\[ *[0-9]+\.[0-9]+\] /, "", line) && sick(line) && guest_lines++ < 5)
+		result("not ok", program ": guest", line)
+}
+
 # One line of a program: nested KTAP, or anything else.
 function nested(line)
 {
+	if (sub(/^# guest: /, "", line)) {
+		guest(line)
+		return
+	}
 	if (line ~ /^1\.\.[0-9]+/) {
 		planned = substr(line, 4) + 0
 		if (line ~ /# *SKIP/)
@@ -84,6 +95,8 @@ function nested(line)
 		last = ""
 	else if (line ~ /^# .*:[0-9]+:|Expected/ && last == "")
 		last = substr(line, 3)
+	else if (sub(/^# why: /, "", line))
+		last = line
 }
 
 # Lines that a kernel in good health never prints.
@@ -131,6 +144,6 @@ END {
 		result("not ok", "boot", "QEMU ended with " status)
 	else if (programs_seen != programs_planned || !programs_seen)
 		result("not ok", "boot", "planned " programs_planned " programs, ran " programs_seen + 0)
-	else if (!sick_lines)
+	else if (!sick_lines && !guest_lines)
 		result("ok", "boot and clean console")
 }

@@ -28,30 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is used of QEMU's interface to plugins, version 1. */
-#define EXPORT		__attribute__((visibility("default")))
-
-struct qemu_plugin_insn;
-struct qemu_plugin_tb;
-
-EXPORT int qemu_plugin_version = 1;
-
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t id,
-					   void (*cb)(uint64_t id,
-						      struct qemu_plugin_tb *tb));
-void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
-					  void (*cb)(unsigned int cpu, void *data),
-					  int flags, void *data);
-void qemu_plugin_register_atexit_cb(uint64_t id,
-				    void (*cb)(uint64_t id, void *data),
-				    void *data);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t i);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-
-#define NO_REGS		0	/* the callback looks at none */
+#include "plugin.h"
 
 /* All of them, but for prefixed ones, which these kernels are built without */
 #define INSN_BYTES	4
@@ -350,13 +327,6 @@ static void finish(uint64_t id, void *data)
 	for (i = 0; i < nr_syms; i++)
 		put(f, &syms[i]);
 	fclose(f);
-}
-
-static const char *value(const char *arg, const char *key)
-{
-	size_t len = strlen(key);
-
-	return !strncmp(arg, key, len) && arg[len] == '=' ? arg + len + 1 : NULL;
 }
 
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [host] [bench]: install the Debian packages that are missing, for
+# setup.sh [host] [bench] [clients]: install the Debian packages that are missing, for
 # kernels and emulated machines, and for what is named.  Fast when none is.
 
 . "$(dirname "$0")/lib.sh"
@@ -13,6 +13,7 @@ for group in "$@"; do
 	case $group in
 	host)	packages="$packages clang libclang-rt-dev liburcu-dev spin
 			gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
+	clients) packages="$packages mmdebstrap e2fsprogs" ;;
 	bench)	packages="$packages gnuplot-nox" ;;
 	*)	die "no such group of packages: $group" ;;
 	esac
