@@ -93,11 +93,16 @@ void virtual_only(const char *what)
 }
 #endif
 
+/* What another thread does while this one spins */
+void (*host_waits)(void);
+
 /* Whoever waits, waits for another thread, and that for no long time */
 void host_relax(void)
 {
 	static __thread unsigned long spins;
 
+	if (host_waits)
+		host_waits();
 	if (++spins > 1UL << 25)
 		host_die("who has the claim does not give it back\n");
 	sched_yield();

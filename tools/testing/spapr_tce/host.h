@@ -73,6 +73,7 @@ void *host_user_data(struct mm_struct *mm, unsigned long ua);
 extern void (*host_preempt)(void);
 extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
+extern void (*host_waits)(void);
 extern __thread bool host_mmap_locked;
 extern size_t host_vmalloc_above;
 #ifdef HOST_BENCH

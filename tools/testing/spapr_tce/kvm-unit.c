@@ -153,6 +153,7 @@ FIXTURE_TEARDOWN(kvm)
 
 	host_preempt = NULL;
 	host_preempt_rm = NULL;
+	host_waits = NULL;
 	host_copied = NULL;
 	kvm_vcpu_destroy(self->vcpu);
 	for (i = 0; i < self->nr_fds; i++)
@@ -1698,6 +1699,36 @@ TEST_F(kvm, real_mode_while_virtual_mode_sleeps)
 	/* It comes in time only before virtual mode has begun */
 	EXPECT_EQ(refused, (unsigned int)n - 1);
 	kvm_vcpu_destroy(raced_vcpu);
+}
+
+static struct tce_claim *kept_claim;
+static unsigned int waits;
+
+static void let_go(void)
+{
+	waits++;
+	tce_unclaim_rm(kept_claim);
+}
+
+/* ... and waits for what real mode has begun with a hardware table */
+TEST_F(kvm, virtual_mode_waits_for_real_mode)
+{
+	enum raced_request what;
+
+	prepare_for_real_mode(self->kvm, self->vcpu, self->fds[0], PHB3);
+	write_list(self->kvm, GPA_LIST, GPA(4) | TCE_RW, P4, 16);
+	kept_claim = &window_of(self->c)->it_user->claim;
+	for (what = 0; what < RACED_REQUESTS; what++) {
+		if (what == RACED_CLOSE)
+			continue;
+		waits = 0;
+		EXPECT_EQ(tce_claim_try_rm(kept_claim), true);
+		host_waits = let_go;
+		EXPECT_EQ(raced_request(self->c, self->vcpu, what), 0);
+		host_waits = NULL;
+		EXPECT_EQ(waits, 1);
+		EXPECT_EQ(kept_claim->word, 0);
+	}
 }
 
 /*
