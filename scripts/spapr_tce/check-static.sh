@@ -172,6 +172,20 @@ generated() {
 	done
 }
 
+# Documents name tests as "program: fixture.test".
+missing_tests() {
+	tests=$top/tools/testing/selftests/vfio/spapr_tce
+	programs=$(sed -n 's/^TEST_GEN_PROGS [:+]= //p' "$tests/Makefile" | paste -sd '|' -)
+	repo_files | grep '^Documentation/.*rst$' | while read -r f; do
+		grep -oE "\\b($programs): [a-z0-9_]+\\.[a-z0-9_]+" "$top/$f" |
+		while IFS=': .' read -r program fixture test; do
+			grep -qE "^TEST_F(_TIMEOUT)?\\($fixture, ${test}[,)]" \
+				"$tests/$program.c" ||
+				echo "$f: there is no $program: $fixture.$test"
+		done
+	done
+}
+
 mkdir -p "$logs"
 "$here/tree.sh"
 
@@ -189,4 +203,5 @@ verdict programs	"test programs compile with -Werror"	programs
 verdict spdx		"SPDX lines"				none no_spdx
 verdict registries	"no registry host names"		none registry_names
 verdict generated	"no generated files"			none generated
+verdict tests		"tests that documents name are there"	none missing_tests
 verdict series		"every path is in one patch"		"$here/series.sh" --check

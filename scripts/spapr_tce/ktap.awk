@@ -102,7 +102,7 @@ function nested(line)
 # Lines that a kernel in good health never prints.
 function sick(line)
 {
-	return line ~ /WARNING:|BUG:|Oops|Call Trace|soft lockup|hard LOCKUP|INFO: (possible|task|rcu|trying)|UBSAN:|kmemleak: [0-9]+ new|Kernel panic|page allocation failure|printk messages dropped|rcu_sched.*stall|Unable to handle/
+	return line ~ /WARNING:|BUG:|Oops|Call Trace|soft lockup|hard LOCKUP|INFO: (possible|task|rcu|trying)|UBSAN:|Kernel panic|page allocation failure|printk messages dropped|rcu_sched.*stall|Unable to handle/
 }
 
 BEGIN { planned = ""; programs_planned = -1 }

@@ -19,6 +19,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
+#include <linux/vmstat.h>
 
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
@@ -39,9 +40,13 @@ static int __init tce_tree_caches_init(void)
 
 	for (i = 0; i < PAGE_SHIFT - TCE_LEVEL_SHIFT_MIN; i++) {
 		size = 1U << (TCE_LEVEL_SHIFT_MIN + i);
-		/* The hardware wants a level naturally aligned */
+		/*
+		 * The hardware wants a level naturally aligned, and the addresses
+		 * that lead to it are the hardware's: kmemleak sees none.
+		 */
 		tce_level_cache[i] = kmem_cache_create(names[i], size, size,
-						       SLAB_PANIC, NULL);
+						       SLAB_PANIC |
+						       SLAB_NOLEAKTRACE, NULL);
 	}
 
 	return 0;
@@ -64,6 +69,13 @@ static unsigned long tce_kinds_bytes(const struct tce_tree *tree,
 	       (nr[TCE_LEAF] << tce_kind_shift(tree, TCE_LEAF));
 }
 
+/* SecPageTables of /proc/meminfo, and what the memory cgroup has of it */
+static void tce_pages_count(struct page *page, long nr)
+{
+	mod_node_page_state(page_pgdat(page), NR_IOMMU_PAGES, nr);
+	mod_lruvec_page_state(page, NR_SECONDARY_PAGETABLE, nr);
+}
+
 static __be64 *tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
 			       gfp_t gfp)
 {
@@ -79,8 +91,11 @@ static __be64 *tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
 					     gfp, tree->nid);
 
 	page = alloc_pages_node(tree->nid, gfp, shift - PAGE_SHIFT);
+	if (!page)
+		return NULL;
+	tce_pages_count(page, 1L << (shift - PAGE_SHIFT));
 
-	return page ? page_address(page) : NULL;
+	return page_address(page);
 }
 
 static void tce_level_free(struct tce_tree *tree, enum tce_kind kind,
@@ -88,11 +103,14 @@ static void tce_level_free(struct tce_tree *tree, enum tce_kind kind,
 {
 	unsigned int shift = tce_kind_shift(tree, kind);
 
-	if (shift < PAGE_SHIFT)
+	if (shift < PAGE_SHIFT) {
 		kmem_cache_free(tce_level_cache[shift - TCE_LEVEL_SHIFT_MIN],
 				level);
-	else
-		free_pages((unsigned long)level, shift - PAGE_SHIFT);
+		return;
+	}
+
+	tce_pages_count(virt_to_page(level), -(1L << (shift - PAGE_SHIFT)));
+	free_pages((unsigned long)level, shift - PAGE_SHIFT);
 }
 
 /**

@@ -466,6 +466,7 @@ struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order)
 		host_die("out of memory\n");
 	memset(p, 0, size);
 	usage_add(&host_usage.level_bytes, size);
+	usage_add(&host_usage.level_pages, 1L << order);
 
 	return p;
 }
@@ -475,7 +476,13 @@ void free_pages(unsigned long addr, unsigned int order)
 	virtual_only(__func__);
 	machine_level_freed((void *)addr);
 	usage_add(&host_usage.level_bytes, -(long)(PAGE_SIZE << order));
+	usage_add(&host_usage.level_pages, -(1L << order));
 	free((void *)addr);
+}
+
+void host_stat_add(enum node_stat_item item, long nr)
+{
+	usage_add(host_usage.stat + item, nr);
 }
 
 /* The maple tree's cache, before the initcalls */

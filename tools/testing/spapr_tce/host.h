@@ -91,6 +91,8 @@ void host_test_ends(void);
 struct host_usage {
 	long slab;
 	long level_bytes;
+	long level_pages;
+	long stat[HOST_STATS];	/* what the kernel says of them */
 	long pins;
 	long pages;
 	long tables;

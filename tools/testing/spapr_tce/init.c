@@ -171,11 +171,46 @@ static void dump_blocked(void)
 	close(fd);
 }
 
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+
+static bool kmemleak(const char *command)
+{
+	int fd = open(KMEMLEAK, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, command, strlen(command)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* What was lost before the first program is not theirs */
+static void leaks_begin(void)
+{
+	if (kmemleak("scan=off") && kmemleak("scan"))
+		kmemleak("clear");
+}
+
+/* True, and told, if the kernel has lost memory since it was last asked. */
+static bool leaks(void)
+{
+	static char text[16384];
+
+	if (access(KMEMLEAK, F_OK))
+		return false;
+	/* It says nothing of what is younger than that */
+	sleep(6);
+	if (!kmemleak("scan") || !slurp(KMEMLEAK, text, sizeof(text)) || !text[0])
+		return false;
+	say_lines(text, strlen(text), true);
+	kmemleak("clear");
+	return true;
+}
+
 /* Run one program; true if it succeeded. */
 static bool run_test(int nr, const char *name, double limit)
 {
-	double start = now(), left;
-	bool timeout = false, eof = false;
+	double start = now(), left, end;
+	bool timeout = false, eof = false, leaked;
 	char buf[LINE_LEN];
 	size_t len = 0;
 	int pipefd[2], status = 0;
@@ -228,18 +263,22 @@ static bool run_test(int nr, const char *name, double limit)
 	kill(-pid, SIGKILL);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
+	end = now();
+	leaked = leaks();
 
 	if (timeout)
 		say("not ok %d %s # timeout after %.0f s", nr, name, limit);
 	else if (WIFSIGNALED(status))
 		say("not ok %d %s # signal %d", nr, name, WTERMSIG(status));
+	else if (leaked)
+		say("not ok %d %s # kmemleak found memory that was lost", nr, name);
 	else if (WEXITSTATUS(status) == 4)	/* KSFT_SKIP */
 		say("ok %d %s # SKIP", nr, name);
 	else if (WEXITSTATUS(status))
 		say("not ok %d %s # exit %d", nr, name, WEXITSTATUS(status));
 	else
-		say("ok %d %s # %.1f s", nr, name, now() - start);
-	return !timeout && WIFEXITED(status) &&
+		say("ok %d %s # %.1f s", nr, name, end - start);
+	return !timeout && !leaked && WIFEXITED(status) &&
 	       (!WEXITSTATUS(status) || WEXITSTATUS(status) == 4);
 }
 
@@ -268,6 +307,7 @@ int main(void)
 	option("spapr_tce.timeout", limit, sizeof(limit));
 	n = split(list, names, ARRAY_SIZE(names));
 
+	leaks_begin();
 	say("KTAP version 1");
 	say("1..%d", n);
 	for (i = 0; i < n; i++)

@@ -245,6 +245,10 @@ void world_check(void)
 	if (bytes != host_usage.level_bytes)
 		host_die("levels take %ld bytes, tables have %ld\n",
 			 host_usage.level_bytes, bytes);
+	for (i = 0; i < HOST_STATS; i++)
+		if (host_usage.stat[i] != host_usage.level_pages)
+			host_die("levels take %ld pages, %ld are in statistics\n",
+				 host_usage.level_pages, host_usage.stat[i]);
 	if (pins != host_usage.pins)
 		host_die("%ld pins, %ld are accounted for\n", host_usage.pins,
 			 pins);

@@ -238,6 +238,7 @@ bool mutex_is_mine(const struct mutex *m);
 /* tools/lib/slab.c and tools/testing/shared/linux.c do the work (see host.c) */
 #define kmem_cache_alloc_node(cache, gfp, nid)	kmem_cache_alloc(cache, gfp)
 #define kvmalloc_array(n, size, gfp)		kvmalloc((n) * (size), gfp)
+#define SLAB_NOLEAKTRACE			0
 #undef kzalloc_node
 #define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
 #define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
@@ -247,7 +248,16 @@ void *kvmalloc(size_t size, gfp_t gfp);
 void kvfree(void *p);
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
 void free_pages(unsigned long addr, unsigned int order);
+/* A page of kernel memory goes by its address */
 #define page_address(page)	((void *)(page))
+#define virt_to_page(p)		((struct page *)(p))
+
+enum node_stat_item { NR_IOMMU_PAGES, NR_SECONDARY_PAGETABLE, HOST_STATS };
+
+#define page_pgdat(page)				NULL
+#define mod_node_page_state(node, item, nr)		host_stat_add(item, nr)
+#define mod_lruvec_page_state(page, item, nr)		host_stat_add(item, nr)
+void host_stat_add(enum node_stat_item item, long nr);
 
 #define HOST_LINEAR_OFFSET	(1UL << 50)
 #define HOST_PHYS_BASE		(1UL << 32)

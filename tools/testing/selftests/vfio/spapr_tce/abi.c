@@ -882,6 +882,159 @@ TEST_F(ddw, window_is_exact)
 	}
 }
 
+/* ---- the ends of all numbers --------------------------------------------- */
+
+static const u64 extremes[] = {
+	0, 1, 2, 0xfff, 0x1000, 0x10001, 0x7fffffff, 0x80000000, 0xffff0000,
+	0xffffffff, BIT_ULL(32), BIT_ULL(47), BIT_ULL(52), BIT_ULL(55),
+	BIT_ULL(59), BIT_ULL(59) - 1, BIT_ULL(63) - 1, BIT_ULL(63), -SZ_64K,
+	-1ULL,
+};
+
+/* A request whose @field numbers, from @offset on, are to be replaced */
+struct extreme {
+	unsigned long request;
+	const void *good;
+	size_t size;
+	struct {
+		unsigned char offset;
+		unsigned char size;
+	} field[6];
+};
+
+#define FIELD(type, name) { offsetof(type, name), sizeof(((type *)0)->name) }
+
+static void undo(int c, unsigned long request, const void *arg)
+{
+	const struct vfio_iommu_spapr_register_memory *reg = arg;
+	const struct vfio_iommu_spapr_tce_create *create = arg;
+	const struct vfio_iommu_type1_dma_map *map = arg;
+
+	if (request == VFIO_IOMMU_MAP_DMA)
+		tce_unmap(c, map->iova, map->size);
+	else if (request == VFIO_IOMMU_SPAPR_REGISTER_MEMORY)
+		tce_unregister(c, (void *)(uintptr_t)reg->vaddr, reg->size);
+	else if (request == VFIO_IOMMU_SPAPR_TCE_CREATE)
+		tce_remove(c, create->start_addr);
+}
+
+static void put_extreme(void *arg, const struct extreme *x, unsigned int field, u64 val)
+{
+	/* the lower half comes first */
+	memcpy(arg + x->field[field].offset, &val, x->field[field].size);
+}
+
+/* Any two fields at once; the answers that are known are tested elsewhere */
+static void try_extremes(struct __test_metadata *_metadata, struct state *s,
+			 const struct extreme *x)
+{
+	char arg[64];
+	unsigned int f, g, i, j;
+	int ret;
+
+	for (f = 0; x->field[f].size; f++)
+		for (g = f; x->field[g].size; g++)
+			for (i = 0; i < ARRAY_SIZE(extremes); i++)
+				for (j = 0; j < ARRAY_SIZE(extremes); j++) {
+					if (f == g && i != j)
+						continue;
+					memcpy(arg, x->good, x->size);
+					put_extreme(arg, x, f, extremes[i]);
+					put_extreme(arg, x, g, extremes[j]);
+					ret = tce_ioctl(s->c, x->request, arg);
+					ASSERT_GE(0, ret);
+					if (!ret)
+						undo(s->c, x->request, arg);
+				}
+}
+
+TEST_F_TIMEOUT(abi, extremes, 120)
+{
+	struct state *s = &self->s;
+	const struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = DMA_RW,
+		.vaddr = (uintptr_t)s->buf,
+		.iova = s->base,
+		.size = UNIT,
+	};
+	const struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = s->base,
+		.size = UNIT,
+	};
+	const struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.vaddr = (uintptr_t)s->buf,
+		.size = BUF_SIZE,
+	};
+	const struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = 16,
+		.window_size = SZ_1G,
+		.levels = 1,
+	};
+	const struct vfio_iommu_spapr_tce_remove rem = {
+		.argsz = sizeof(rem),
+		.start_addr = TCE_WINDOW1,
+	};
+	const struct vfio_eeh_pe_op eeh = {
+		.argsz = sizeof(eeh),
+		.op = VFIO_EEH_PE_ENABLE,
+	};
+	const struct extreme requests[] = {
+		{ VFIO_IOMMU_MAP_DMA, &map, sizeof(map), {
+			FIELD(typeof(map), argsz), FIELD(typeof(map), flags),
+			FIELD(typeof(map), vaddr), FIELD(typeof(map), iova),
+			FIELD(typeof(map), size) } },
+		{ VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), {
+			FIELD(typeof(unmap), argsz), FIELD(typeof(unmap), flags),
+			FIELD(typeof(unmap), iova), FIELD(typeof(unmap), size) } },
+		{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg, sizeof(reg), {
+			FIELD(typeof(reg), argsz), FIELD(typeof(reg), flags),
+			FIELD(typeof(reg), vaddr), FIELD(typeof(reg), size) } },
+		{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, &reg, sizeof(reg), {
+			FIELD(typeof(reg), argsz), FIELD(typeof(reg), flags),
+			FIELD(typeof(reg), vaddr), FIELD(typeof(reg), size) } },
+		{ VFIO_IOMMU_SPAPR_TCE_CREATE, &create, sizeof(create), {
+			FIELD(typeof(create), argsz), FIELD(typeof(create), flags),
+			FIELD(typeof(create), page_shift),
+			FIELD(typeof(create), window_size),
+			FIELD(typeof(create), levels) } },
+		{ VFIO_IOMMU_SPAPR_TCE_REMOVE, &rem, sizeof(rem), {
+			FIELD(typeof(rem), argsz), FIELD(typeof(rem), flags),
+			FIELD(typeof(rem), start_addr) } },
+		{ VFIO_EEH_PE_OP, &eeh, sizeof(eeh), {
+			FIELD(typeof(eeh), argsz), FIELD(typeof(eeh), flags),
+			FIELD(typeof(eeh), op) } },
+	};
+	unsigned int i;
+	u64 vmlck;
+
+	ASSERT_EQ(0, ready(s, variant->type));
+	/* the window that there is on the first map */
+	ASSERT_EQ(0, tce_map(s->c, s->base, s->buf, UNIT, DMA_RW));
+	ASSERT_EQ(0, tce_unmap(s->c, s->base, UNIT));
+	vmlck = sys_vmlck();
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		/* minutes to clear what it makes, and no window when it goes */
+		if (!sys_powernv() &&
+		    (requests[i].request == VFIO_IOMMU_SPAPR_TCE_CREATE ||
+		     requests[i].request == VFIO_IOMMU_SPAPR_TCE_REMOVE))
+			continue;
+		try_extremes(_metadata, s, &requests[i]);
+		/* v1 does not charge by the page, and has no regions */
+		ready(s, variant->type);
+		if (requests[i].request == VFIO_IOMMU_SPAPR_TCE_REMOVE)
+			continue;
+		EXPECT_EQ(vmlck, sys_vmlck()) {
+			TH_LOG("request %u", i);
+		}
+		EXPECT_EQ(0, tce_map(s->c, s->base, s->buf, UNIT, DMA_RW));
+		EXPECT_EQ(0, tce_unmap(s->c, s->base, UNIT));
+	}
+}
+
 /* ---- EEH ---------------------------------------------------------------- */
 
 TEST_F(abi, eeh)

@@ -906,17 +906,41 @@ s64 sys_vmstat(const char *name)
 	return val;
 }
 
-/* Slab caches keep some slabs that are empty; these are free as well. */
-static void shrink_level_caches(void)
+/*
+ * Slab caches keep some slabs that are empty; these are free as well. Answers
+ * how many bytes of objects are in use then, -1 if that cannot be known.
+ */
+static s64 shrink_level_caches(void)
 {
+	char path[64], text[32];
 	unsigned int kib;
-	char path[64];
+	s64 bytes = 0;
+	int ret;
 
 	for (kib = 4; kib <= 32; kib *= 2) {
-		snprintf(path, sizeof(path),
-			 "/sys/kernel/slab/tce_level_%uk/shrink", kib);
-		file_write(path, "1");
+		snprintf(path, sizeof(path), "/sys/kernel/slab/tce_level_%uk", kib);
+		/* shared with others of that size, without slab_nomerge */
+		if (readlink(path, text, sizeof(text)) >= 0)
+			bytes = -1;
+		strcat(path, "/shrink");
+		ret = file_write(path, "1");
+		if (ret == -ENOENT)
+			continue;	/* a level is a page */
+		strcpy(strrchr(path, '/'), "/objects");
+		if (ret || file_read(path, text, sizeof(text)))
+			bytes = -1;
+		else if (bytes >= 0)
+			bytes += strtoll(text, NULL, 10) * kib * 1024;
 	}
+	return bytes;
+}
+
+s64 sys_level_bytes(void)
+{
+	s64 bytes = shrink_level_caches();
+	s64 pages = sys_vmstat("nr_iommu_pages");
+
+	return bytes < 0 || pages < 0 ? -1 : bytes + pages * (s64)sys_page_size();
 }
 
 s64 sys_free_bytes(void)
@@ -1174,6 +1198,7 @@ void tce_leak_start(struct tce_leak *l)
 	l->vmlck = sys_vmlck();
 	l->pinned = sys_pinned();
 	l->tables = tce_tables(NULL, 0);
+	l->levels = sys_level_bytes();
 }
 
 static const char *leak_now(const struct tce_leak *l)
@@ -1193,6 +1218,10 @@ static const char *leak_now(const struct tce_leak *l)
 	else if (now.tables != l->tables && now.tables >= 0)
 		snprintf(text, sizeof(text), "%d tables were there, now %d",
 			 l->tables, now.tables);
+	else if (now.levels != l->levels && now.levels >= 0 && l->levels >= 0)
+		snprintf(text, sizeof(text),
+			 "levels of tables took %lld bytes and take %lld",
+			 l->levels, now.levels);
 	else
 		return NULL;
 	return text;

@@ -195,6 +195,7 @@ u64 sys_vmlck_of(pid_t pid);
 s64 sys_vmstat(const char *name);	/* -1 where there is no such line */
 s64 sys_free_bytes(void);	/* with per-CPU lists and empty slabs of levels */
 bool sys_slab_debug(void);	/* slab objects are padded: cost more */
+s64 sys_level_bytes(void);	/* of levels, also of the host's; -1 unknown */
 s64 sys_pinned(void);		/* pages pinned and not yet given back */
 /*
  * The NVMe disk that was made for these tests: its path and PCI address. Known
@@ -255,11 +256,13 @@ int recv_fd(int sock);
  * @vmlck:	locked memory of this process
  * @pinned:	pinned pages of the system, -1 where unknown
  * @tables:	tables in user hands, negative where unknown
+ * @levels:	bytes of all levels of tables, -1 where unknown
  */
 struct tce_leak {
 	u64 vmlck;
 	s64 pinned;
 	int tables;
+	s64 levels;
 };
 
 void tce_leak_start(struct tce_leak *l);

@@ -156,6 +156,25 @@ TEST_F(limits, map_past_end)
 	EXPECT_TRUE(refused(self, start[0], self->buf, 5));
 }
 
+/*
+ * The last 64K of the first 4G of bus addresses are interrupts to the bridge.
+ * What is written there reaches no memory, mapped or not.
+ */
+TEST_F(limits, msi_range)
+{
+	const u64 msi = 4 * SZ_1G - UNIT;
+	u64 start;
+
+	if (!sys_powernv())
+		SKIP(return, "the hypervisor's affair");
+	ASSERT_EQ(0, tce_create(self->c, 16, 8 * SZ_1G, 2, &start));
+	ASSERT_EQ(0, start);
+	ASSERT_EQ(0, tce_map(self->c, msi - UNIT, self->buf, 3 * UNIT, DMA_RW));
+	EXPECT_TRUE(refused(self, msi, self->buf + UNIT, 1));
+	EXPECT_TRUE(carries(self, msi - UNIT, self->buf, msi + UNIT,
+			    self->buf + 2 * UNIT, 2));
+}
+
 /* ---- what is charged ---------------------------------------------------- */
 
 /* Defect 2. A window that cannot be made costs nothing. */

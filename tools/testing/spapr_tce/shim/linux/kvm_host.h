@@ -127,8 +127,6 @@ static inline bool fault_flag_allow_retry_first(unsigned int flags)
 
 void release_fault_lock(struct vm_fault *vmf);
 
-/* A page of kernel memory goes by its address; see alloc_pages_node() */
-#define virt_to_page(p)		((struct page *)(p))
 void get_page(struct page *page);
 
 /*

@@ -1,0 +1,884 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every request with a failure in it: at the first place where the kernel
+ * allocates memory or copies from or to user space for it, at the second, and
+ * so on until a request has no more such places. A request that fails changes
+ * nothing and works when it is made again; one that gives back does not fail.
+ *
+ * And processes that are killed in the middle of all this.
+ *
+ * Needs a kernel with fault injection (CONFIG_FAULT_INJECTION_DEBUG_FS).
+ */
+#include <endian.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "kvm_guest.h"
+#include "lib.h"
+
+#define UNIT		SZ_64K
+#define BUF_SIZE	(16 * UNIT)
+#define TCES		BIT_ULL(31)	/* of a large window */
+/* No request has as many places to fail at */
+#define PLACES		2000
+#define KILLS		50
+
+/* ---- failures ----------------------------------------------------------- */
+
+static int nth_fd = -1;
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+/* NULL, or why nothing can be made to fail here */
+static const char *failures_open(void)
+{
+	static const char * const settings[][2] = {
+		{ "failslab/verbose", "0" },
+		{ "failslab/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/verbose", "0" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ "fail_page_alloc/min-order", "0" },
+		{ "fail_usercopy/verbose", "0" },
+	};
+	char path[128];
+	unsigned int i;
+
+	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (nth_fd < 0)
+		return "no fault injection in this kernel";
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
+			 settings[i][0]);
+		if (write_file(path, settings[i][1]))
+			return "fault injection cannot be set up";
+	}
+	return NULL;
+}
+
+/* Let this thread fail at the @n-th place from here on */
+static void fail_at(int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", n);
+	if (write(nth_fd, text, strlen(text)) < 0)
+		perror("fail-nth");
+}
+
+/* No failure from here on; was there one? */
+static bool failed_meanwhile(void)
+{
+	char text[16] = "";
+	bool failed;
+
+	/* Reading is a place to fail at, too: then there was none before */
+	failed = pread(nth_fd, text, sizeof(text) - 1, 0) > 0 && !atoi(text);
+	while (write(nth_fd, "0", 1) < 0)
+		;
+	return failed;
+}
+
+/* ---- what requests are made to ------------------------------------------ */
+
+FIXTURE(faults)
+{
+	struct tce_leak leak;
+	struct tce_dev devs[TCE_MAX_DEVS];
+	struct tce_dev *dev;
+	int ndevs;
+	int c;
+	void *buf;
+	void *fresh;	/* of the same size, registered by no one */
+	u64 start;
+	u64 size;
+	struct guest g;
+	int table;
+};
+
+FIXTURE_SETUP(faults)
+{
+	const char *why;
+
+	self->c = -1;
+	self->g.vm = -1;
+	self->ndevs = tce_find_devs(self->devs, TCE_MAX_DEVS);
+	if (!self->ndevs)
+		SKIP(return, "no PCI device to take: no edu, no VFIO_DEVICE");
+	self->dev = &self->devs[0];
+	why = failures_open();
+	if (why)
+		SKIP(return, "%s", why);
+	/* a hypervisor takes minutes to clear a large window */
+	self->size = sys_powernv() ? TCES << sys_tce_shift() : SZ_1G;
+	self->buf = mem_alloc(BUF_SIZE, UNIT, MEM_POPULATE);
+	self->fresh = mem_alloc(BUF_SIZE, UNIT, 0);
+	ASSERT_NE(NULL, self->buf);
+	ASSERT_NE(NULL, self->fresh);
+	tce_leak_start(&self->leak);
+}
+
+FIXTURE_TEARDOWN(faults)
+{
+	const char *leak;
+
+	tce_close(self->dev, self->c);
+	leak = tce_leak_check(&self->leak);
+	EXPECT_EQ(NULL, leak) {
+		TH_LOG("%s", leak);
+	}
+	mem_free(self->buf, BUF_SIZE);
+	mem_free(self->fresh, BUF_SIZE);
+	close(nth_fd);
+}
+
+typedef struct _test_data_faults faults;
+
+/* ---- a sweep ------------------------------------------------------------ */
+
+/**
+ * struct request - what a sweep makes fail
+ * @prepare:	what must be there before, 0 or what went wrong; may be NULL
+ * @request:	0, or a negative errno
+ * @undo:	@request and then @prepare; may be NULL
+ * @gives_back:	it cannot fail, but for arguments that cannot be read
+ */
+struct request {
+	int (*prepare)(faults *self);
+	int (*request)(faults *self);
+	int (*undo)(faults *self);
+	bool gives_back;
+};
+
+static bool may_answer(const struct request *req, int ret)
+{
+	return ret == -EFAULT || (ret == -ENOMEM && !req->gives_back);
+}
+
+/* Answers at how many places @req can fail */
+static int sweep(struct __test_metadata *_metadata, faults *self,
+		 const struct request *req)
+{
+	struct tce_leak first, before;
+	const char *diff;
+	bool failed = true;
+	int n, ret;
+
+	tce_leak_start(&first);
+	for (n = 0; failed && n < PLACES && _metadata->exit_code == KSFT_PASS; n++) {
+		EXPECT_EQ(0, req->prepare ? req->prepare(self) : 0);
+		tce_leak_start(&before);
+		fail_at(n + 1);
+		ret = req->request(self);
+		failed = failed_meanwhile();
+		if (ret) {
+			EXPECT_TRUE(failed && may_answer(req, ret));
+			diff = tce_leak_check(&before);
+			EXPECT_EQ(NULL, diff) {
+				TH_LOG("nothing was done, but %s", diff);
+			}
+			EXPECT_EQ(0, req->request(self));
+		}
+		EXPECT_EQ(0, req->undo ? req->undo(self) : 0);
+		diff = tce_leak_check(&first);
+		EXPECT_EQ(NULL, diff) {
+			TH_LOG("all was undone, but %s", diff);
+		}
+		if (_metadata->exit_code != KSFT_PASS)
+			TH_LOG("with a failure at place %d, answer %d", n + 1, ret);
+	}
+	EXPECT_GT(PLACES, n);
+	TH_LOG("%d places to fail at", n - 1);
+	return n - 1;
+}
+
+/* ---- containers and groups ---------------------------------------------- */
+
+static int open_files(faults *self)
+{
+	self->c = tce_container();
+	return self->c < 0 ? self->c : tce_group_open(self->dev);
+}
+
+static int close_files(faults *self)
+{
+	tce_close(self->dev, self->c);
+	self->c = -1;
+	return 0;
+}
+
+static int set_group(faults *self)
+{
+	return tce_group_set(self->dev, self->c);
+}
+
+TEST_F_TIMEOUT(faults, set_container, 200)
+{
+	const struct request req = { open_files, set_group, close_files };
+
+	sweep(_metadata, self, &req);
+}
+
+static int prepare_v2(faults *self)
+{
+	return open_files(self) ?: set_group(self);
+}
+
+static int set_v1(faults *self)
+{
+	return tce_set_iommu(self->c, TCE_V1);
+}
+
+static int set_v2(faults *self)
+{
+	return tce_set_iommu(self->c, TCE_V2);
+}
+
+TEST_F_TIMEOUT(faults, set_iommu_v1, 200)
+{
+	const struct request req = { prepare_v2, set_v1, close_files };
+
+	sweep(_metadata, self, &req);
+}
+
+TEST_F_TIMEOUT(faults, set_iommu_v2, 200)
+{
+	const struct request req = { prepare_v2, set_v2, close_files };
+
+	EXPECT_LE(2, sweep(_metadata, self, &req));
+}
+
+static int open_v2(faults *self)
+{
+	return prepare_v2(self) ?: set_v2(self);
+}
+
+/* A container of v2 with registered memory and one sparse window */
+static int open_window(faults *self)
+{
+	return open_v2(self) ?:
+	       tce_register(self->c, self->buf, BUF_SIZE) ?:
+	       tce_remove(self->c, 0) ?:
+	       tce_create_any(self->c, sys_tce_shift(), self->size, &self->start);
+}
+
+static u64 middle(faults *self)
+{
+	return self->start + self->size / 2;
+}
+
+static int map_somewhat(faults *self)
+{
+	return tce_map(self->c, self->start, self->buf, 4 * UNIT, DMA_RW) ?:
+	       tce_map(self->c, middle(self) - 2 * UNIT, self->buf, 4 * UNIT, DMA_RW);
+}
+
+static int open_mapped(faults *self)
+{
+	return open_window(self) ?: map_somewhat(self);
+}
+
+/* All that the process has of it goes */
+static int close_all(faults *self)
+{
+	return close_files(self);
+}
+
+TEST_F_TIMEOUT(faults, close, 200)
+{
+	const struct request req = { open_mapped, close_all, NULL, true };
+
+	sweep(_metadata, self, &req);
+}
+
+static int unset_group(faults *self)
+{
+	return tce_group_unset(self->dev);
+}
+
+TEST_F_TIMEOUT(faults, unset_container, 200)
+{
+	const struct request req = { open_mapped, unset_group, close_files, true };
+
+	sweep(_metadata, self, &req);
+}
+
+/* Another group gets the windows and mappings that are there */
+
+static int open_two(faults *self)
+{
+	return open_mapped(self) ?: tce_group_open(&self->devs[1]);
+}
+
+static int set_second(faults *self)
+{
+	return tce_group_set(&self->devs[1], self->c);
+}
+
+static int close_two(faults *self)
+{
+	tce_group_close(&self->devs[1]);
+	return close_files(self);
+}
+
+TEST_F_TIMEOUT(faults, set_second_container, 200)
+{
+	const struct request req = { open_two, set_second, close_two };
+
+	if (self->ndevs < 2)
+		SKIP(return, "no second group");
+	if (!sys_powernv())
+		SKIP(return, "groups cannot share windows on this machine");
+	sweep(_metadata, self, &req);
+}
+
+static int set_two(faults *self)
+{
+	return open_two(self) ?: set_second(self);
+}
+
+static int unset_second(faults *self)
+{
+	return tce_group_unset(&self->devs[1]);
+}
+
+TEST_F_TIMEOUT(faults, unset_second_container, 200)
+{
+	const struct request req = { set_two, unset_second, close_two, true };
+
+	if (self->ndevs < 2)
+		SKIP(return, "no second group");
+	if (!sys_powernv())
+		SKIP(return, "groups cannot share windows on this machine");
+	sweep(_metadata, self, &req);
+}
+
+/* ---- v2 ----------------------------------------------------------------- */
+
+static int get_info(faults *self)
+{
+	struct vfio_iommu_spapr_tce_info info;
+
+	return tce_get_info(self->c, &info);
+}
+
+TEST_F_TIMEOUT(faults, get_info, 200)
+{
+	const struct request req = { NULL, get_info, NULL, true };
+
+	ASSERT_EQ(0, open_v2(self));
+	EXPECT_LE(2, sweep(_metadata, self, &req));
+}
+
+/* Memory that nobody has touched: its pages have to be made as well */
+
+static int forget_fresh(faults *self)
+{
+	return madvise(self->fresh, BUF_SIZE, MADV_DONTNEED) ? -errno : 0;
+}
+
+static int register_fresh(faults *self)
+{
+	return tce_register(self->c, self->fresh, BUF_SIZE);
+}
+
+static int unregister_fresh(faults *self)
+{
+	return tce_unregister(self->c, self->fresh, BUF_SIZE);
+}
+
+TEST_F_TIMEOUT(faults, register, 200)
+{
+	const struct request req = { forget_fresh, register_fresh, unregister_fresh };
+
+	ASSERT_EQ(0, open_v2(self));
+	EXPECT_LE(BUF_SIZE / sys_page_size(), sweep(_metadata, self, &req));
+}
+
+TEST_F_TIMEOUT(faults, unregister, 200)
+{
+	const struct request req = { register_fresh, unregister_fresh, NULL, true };
+
+	ASSERT_EQ(0, open_v2(self));
+	EXPECT_LE(1, sweep(_metadata, self, &req));
+}
+
+static int create(faults *self)
+{
+	return tce_create(self->c, sys_tce_shift(), self->size, sys_powernv() ? 2 : 1,
+			  &self->start);
+}
+
+static int remove_window(faults *self)
+{
+	return tce_remove(self->c, self->start);
+}
+
+TEST_F_TIMEOUT(faults, create, 200)
+{
+	const struct request req = { NULL, create, remove_window };
+
+	if (!sys_powernv())
+		SKIP(return, "a refused window is the last one here");
+	ASSERT_EQ(0, open_v2(self));
+	ASSERT_EQ(0, tce_remove(self->c, 0));
+	EXPECT_LE(4, sweep(_metadata, self, &req));
+}
+
+static int create_mapped(faults *self)
+{
+	return create(self) ?: map_somewhat(self);
+}
+
+TEST_F_TIMEOUT(faults, remove, 200)
+{
+	const struct request req = { create_mapped, remove_window, NULL, true };
+
+	if (!sys_powernv())
+		SKIP(return, "a refused window is the last one here");
+	ASSERT_EQ(0, open_v2(self));
+	ASSERT_EQ(0, tce_register(self->c, self->buf, BUF_SIZE));
+	ASSERT_EQ(0, tce_remove(self->c, 0));
+	EXPECT_LE(1, sweep(_metadata, self, &req));
+}
+
+/* The default window is made by the first map. */
+
+static int map_lazily(faults *self)
+{
+	return tce_map(self->c, 0, self->buf, 4 * UNIT, DMA_RW);
+}
+
+static int open_registered(faults *self)
+{
+	return open_v2(self) ?: tce_register(self->c, self->buf, BUF_SIZE);
+}
+
+TEST_F_TIMEOUT(faults, map_default_window, 200)
+{
+	const struct request req = { open_registered, map_lazily, close_files };
+
+	sweep(_metadata, self, &req);
+}
+
+/* Across the middle of a window, where a level of each depth begins */
+
+static int map(faults *self)
+{
+	return tce_map(self->c, middle(self) - 8 * UNIT, self->buf, BUF_SIZE, DMA_RW);
+}
+
+TEST_F_TIMEOUT(faults, map, 200)
+{
+	struct request req = { create, map, remove_window };
+
+	ASSERT_EQ(0, open_window(self));
+	if (sys_powernv()) {
+		ASSERT_EQ(0, remove_window(self));
+		EXPECT_LE(4, sweep(_metadata, self, &req));
+	} else {
+		req = (struct request){ NULL, map, NULL };
+		sweep(_metadata, self, &req);
+	}
+}
+
+static int unmap(faults *self)
+{
+	return tce_unmap(self->c, middle(self) - 8 * UNIT, BUF_SIZE);
+}
+
+TEST_F_TIMEOUT(faults, unmap, 200)
+{
+	const struct request req = { map, unmap, NULL, true };
+
+	ASSERT_EQ(0, open_window(self));
+	/* its levels stay, so the first one is not like the others */
+	ASSERT_EQ(0, map(self));
+	ASSERT_EQ(0, unmap(self));
+	EXPECT_LE(1, sweep(_metadata, self, &req));
+}
+
+/* What was mapped before is not touched by a map over it that fails. */
+TEST_F_TIMEOUT(faults, map_over_mapped, 200)
+{
+	const struct request req = { NULL, map, NULL };
+
+	ASSERT_EQ(0, open_window(self));
+	if (self->dev->edu)
+		ASSERT_EQ(0, tce_dev_open(self->dev));
+	ASSERT_EQ(0, map(self));
+	sweep(_metadata, self, &req);
+	if (self->dev->edu) {
+		mem_fill(self->buf, EDU_MAX_LEN, 1);
+		ASSERT_EQ(0, edu_copy(self->dev, middle(self) - 8 * UNIT,
+				      middle(self) + 7 * UNIT, EDU_MAX_LEN));
+		EXPECT_TRUE(mem_check(self->buf + 15 * UNIT, EDU_MAX_LEN, 1));
+	}
+	EXPECT_EQ(-EBUSY, tce_unregister(self->c, self->buf, BUF_SIZE));
+	EXPECT_EQ(0, tce_unmap(self->c, middle(self) - 8 * UNIT, BUF_SIZE));
+	EXPECT_EQ(0, tce_unregister(self->c, self->buf, BUF_SIZE));
+}
+
+static int eeh_enable(faults *self)
+{
+	return tce_eeh(self->c, VFIO_EEH_PE_ENABLE);
+}
+
+TEST_F_TIMEOUT(faults, eeh, 200)
+{
+	const struct request req = { NULL, eeh_enable, NULL };
+
+	ASSERT_EQ(0, open_v2(self));
+	if (tce_check_extension(self->c, VFIO_EEH) != 1)
+		SKIP(return, "no EEH on this machine");
+	EXPECT_LE(1, sweep(_metadata, self, &req));
+}
+
+/* ---- v1 ----------------------------------------------------------------- */
+
+static int open_v1(faults *self)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	int ret = prepare_v2(self) ?: set_v1(self) ?:
+		  tce_get_info(self->c, &info);
+
+	self->start = info.dma32_window_start + SZ_1M;
+	return ret;
+}
+
+static int enable(faults *self)
+{
+	return tce_enable(self->c);
+}
+
+static int disable(faults *self)
+{
+	return tce_disable(self->c);
+}
+
+TEST_F_TIMEOUT(faults, enable_v1, 200)
+{
+	const struct request req = { open_v1, enable, close_files };
+
+	sweep(_metadata, self, &req);
+}
+
+static int open_enabled(faults *self)
+{
+	return open_v1(self) ?: enable(self) ?: forget_fresh(self);
+}
+
+/* Every page is made, and pinned, by the map itself. */
+static int map_v1(faults *self)
+{
+	return tce_map(self->c, self->start, self->fresh, BUF_SIZE, DMA_RW);
+}
+
+TEST_F_TIMEOUT(faults, map_v1, 200)
+{
+	const struct request req = { open_enabled, map_v1, close_files };
+
+	EXPECT_LE(BUF_SIZE / sys_page_size(), sweep(_metadata, self, &req));
+}
+
+static int unmap_v1(faults *self)
+{
+	return tce_unmap(self->c, self->start, BUF_SIZE);
+}
+
+TEST_F_TIMEOUT(faults, unmap_v1, 200)
+{
+	const struct request req = { map_v1, unmap_v1, NULL, true };
+
+	ASSERT_EQ(0, open_enabled(self));
+	ASSERT_EQ(0, map_v1(self));
+	ASSERT_EQ(0, unmap_v1(self));
+	EXPECT_LE(1, sweep(_metadata, self, &req));
+}
+
+static int open_mapped_v1(faults *self)
+{
+	return open_enabled(self) ?: map_v1(self);
+}
+
+TEST_F_TIMEOUT(faults, disable_v1, 200)
+{
+	const struct request req = { open_mapped_v1, disable, close_files, true };
+
+	sweep(_metadata, self, &req);
+}
+
+/* ---- guests ------------------------------------------------------------- */
+
+/* A guest with a sparse window, whose group KVM knows; NULL, or what is missing */
+static const char *open_guest(faults *self)
+{
+	const char *missing = guest_open(&self->g, KVM_VM_PPC_HV);
+
+	if (missing)
+		missing = guest_open(&self->g, KVM_VM_PPC_PR);
+	if (!missing && (guest_window(&self->g, self->size) ||
+			 guest_group(&self->g, self->g.dev, KVM_DEV_VFIO_GROUP_ADD) ||
+			 guest_boot(&self->g)))
+		missing = "a window, kvm-vfio or VCPUs";
+	return missing;
+}
+
+#define OPEN_GUEST() do {						\
+	const char *missing = open_guest(self);				\
+									\
+	if (missing)							\
+		SKIP(return, "no guest: %s", missing);			\
+} while (0)
+
+static int add_table(faults *self)
+{
+	self->table = guest_window_table(&self->g, LIOBN);
+	return self->table < 0 ? self->table : 0;
+}
+
+static int close_table(faults *self)
+{
+	return close(self->table) ? -errno : 0;
+}
+
+TEST_F_TIMEOUT(faults, kvm_create, 200)
+{
+	const struct request req = { NULL, add_table, close_table };
+
+	OPEN_GUEST();
+	EXPECT_LE(3, sweep(_metadata, self, &req));
+	guest_close(&self->g);
+}
+
+static int add_group(faults *self)
+{
+	return guest_group(&self->g, self->g.dev, KVM_DEV_VFIO_GROUP_ADD);
+}
+
+static int del_group(faults *self)
+{
+	return guest_group(&self->g, self->g.dev, KVM_DEV_VFIO_GROUP_DEL);
+}
+
+TEST_F_TIMEOUT(faults, kvm_group, 200)
+{
+	const struct request req = { NULL, add_group, del_group };
+
+	OPEN_GUEST();
+	ASSERT_EQ(0, del_group(self));
+	EXPECT_LE(1, sweep(_metadata, self, &req));
+	guest_close(&self->g);
+}
+
+static int attach(faults *self)
+{
+	return guest_attach(&self->g, self->g.dev, self->table);
+}
+
+TEST_F_TIMEOUT(faults, kvm_attach, 200)
+{
+	const struct request req = { add_table, attach, close_table };
+
+	OPEN_GUEST();
+	EXPECT_LE(2, sweep(_metadata, self, &req));
+	guest_close(&self->g);
+}
+
+/* A fault that has no memory is taken again: nobody sees it. */
+static int look_at_view(faults *self)
+{
+	size_t size = 4 * SZ_64K;
+	volatile char *view = mmap(NULL, size, PROT_READ, MAP_SHARED, self->table, 0);
+	size_t i;
+
+	if (view == MAP_FAILED)
+		return -errno;
+	for (i = 0; i < size; i += SZ_64K)
+		(void)view[i];
+	munmap((void *)view, size);
+	return 0;
+}
+
+TEST_F_TIMEOUT(faults, kvm_view, 200)
+{
+	const struct request req = { add_table, look_at_view, close_table };
+
+	OPEN_GUEST();
+	EXPECT_LE(4, sweep(_metadata, self, &req));
+	guest_close(&self->g);
+}
+
+static int open_attached(faults *self)
+{
+	struct guest *g = &self->g;
+	int ret = 0;
+
+	if (sys_powernv() && g->start == ~0ULL)
+		ret = guest_new_window(g, g->shift, self->size);
+	return ret ?: add_table(self) ?: attach(self);
+}
+
+static int close_attached(faults *self)
+{
+	struct guest *g = &self->g;
+	int ret = close_table(self);
+
+	if (ret || !sys_powernv())
+		return ret;
+	ret = tce_remove(g->c, g->start);
+	g->start = ~0ULL;
+	return ret;
+}
+
+/* As an errno: H_USER is for user space to finish */
+static int hcall(faults *self, u64 nr, u64 ioba, u64 arg, u64 npages)
+{
+	s64 ret = guest_hcall(&self->g, nr, LIOBN, ioba, arg, npages);
+
+	switch (ret) {
+	case H_NOT_ENOUGH_RESOURCES:
+		return -ENOMEM;
+	case H_USER:
+		return -EFAULT;
+	default:
+		return ret;
+	}
+}
+
+static int put_list(faults *self)
+{
+	struct guest *g = &self->g;
+	u64 *list = guest_list_of(g, 0);
+	unsigned int i;
+
+	for (i = 0; i < 16; i++)
+		list[i] = htobe64((GUEST_PAGE + i * SZ_64K) | TCE_RW);
+	return hcall(self, H_PUT_TCE_INDIRECT,
+		     g->start + g->size / 2 - 8 * BIT_ULL(g->shift),
+		     guest_list(0), 16);
+}
+
+TEST_F_TIMEOUT(faults, kvm_put_indirect, 200)
+{
+	const struct request req = { open_attached, put_list, close_attached };
+
+	OPEN_GUEST();
+	EXPECT_LE(4, sweep(_metadata, self, &req));
+	guest_close(&self->g);
+}
+
+static int put(faults *self)
+{
+	return hcall(self, H_PUT_TCE, self->g.start, GUEST_PAGE | TCE_RW, 0);
+}
+
+TEST_F_TIMEOUT(faults, kvm_put, 200)
+{
+	const struct request req = { open_attached, put, close_attached };
+
+	OPEN_GUEST();
+	EXPECT_LE(4, sweep(_metadata, self, &req));
+	guest_close(&self->g);
+}
+
+static int attached_and_put(faults *self)
+{
+	return open_attached(self) ?: put_list(self);
+}
+
+static int stuff(faults *self)
+{
+	struct guest *g = &self->g;
+
+	return hcall(self, H_STUFF_TCE, g->start + g->size / 2 - 8 * BIT_ULL(g->shift),
+		     0, 16);
+}
+
+TEST_F_TIMEOUT(faults, kvm_stuff, 200)
+{
+	const struct request req = { attached_and_put, stuff, close_attached };
+
+	OPEN_GUEST();
+	sweep(_metadata, self, &req);
+	guest_close(&self->g);
+}
+
+/* ---- killed ------------------------------------------------------------- */
+
+/* All requests, each with a failure somewhere, again and again */
+static void make_requests(faults *self, unsigned int seed)
+{
+	int (* const requests[])(faults *self) = {
+		create, map, unmap, register_fresh, map_somewhat, get_info,
+		unregister_fresh, remove_window, set_second, unset_second,
+	};
+	unsigned int i;
+
+	failures_open();
+	for (;;) {
+		if (seed % 4 ? open_window(self) : open_mapped_v1(self)) {
+			close_two(self);
+			continue;
+		}
+		tce_group_open(&self->devs[1]);
+		for (i = 0; i < 200; i++) {
+			fail_at(1 + rand_r(&seed) % 16);
+			requests[rand_r(&seed) % ARRAY_SIZE(requests)](self);
+			failed_meanwhile();
+		}
+		close_two(self);
+	}
+}
+
+/* Killed at any moment, a process leaves nothing and its groups are free. */
+TEST_F_TIMEOUT(faults, kill, 400)
+{
+	const char *leak;
+	struct timespec ts = { 0 };
+	unsigned int i;
+	pid_t pid;
+	int c;
+
+	if (self->ndevs < 2)
+		SKIP(return, "no second group");
+	for (i = 0; i < KILLS; i++) {
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid)
+			make_requests(self, i);
+		/* from before its first request to the middle of any */
+		ts.tv_nsec = 1000000ULL * (i * i % 397);
+		nanosleep(&ts, NULL);
+		ASSERT_EQ(0, kill(pid, SIGKILL));
+		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+		leak = tce_leak_check(&self->leak);
+		ASSERT_EQ(NULL, leak) {
+			TH_LOG("kill %u: %s", i, leak);
+		}
+		c = tce_open(self->dev, TCE_V2);
+		ASSERT_LE(0, c) {
+			TH_LOG("kill %u", i);
+		}
+		tce_close(self->dev, c);
+	}
+}
+
+TEST_HARNESS_MAIN
