@@ -23,7 +23,7 @@ kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 	@$S/kernel.sh
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
-check:  ## everything below; the last line is the total
+check:  ## the next five; the last line is the total
 	@$S/check.sh static host mutants qemu clients
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
@@ -35,6 +35,8 @@ check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
 check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk passed through
 	@$S/check.sh clients
+check-debug: ## check-qemu and check-clients on kernels with KASAN, lockdep, KCSAN
+	@$S/check.sh debug
 fuzz:   ## fuzz the container driver on this machine for TIME seconds
 	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours
@@ -52,7 +54,7 @@ clean:  ## remove build/ (the compiler cache stays)
 
 #V KSRC=PATH	another 6.12.y source: a directory or a tarball
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
-#V CONFIG=NAME	default (64K pages), 4k or debug
+#V CONFIG=NAME	default (64K pages), 4k, debug or kcsan
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600)
@@ -61,5 +63,5 @@ clean:  ## remove build/ (the compiler cache stays)
 #V V=1	show every command of long steps
 
 .PHONY: help setup tree kernel run check check-static check-host check-qemu \
-	check-clients check-mutants fuzz bench bench-hcalls bench-host profile \
+	check-clients check-debug check-mutants fuzz bench bench-hcalls bench-host profile \
 	series clean

@@ -13,16 +13,25 @@ all=passthrough,io,user,user64,fill,pull,unplug,kill
 machines=$(printf '%s\n' powernv9 powernv8 | grep -x "${MACHINE:-.*}" || :)
 tests=$(echo $all | tr , '\n' | grep -xE "$(echo "${TESTS:-.*}" | tr , '|')" |
 	paste -sd , -)
-if [ -z "$machines" ] || [ -z "$tests" ] || [ "${CONFIG:-default}" != default ]; then
+limit=900
+case ${CONFIG:=default} in
+debug)		limit=7200 ;;
+default)	;;
+*)		tests= ;;
+esac
+if [ -z "$machines" ] || [ -z "$tests" ]; then
 	say "no clients with MACHINE=$MACHINE CONFIG=$CONFIG TESTS=$TESTS"
 	exit
 fi
-TESTS='' CONFIG=default
+TESTS=''
 export TESTS CONFIG
 
 src=$top/tools/testing/spapr_tce/clients
 out=$build/clients
-kernel=$build/vmlinux$(kernel_name default)
+kernel=$build/vmlinux$(kernel_name "$CONFIG")
+guest=$build/vmlinux$(kernel_name default)
+suffix=
+[ "$CONFIG" = default ] || suffix=-$CONFIG
 initrd=$build/$(initrd_name)
 
 # Big-endian as its machine begins, without floating point or a library.
@@ -39,7 +48,7 @@ build_programs() {
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -Werror -static $bare_flags \
 		-T "$src/bare.lds" -o "$out/bare.elf" "$src/bare.S" "$src/bare.c" &&
 	"${CROSS_COMPILE}objcopy" -O binary "$out/bare.elf" "$out/bare.bin" &&
-	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$kernel"
+	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$guest"
 }
 
 console() {
@@ -70,9 +79,9 @@ cpio() {
 }
 
 boot() {
-	MACHINE=$1 DEVICES=clients TIMEOUT=3600 ACCEL=$2 \
+	MACHINE=$1 DEVICES=clients TIMEOUT=$((4 * limit)) ACCEL=$2 \
 		"$here/boot.sh" "$kernel" "$out/host.cpio" \
-		"spapr_tce.tests=$tests spapr_tce.timeout=900" \
+		"spapr_tce.tests=$tests spapr_tce.timeout=$limit" \
 		>"$log" 2>&1
 }
 
@@ -82,7 +91,8 @@ boot() {
 # thread for all of them it did not.
 one_thread=tcg,thread=single
 boot_one() {
-	name=${BASE:+base-}$1 log=$logs/clients-${BASE:+base-}$1.log accel=tcg rc=0
+	name=${BASE:+base-}$1$suffix accel=tcg rc=0
+	log=$logs/clients-$name.log
 	[ "$1" != powernv9 ] || accel=$one_thread
 	boot "$1" $accel || rc=$?
 	if [ $rc = 139 ]; then
@@ -95,7 +105,9 @@ boot_one() {
 		"$log"
 }
 
-"$here/kernel.sh" >&2
+for c in "$CONFIG" default; do
+	CONFIG=$c "$here/kernel.sh" >&2
+done
 "$here/initrd.sh" >&2
 "$here/disk.sh" >&2
 "$here/clients-root.sh" >&2
@@ -107,7 +119,7 @@ cpio host
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 for m in $machines; do
-	say "booting clients $m (console: $logs/clients-${BASE:+base-}$m.log)"
+	say "booting clients $m (console: $logs/clients-${BASE:+base-}$m$suffix.log)"
 	boot_one "$m" >"$tmp/$m" &
 	[ "$JOBS" -gt 1 ] || wait
 done

@@ -21,12 +21,21 @@ matrix() {
 	powernv9-nvme	powernv9 default nvme nvme|prereg iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg iommu=nobypass
 	EOF
-	# The debug kernel is slow, and boots only when asked for.
-	[ "$CONFIG" != debug ] || cat <<-EOF
-	powernv9-debug	powernv9 debug   edu  all  -
-	powernv9-debug-hash powernv9 debug edu all disable_radix
-	powernv8-debug	powernv8 debug   edu  all  -
-	EOF
+	# These kernels are slow, and boot only when asked for.
+	case $CONFIG in
+	debug)	cat <<-EOF
+		powernv9-debug	powernv9 debug edu all page_poison=1
+		powernv8-debug	powernv8 debug edu all page_poison=1
+		powernv9-debug-hash powernv9 debug edu all disable_radix
+		pseries-debug	pseries  debug edu all page_poison=1
+		EOF
+		;;
+	kcsan)	cat <<-EOF
+		powernv9-kcsan	powernv9 kcsan edu race|kvm|kvm_storm -
+		pseries-kcsan	pseries  kcsan edu race|kvm|kvm_storm -
+		EOF
+		;;
+	esac
 }
 
 chosen() {
@@ -50,8 +59,8 @@ boot_one() {
 	log=$logs/$name.log
 	rc=0
 	limit=240
-	[ "$config" != debug ] || limit=1200
-	MACHINE=$machine DEVICES=$devices TIMEOUT=1500 \
+	[ "$config" != debug ] || limit=2400
+	MACHINE=$machine DEVICES=$devices TIMEOUT=$((6 * limit)) \
 		"$here/boot.sh" "$build/vmlinux$(kernel_name "$config")" "$initrd.cpio" \
 		"$append spapr_tce.tests=$tests spapr_tce.timeout=$limit" \
 		>"$log" 2>&1 || rc=$?

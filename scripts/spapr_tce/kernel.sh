@@ -21,8 +21,12 @@ src=$tree
 name=vmlinux$(kernel_name "$CONFIG")
 obj=$src/obj-$CONFIG
 
+# Variables that a configuration needs from the command line of make
+vars=$(sed -n 's/^#make //p' "$top/configs/$CONFIG.config")
+
+# shellcheck disable=SC2086 # a list of words
 kmake() {
-	make -C "$src" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" "$@"
+	make -C "$src" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" $vars "$@"
 }
 
 # A later line wins over an earlier one.
