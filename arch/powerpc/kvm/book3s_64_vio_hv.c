@@ -22,6 +22,7 @@
  */
 #include <linux/context_tracking_state.h>
 #include <linux/kvm_host.h>
+#include <linux/lockdep.h>
 #include <linux/moduleparam.h>
 
 #include <asm/mmu_context.h>
@@ -54,12 +55,31 @@ static bool kvmppc_rm_may_run(struct kvm_vcpu *vcpu)
 		(tce && tce->nr_calls < KVMPPC_TCE_LOG_MAX);
 }
 
-static long kvmppc_rm_trace(struct kvm_vcpu *vcpu, unsigned int hcall,
-			    unsigned long liobn, unsigned long ioba,
-			    unsigned long npages, long ret)
+/* The guest's table, if it can be used here */
+static struct kvmppc_spapr_tce_table *kvmppc_rm_find(struct kvm_vcpu *vcpu,
+						     unsigned long liobn)
+{
+	return kvmppc_rm_may_run(vcpu) ? kvmppc_tce_find(vcpu->kvm, liobn) :
+					 NULL;
+}
+
+/*
+ * With interrupts off this is a reader of RCU, as the head of this file says,
+ * of which lockdep knows nothing; nor is its own code made for real mode.
+ */
+static void kvmppc_rm_begin(void)
+{
+	lockdep_off();
+}
+
+/* ... and remember the call for the trace */
+static long kvmppc_rm_end(struct kvm_vcpu *vcpu, unsigned int hcall,
+			  unsigned long liobn, unsigned long ioba,
+			  unsigned long npages, long ret)
 {
 	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
 
+	lockdep_on();
 	if (trace_kvm_tce_hcall_enabled() && tce &&
 	    tce->nr_calls < KVMPPC_TCE_LOG_MAX)
 		tce->calls[tce->nr_calls++] = (struct kvmppc_tce_call){
@@ -256,9 +276,7 @@ static long kvmppc_rm_do_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	unsigned long ua;
 	long ret;
 
-	if (!kvmppc_rm_may_run(vcpu))
-		return H_TOO_HARD;
-	stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	stt = kvmppc_rm_find(vcpu, liobn);
 	if (!stt)
 		return H_TOO_HARD;
 
@@ -325,9 +343,7 @@ static long kvmppc_rm_do_put_tce_indirect(struct kvm_vcpu *vcpu,
 	struct kvmppc_spapr_tce_table *stt;
 	long ret;
 
-	if (!tce || !kvmppc_rm_may_run(vcpu))
-		return H_TOO_HARD;
-	stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	stt = tce ? kvmppc_rm_find(vcpu, liobn) : NULL;
 	if (!stt)
 		return H_TOO_HARD;
 
@@ -351,9 +367,7 @@ static long kvmppc_rm_do_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	struct kvmppc_spapr_tce_table *stt;
 	long ret;
 
-	if (!kvmppc_rm_may_run(vcpu))
-		return H_TOO_HARD;
-	stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	stt = kvmppc_rm_find(vcpu, liobn);
 	if (!stt)
 		return H_TOO_HARD;
 
@@ -370,9 +384,7 @@ static long kvmppc_rm_do_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	struct kvmppc_spapr_tce_table *stt;
 	long ret;
 
-	if (!kvmppc_rm_may_run(vcpu))
-		return H_TOO_HARD;
-	stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	stt = kvmppc_rm_find(vcpu, liobn);
 	if (!stt)
 		return H_TOO_HARD;
 
@@ -398,8 +410,12 @@ static long kvmppc_rm_do_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long ioba, unsigned long tce)
 {
-	return kvmppc_rm_trace(vcpu, H_PUT_TCE, liobn, ioba, 1,
-			       kvmppc_rm_do_put_tce(vcpu, liobn, ioba, tce));
+	long ret;
+
+	kvmppc_rm_begin();
+	ret = kvmppc_rm_do_put_tce(vcpu, liobn, ioba, tce);
+
+	return kvmppc_rm_end(vcpu, H_PUT_TCE, liobn, ioba, 1, ret);
 }
 
 /**
@@ -418,9 +434,12 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 				  unsigned long ioba, unsigned long tce_list,
 				  unsigned long npages)
 {
-	return kvmppc_rm_trace(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages,
-			       kvmppc_rm_do_put_tce_indirect(vcpu, liobn, ioba,
-							     tce_list, npages));
+	long ret;
+
+	kvmppc_rm_begin();
+	ret = kvmppc_rm_do_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
+
+	return kvmppc_rm_end(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages, ret);
 }
 
 /**
@@ -439,9 +458,12 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			   unsigned long ioba, unsigned long tce_value,
 			   unsigned long npages)
 {
-	return kvmppc_rm_trace(vcpu, H_STUFF_TCE, liobn, ioba, npages,
-			       kvmppc_rm_do_stuff_tce(vcpu, liobn, ioba,
-						      tce_value, npages));
+	long ret;
+
+	kvmppc_rm_begin();
+	ret = kvmppc_rm_do_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
+
+	return kvmppc_rm_end(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);
 }
 
 /**
@@ -457,6 +479,10 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long ioba)
 {
-	return kvmppc_rm_trace(vcpu, H_GET_TCE, liobn, ioba, 1,
-			       kvmppc_rm_do_get_tce(vcpu, liobn, ioba));
+	long ret;
+
+	kvmppc_rm_begin();
+	ret = kvmppc_rm_do_get_tce(vcpu, liobn, ioba);
+
+	return kvmppc_rm_end(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
 }

@@ -1001,12 +1001,13 @@ TEST_F_TIMEOUT(abi, extremes, 120)
 			FIELD(typeof(create), page_shift),
 			FIELD(typeof(create), window_size),
 			FIELD(typeof(create), levels) } },
-		{ VFIO_IOMMU_SPAPR_TCE_REMOVE, &rem, sizeof(rem), {
-			FIELD(typeof(rem), argsz), FIELD(typeof(rem), flags),
-			FIELD(typeof(rem), start_addr) } },
 		{ VFIO_EEH_PE_OP, &eeh, sizeof(eeh), {
 			FIELD(typeof(eeh), argsz), FIELD(typeof(eeh), flags),
 			FIELD(typeof(eeh), op) } },
+		/* comes last: it finds the window that is there */
+		{ VFIO_IOMMU_SPAPR_TCE_REMOVE, &rem, sizeof(rem), {
+			FIELD(typeof(rem), argsz), FIELD(typeof(rem), flags),
+			FIELD(typeof(rem), start_addr) } },
 	};
 	unsigned int i;
 	u64 vmlck;

@@ -7,9 +7,13 @@
  * An emulated bridge takes an injected error and does nothing, so there the
  * resets have to show it.
  */
+#include <endian.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <asm/eeh.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
 #include "kselftest_harness.h"
@@ -78,6 +82,21 @@ static int reopen(struct _test_data_eeh *self)
 	return tce_dev_open(self->dev);
 }
 
+/* The first number of config space, which nobody reads during a reset */
+static u16 vendor(struct tce_dev *dev)
+{
+	char path[128];
+	u16 id = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", dev->bdf);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pread(fd, &id, 2, PCI_VENDOR_ID) != 2)
+		id = 0;
+	close(fd);
+	return le16toh(id);
+}
+
 /* Data goes through the mappings, and nowhere else. */
 static void check_works(struct __test_metadata *_metadata, struct _test_data_eeh *self,
 			u32 seed)
@@ -101,7 +120,9 @@ static void check_works(struct __test_metadata *_metadata, struct _test_data_eeh
 
 static void reset(struct __test_metadata *_metadata, struct _test_data_eeh *self, u32 op)
 {
+	EXPECT_EQ(0x1234, vendor(self->dev));
 	EXPECT_EQ(0, tce_eeh(self->c, op));
+	EXPECT_EQ(0xffff, vendor(self->dev));
 	/* meanwhile mappings come and go */
 	EXPECT_EQ(0, tce_unmap(self->c, self->start + 2 * UNIT, UNIT));
 	EXPECT_EQ(0, tce_map(self->c, self->start + 2 * UNIT, self->buf + 2 * UNIT,

@@ -964,6 +964,11 @@ s64 sys_free_bytes(void)
 	return pages * (s64)sys_page_size();
 }
 
+unsigned int sys_slowness(void)
+{
+	return access("/sys/kernel/debug/kmemleak", F_OK) ? 1 : 20;
+}
+
 bool sys_test_disk(char *path, size_t size, char *bdf, size_t bdf_size)
 {
 	char name[512], text[256], *base;
@@ -1193,11 +1198,17 @@ int recv_fd(int sock)
 	return fd;
 }
 
-void tce_leak_start(struct tce_leak *l)
+void tce_leak_start_quick(struct tce_leak *l)
 {
 	l->vmlck = sys_vmlck();
 	l->pinned = sys_pinned();
 	l->tables = tce_tables(NULL, 0);
+	l->levels = -1;
+}
+
+void tce_leak_start(struct tce_leak *l)
+{
+	tce_leak_start_quick(l);
 	l->levels = sys_level_bytes();
 }
 
@@ -1206,7 +1217,9 @@ static const char *leak_now(const struct tce_leak *l)
 	static char text[128];
 	struct tce_leak now;
 
-	tce_leak_start(&now);
+	tce_leak_start_quick(&now);
+	if (l->levels >= 0)
+		now.levels = sys_level_bytes();
 	if (now.vmlck != l->vmlck)
 		snprintf(text, sizeof(text),
 			 "VmLck was %llu and is %llu",
@@ -1218,7 +1231,7 @@ static const char *leak_now(const struct tce_leak *l)
 	else if (now.tables != l->tables && now.tables >= 0)
 		snprintf(text, sizeof(text), "%d tables were there, now %d",
 			 l->tables, now.tables);
-	else if (now.levels != l->levels && now.levels >= 0 && l->levels >= 0)
+	else if (now.levels != l->levels && now.levels >= 0)
 		snprintf(text, sizeof(text),
 			 "levels of tables took %lld bytes and take %lld",
 			 l->levels, now.levels);

@@ -266,7 +266,30 @@ struct tce_leak {
 };
 
 void tce_leak_start(struct tce_leak *l);
+/* Without levels, which take a while to count */
+void tce_leak_start_quick(struct tce_leak *l);
 /* NULL, or a sentence on what did not come back. Waits for it a moment. */
 const char *tce_leak_check(const struct tce_leak *l);
+
+/*
+ * A kernel with its own checkers on takes its time: this many times that of
+ * another one
+ */
+unsigned int sys_slowness(void);
+
+#ifdef TEST_HARNESS_MAIN
+#undef TEST_HARNESS_MAIN
+#define TEST_HARNESS_MAIN						\
+	int main(int argc, char **argv)					\
+	{								\
+		struct __fixture_metadata *f = __fixture_list;		\
+		struct __test_metadata *t;				\
+									\
+		for (; f; f = f->next)					\
+			for (t = f->tests; t; t = t->next)		\
+				t->timeout *= sys_slowness();		\
+		return test_harness_run(argc, argv);			\
+	}
+#endif
 
 #endif /* SPAPR_TCE_LIB_H */
