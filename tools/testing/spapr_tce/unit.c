@@ -2007,6 +2007,8 @@ TEST_F(lpar, unmap_refused)
 	for (i = 0; i < LPAR_MAP; i++)
 		if (lpar.tces[0][i])
 			left--;
+	/* What comes behind is cleared, whatever was refused before */
+	EXPECT_EQ(lpar.tces[0][LPAR_MAP - 1], 0);
 	/* Some of the 512 that were to be cleared at once are, but held */
 	EXPECT_LE(left, 512);
 	EXPECT_EQ(req_unregister(&self->c, UA(0), 1700 * PG), -EBUSY);
