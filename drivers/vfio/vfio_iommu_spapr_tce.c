@@ -313,26 +313,35 @@ static long tce_enable_v1(struct tce_container *c, void __user *arg)
 	return 0;
 }
 
-static void tce_unmap_all(struct tce_container *c)
+static int tce_unmap_all(struct tce_container *c)
 {
 	struct iommu_table *tbl;
-	int num;
+	int num, err, ret = 0;
 
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		tbl = c->tables[num];
-		if (tbl)
-			iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size,
-					 c->recent);
+		if (!tbl)
+			continue;
+		err = iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size,
+				       c->recent);
+		if (err)
+			ret = err;
 	}
+
+	return ret;
 }
 
 /* Pages must not stay pinned without the charge that pays for them */
 static long tce_disable_v1(struct tce_container *c, void __user *arg)
 {
+	int ret;
+
 	if (!c->enabled)
 		return 0;
 
-	tce_unmap_all(c);
+	ret = tce_unmap_all(c);
+	if (ret)
+		return ret;
 	account_locked_vm(c->mm, c->enabled_pages, false);
 	c->enabled_pages = 0;
 	c->enabled = false;
@@ -433,14 +442,10 @@ static long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		goto free;
 
 	ret = iommu_user_map_pinned(tbl, entry, npages, tces);
-	if (ret < 0) {
+	if (ret < 0)
 		tce_unpin_tces(tces, npages);
-	} else if (ret < npages) {
-		tce_unpin_tces(tces + ret, npages - ret);
+	else if (ret)
 		ret = -EIO;
-	} else {
-		ret = 0;
-	}
 free:
 	kvfree(tces);
 
@@ -528,10 +533,8 @@ static long tce_unmap(struct tce_container *c, void __user *arg)
 	if (!IS_ALIGNED(param.iova | param.size, IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	iommu_user_unmap(tbl, param.iova >> tbl->it_page_shift,
-			 param.size >> tbl->it_page_shift, c->recent);
-
-	return 0;
+	return iommu_user_unmap(tbl, param.iova >> tbl->it_page_shift,
+				param.size >> tbl->it_page_shift, c->recent);
 }
 
 static int tce_copy_region(struct vfio_iommu_spapr_register_memory *param,

@@ -7,6 +7,8 @@
 #   MACHINE   powernv8, powernv9, powernv10 or pseries
 #   DEVICES   edu: two of the teaching device, behind different host bridges
 #             nvme: those, and the disk build/nvme.img
+#             nvme+mem: more memory could be added, too; only then Linux on
+#                  pseries makes a window of its own for the disk
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
@@ -17,6 +19,12 @@
 
 kernel=$1 initrd=$2 append=${3:-}
 MACHINE=${MACHINE:-powernv9} DEVICES=${DEVICES:-edu}
+
+case $DEVICES in
+*+mem)
+	DEVICES=${DEVICES%+mem} MEM=4G,slots=2,maxmem=8G
+	;;
+esac
 
 # Its 28 address bits would leave it out of most of a window.
 edu=edu,dma_mask=0xffffffffffffffff
@@ -30,8 +38,9 @@ pseries)
 	set -- -M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken \
 		-device "$edu" \
 		-device spapr-pci-host-bridge,index=1,id=phb1 \
-		-device "$edu,bus=phb1.0"
-	disk=multifunction=off
+		-device "$edu,bus=phb1.0" \
+		-device spapr-pci-host-bridge,index=2,id=phb2
+	disk=bus=phb2.0
 	;;
 *)
 	die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries"

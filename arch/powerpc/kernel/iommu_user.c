@@ -20,6 +20,10 @@
  * itself thus remembers, without another allocation, what is to be given back
  * behind the invalidation.
  *
+ * The exception is a hypervisor, which may refuse a TCE in the middle of a
+ * commit. Until the view is swapped it says all that the TCEs were, so these are
+ * put back.
+ *
  * Who changes TCEs and view has the claim of the table. The container and KVM
  * write one table without any other lock in common. Taking counts and levels
  * needs no claim, so a request over several tables prepares all, and then
@@ -50,9 +54,6 @@
 #include <trace/events/spapr_tce.h>
 
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_tce_hcall);
-
-/* TCEs handed to the platform at once; they live on the stack */
-#define IOMMU_USER_BATCH	128
 
 static DEFINE_MUTEX(iommu_user_lock);
 static LIST_HEAD(iommu_user_tables);
@@ -86,9 +87,17 @@ int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 	ret = tce_tree_init(&tbl->it_tree, tbl->it_size, levels, max_levels,
 			    tbl->it_page_shift, tbl->it_nid, &user->account,
 			    in_memory);
-	if (ret) {
-		kfree(user);
-		return ret;
+	if (ret)
+		goto free;
+
+	/* Aligned to its size, as all that has a power of two for it */
+	if (!in_memory)
+		user->tces = kmalloc_array(IOMMU_USER_LIST, sizeof(__be64),
+					   GFP_KERNEL_ACCOUNT);
+	if (!in_memory && !user->tces) {
+		tce_tree_destroy(&tbl->it_tree);
+		ret = -ENOMEM;
+		goto free;
 	}
 
 	mmgrab(mm);
@@ -101,6 +110,10 @@ int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 	mutex_unlock(&iommu_user_lock);
 
 	return 0;
+free:
+	kfree(user);
+
+	return ret;
 }
 
 static bool iommu_user_in_memory(struct iommu_table *tbl)
@@ -196,6 +209,19 @@ struct iommu_user_source {
 	const struct iommu_user_list *list;
 };
 
+static unsigned long iommu_user_perm(unsigned long held)
+{
+	return (held >> IOMMU_VIEW_PERM_SHIFT) & (TCE_PCI_READ | TCE_PCI_WRITE);
+}
+
+/* What a TCE holds that maps this address, which has its permissions with it */
+static unsigned long iommu_user_hold(unsigned long addr, unsigned long what)
+{
+	unsigned long perm = addr & (TCE_PCI_READ | TCE_PCI_WRITE);
+
+	return (addr - perm) | perm << IOMMU_VIEW_PERM_SHIFT | what;
+}
+
 /* What a TCE that maps a page of a list holds */
 static unsigned long iommu_user_list_hold(struct iommu_table *tbl,
 					  const struct iommu_user_list *list,
@@ -203,18 +229,7 @@ static unsigned long iommu_user_list_hold(struct iommu_table *tbl,
 {
 	unsigned long ua = iommu_user_list_page(list, tbl->it_page_shift, page);
 
-	return ua ? (ua & ~(TCE_PCI_READ | TCE_PCI_WRITE)) | IOMMU_VIEW_UA : 0;
-}
-
-/* What a TCE that came as one holds */
-static unsigned long iommu_user_pin_hold(unsigned long tce)
-{
-	unsigned long held = IOMMU_VIEW_PIN;
-
-	if (tce & TCE_PCI_WRITE)
-		held |= IOMMU_VIEW_WRITE;
-
-	return (tce & ~(TCE_PCI_READ | TCE_PCI_WRITE)) | held;
+	return ua ? iommu_user_hold(ua, IOMMU_VIEW_UA) : 0;
 }
 
 /*
@@ -227,7 +242,8 @@ iommu_user_exchange(struct iommu_table *tbl, struct tce_cursor *cur,
 		    const struct iommu_user_source *src)
 {
 	unsigned long end = index + npages, step = IOMMU_PAGE_SIZE(tbl);
-	unsigned long new = src->ua | IOMMU_VIEW_UA, page = 0, nr, held;
+	unsigned long new = iommu_user_hold(src->ua | src->perm, IOMMU_VIEW_UA);
+	unsigned long page = 0, nr, held;
 	const __be64 *tces = src->tces;
 	struct iommu_user_run run = { };
 	__be64 *leaf, *view, *stop;
@@ -238,7 +254,8 @@ iommu_user_exchange(struct iommu_table *tbl, struct tce_cursor *cur,
 		for (stop = view + nr; view < stop; view++, new += step) {
 			held = tce_load(view);
 			if (unlikely(tces))
-				new = iommu_user_pin_hold(tce_load(tces++));
+				new = iommu_user_hold(tce_load(tces++),
+						      IOMMU_VIEW_PIN);
 			if (unlikely(src->list))
 				new = iommu_user_list_hold(tbl, src->list, page++);
 			tce_store(view, new);
@@ -308,7 +325,7 @@ iommu_user_fill(struct iommu_table *tbl, const struct iommu_user_source *src,
 		WRITE_ONCE(tces[i], src->tces[done + i]);
 }
 
-static __always_inline unsigned long
+static __always_inline void
 iommu_user_put_levels(struct iommu_table *tbl, struct tce_cursor *cur,
 		      unsigned long index, unsigned long npages,
 		      const struct iommu_user_source *src)
@@ -322,41 +339,123 @@ iommu_user_put_levels(struct iommu_table *tbl, struct tce_cursor *cur,
 		if (index < end)
 			cond_resched();
 	}
-
-	return npages;
 }
 
-static noinline unsigned long iommu_user_put_lists(struct iommu_table *tbl,
-						   unsigned long index,
-						   unsigned long npages,
-						   struct iommu_user_source src)
+/* The TCE that holds this */
+static __be64 iommu_user_old_tce(struct iommu_table *tbl, unsigned long held)
 {
-	unsigned long entry = tbl->it_offset + index, done = 0, nr, put;
-	__be64 tces[IOMMU_USER_BATCH];
+	unsigned long addr = held & ~IOMMU_VIEW_FLAGS;
+	__be64 tce = cpu_to_be64(addr | iommu_user_perm(held));
 
-	while (done < npages) {
-		nr = min_t(unsigned long, npages - done, IOMMU_USER_BATCH);
-		iommu_user_fill(tbl, &src, done, nr, tces);
-		put = tbl->it_ops->put_list(tbl, entry + done, nr, tces);
-		done += put;
-		if (put < nr)
-			break;
-		cond_resched();
+	if (held & IOMMU_VIEW_UA)
+		mm_iommu_fill_tces(tbl->it_user->mm, NULL, addr, 1,
+				   tbl->it_page_shift, iommu_user_perm(held),
+				   &tce);
+
+	return tce;
+}
+
+/* Nothing is given back of TCEs that may be there still; 0 or -EIO */
+static int iommu_user_unmap_lists(struct iommu_table *tbl, unsigned long index,
+				  unsigned long npages,
+				  struct mm_iommu_table_group_mem_t *mem)
+{
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long end = index + npages, entry, nr;
+	int ret = 0;
+
+	while (tce_cursor_next(&cur, &index, end, &nr)) {
+		entry = tbl->it_offset + index;
+		if (tbl->it_ops->stuff(tbl, entry, nr)) {
+			ret = -EIO;
+		} else {
+			iommu_user_kill(tbl, entry, nr);
+			iommu_user_drop(tbl, &cur, index, nr, mem);
+		}
+		index += nr;
+		if (index < end)
+			cond_resched();
 	}
 
-	return done;
+	return ret;
 }
 
-/* Write TCEs; returns how many, fewer only if the hypervisor refuses one */
-static __always_inline unsigned long
+/*
+ * Make TCEs again what the view says that they were. Where the hypervisor does
+ * not take these either, nothing is mapped any more.
+ *
+ * Return: @why; -EIO when something that was mapped is not; 1 when not even
+ * that can be had.
+ */
+static int iommu_user_undo_lists(struct iommu_table *tbl, unsigned long index,
+				 unsigned long npages, int why)
+{
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long end = index + npages, nr, i;
+	__be64 *view, *tces = tbl->it_user->tces;
+	int ret = why;
+
+	while ((view = tce_cursor_next(&cur, &index, end, &nr))) {
+		nr = min_t(unsigned long, nr, IOMMU_USER_LIST);
+		for (i = 0; i < nr; i++)
+			tces[i] = iommu_user_old_tce(tbl, tce_load(view + i));
+		if (tbl->it_ops->put_list(tbl, tbl->it_offset + index, nr,
+					  tces)) {
+			if (ret < 0)
+				ret = -EIO;
+			if (iommu_user_unmap_lists(tbl, index, nr, NULL))
+				ret = 1;
+		}
+		index += nr;
+		cond_resched();
+	}
+	WARN_ON_ONCE(ret > 0);
+
+	return ret;
+}
+
+static noinline int iommu_user_put_lists(struct iommu_table *tbl,
+					 unsigned long index,
+					 unsigned long npages,
+					 struct iommu_user_source src)
+{
+	unsigned long entry = tbl->it_offset + index, done, nr;
+	__be64 *tces = tbl->it_user->tces;
+	int ret = 0;
+
+	for (done = 0; done < npages && !ret; done += nr) {
+		nr = min_t(unsigned long, npages - done, IOMMU_USER_LIST);
+		iommu_user_fill(tbl, &src, done, nr, tces);
+		ret = tbl->it_ops->put_list(tbl, entry + done, nr, tces);
+		cond_resched();
+	}
+	if (ret) {
+		/* Of the last list, too, some may be there */
+		ret = iommu_user_undo_lists(tbl, index, done, ret);
+		iommu_user_kill(tbl, entry, done);
+	}
+
+	return ret;
+}
+
+/*
+ * Write TCEs.
+ *
+ * Return: 0; -ENOMEM or -EIO when the hypervisor refuses one, and all is as it
+ * was before; -EIO also when that could not be had, and some of what was mapped
+ * is not; 1 when it does not take back what it has, so that new TCEs may stay.
+ */
+static __always_inline int
 iommu_user_put(struct iommu_table *tbl, struct tce_cursor *cur,
 	       unsigned long index, unsigned long npages,
 	       const struct iommu_user_source *src)
 {
-	if (likely(iommu_user_in_memory(tbl)))
-		return iommu_user_put_levels(tbl, cur, index, npages, src);
+	if (unlikely(!iommu_user_in_memory(tbl)))
+		return iommu_user_put_lists(tbl, index, npages, *src);
 
-	return iommu_user_put_lists(tbl, index, npages, *src);
+	iommu_user_put_levels(tbl, cur, index, npages, src);
+
+	return 0;
 }
 
 /* Clear TCEs where there are leaves; true if there were any */
@@ -368,11 +467,8 @@ static bool iommu_user_clear(struct iommu_table *tbl, struct tce_cursor *cur,
 	bool any = false;
 
 	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
-		if (iommu_user_in_memory(tbl))
-			for (stop = leaf + nr; leaf < stop; leaf++)
-				WRITE_ONCE(*leaf, 0);
-		else
-			tbl->it_ops->stuff(tbl, tbl->it_offset + index, nr);
+		for (stop = leaf + nr; leaf < stop; leaf++)
+			WRITE_ONCE(*leaf, 0);
 		any = true;
 		index += nr;
 		if (index < end)
@@ -396,8 +492,9 @@ static bool iommu_user_clear(struct iommu_table *tbl, struct tce_cursor *cur,
  *
  * Return: 0; -EINVAL when not all of the memory is registered; -EPERM when an
  * IOMMU page is larger than what backs it; -ENOMEM when a level could not be
- * allocated or charged: in these cases nothing has changed. -EIO when
- * the hypervisor refused to write a TCE: TCEs before that one are mapped.
+ * allocated or charged, or the hypervisor has no memory for the TCEs: in these
+ * cases nothing has changed. -EIO when the hypervisor refused a TCE for another
+ * reason, or to have back what was mapped: then some of that may be unmapped.
  */
 long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages,
@@ -409,7 +506,7 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		.ua = ua,
 		.perm = iommu_direction_to_tce_perm(direction),
 	};
-	unsigned long index = entry - tbl->it_offset, done;
+	unsigned long index = entry - tbl->it_offset;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	struct mm_struct *mm = tbl->it_user->mm;
 	unsigned int shift = tbl->it_page_shift;
@@ -427,16 +524,16 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 	}
 
 	iommu_user_claim(tbl);
-	done = iommu_user_put(tbl, &cur, index, npages, &src);
-	iommu_user_kill(tbl, entry, done);
-	iommu_user_exchange(tbl, &cur, index, done, &src);
+	ret = iommu_user_put(tbl, &cur, index, npages, &src);
+	if (likely(!ret)) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_exchange(tbl, &cur, index, npages, &src);
+	}
 	iommu_user_unclaim(tbl);
-	if (done == npages)
-		return 0;
+	if (ret < 0)
+		mm_iommu_put_range(mm, mem, ua, npages, shift);
 
-	mm_iommu_put_range(mm, mem, ua + (done << shift), npages - done, shift);
-
-	return -EIO;
+	return ret > 0 ? -EIO : ret;
 }
 EXPORT_SYMBOL_GPL(iommu_user_map);
 
@@ -446,18 +543,18 @@ EXPORT_SYMBOL_GPL(iommu_user_map);
  * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
  * @npages: how many IOMMU pages
  * @tces: the TCEs; each holds one pin (pin_user_pages()) of its page, which
- *	  @tbl takes over for those that it maps
+ *	  @tbl takes over
  *
  * Replaces what was mapped in the range. Context: process, may sleep.
  *
- * Return: the number of TCEs mapped, less than @npages only when the
- * hypervisor refused to write one; or -ENOMEM when a level could not be
- * allocated or charged, then nothing has changed.
+ * Return: 0; -ENOMEM or -EIO as iommu_user_map(), and the pins are the
+ * caller's; 1 when the hypervisor neither takes the TCEs nor gives them up, and
+ * the pins must stay for good.
  */
 long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces)
 {
-	unsigned long index = entry - tbl->it_offset, done;
+	unsigned long index = entry - tbl->it_offset;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	struct iommu_user_source src = { .tces = tces };
 	long ret;
@@ -467,12 +564,14 @@ long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 		return ret;
 
 	iommu_user_claim(tbl);
-	done = iommu_user_put(tbl, &cur, index, npages, &src);
-	iommu_user_kill(tbl, entry, done);
-	iommu_user_exchange(tbl, &cur, index, done, &src);
+	ret = iommu_user_put(tbl, &cur, index, npages, &src);
+	if (!ret) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_exchange(tbl, &cur, index, npages, &src);
+	}
 	iommu_user_unclaim(tbl);
 
-	return done;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_user_map_pinned);
 
@@ -487,20 +586,28 @@ EXPORT_SYMBOL_GPL(iommu_user_map_pinned);
  * When this returns the device reaches none of the pages through the range
  * any more, and what its TCEs held has been given back. Costs what is mapped,
  * not the size of the range. Context: process, may sleep.
+ *
+ * Return: 0; -EIO when the hypervisor refused to clear some of the TCEs: what
+ * these hold is given back when the table goes, if not before.
  */
-void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
-		      unsigned long npages,
-		      struct mm_iommu_table_group_mem_t *mem)
+int iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
+		     unsigned long npages,
+		     struct mm_iommu_table_group_mem_t *mem)
 {
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
+	int ret = 0;
 
 	iommu_user_claim(tbl);
-	if (iommu_user_clear(tbl, &cur, index, npages)) {
+	if (unlikely(!iommu_user_in_memory(tbl))) {
+		ret = iommu_user_unmap_lists(tbl, index, npages, mem);
+	} else if (iommu_user_clear(tbl, &cur, index, npages)) {
 		iommu_user_kill(tbl, entry, npages);
 		iommu_user_drop(tbl, &cur, index, npages, mem);
 	}
 	iommu_user_unclaim(tbl);
+
+	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_user_unmap);
 
@@ -669,22 +776,6 @@ void iommu_user_cancel_list(struct iommu_table *tbl,
 }
 EXPORT_SYMBOL_GPL(iommu_user_cancel_list);
 
-/* Give back what was counted for a list from IOMMU page @page on */
-static void iommu_user_cancel_rest(struct iommu_table *tbl,
-				   const struct iommu_user_list *list,
-				   unsigned long page)
-{
-	unsigned long held;
-
-	for (; page < iommu_user_list_pages(tbl, list); page++) {
-		held = iommu_user_list_hold(tbl, list, page);
-		if (held)
-			mm_iommu_put_range(tbl->it_user->mm, NULL,
-					   held & ~IOMMU_VIEW_FLAGS, 1,
-					   tbl->it_page_shift);
-	}
-}
-
 /**
  * iommu_user_commit_list() - make a table what a list says
  * @tbl: as iommu_user_prepare_list()
@@ -695,32 +786,31 @@ static void iommu_user_cancel_rest(struct iommu_table *tbl,
  * there. A table that the container has dropped stays empty. Context: process,
  * may sleep; takes the claim.
  *
- * Return: 0, or -EIO when the hypervisor refused to write a TCE: those before
- * that one are as the list says.
+ * Return: 0; or -ENOMEM or -EIO as iommu_user_map().
  */
 int iommu_user_commit_list(struct iommu_table *tbl, unsigned long entry,
 			   const struct iommu_user_list *list)
 {
-	unsigned long npages = iommu_user_list_pages(tbl, list), done = 0;
+	unsigned long npages = iommu_user_list_pages(tbl, list);
 	unsigned long index = entry - tbl->it_offset;
 	struct iommu_user_source src = { .list = list, .mem = list->mem };
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	int ret = 0;
 	bool closed;
 
 	iommu_user_claim(tbl);
 	closed = tbl->it_user->closed;
-	if (!closed) {
-		done = iommu_user_put(tbl, &cur, index, npages, &src);
-		iommu_user_kill(tbl, entry, done);
-		iommu_user_exchange(tbl, &cur, index, done, &src);
+	if (!closed)
+		ret = iommu_user_put(tbl, &cur, index, npages, &src);
+	if (!closed && !ret) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_exchange(tbl, &cur, index, npages, &src);
 	}
 	iommu_user_unclaim(tbl);
-	if (done == npages)
-		return 0;
+	if (closed || ret < 0)
+		iommu_user_cancel_list(tbl, list);
 
-	iommu_user_cancel_rest(tbl, list, done);
-
-	return closed ? 0 : -EIO;
+	return ret > 0 ? -EIO : ret;
 }
 EXPORT_SYMBOL_GPL(iommu_user_commit_list);
 
@@ -931,6 +1021,7 @@ static void iommu_user_destroy_work(struct work_struct *work)
 	tce_tree_destroy(&tbl->it_tree);
 	user->free_table(tbl);
 	mmdrop(user->mm);
+	kfree(user->tces);
 	kfree(user);
 }
 

@@ -509,19 +509,23 @@ static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 	unsigned long index = kvmppc_tce_index(stt, ioba);
 	struct tce_cursor cur = { .tree = &stt->view };
 	struct kvmppc_tce_link *link = NULL;
+	int ret = 0;
 
 	/* What is not there is 0 */
 	if (tce && tce_cursor_reserve(&cur, index, nr, GFP_KERNEL))
 		return H_NOT_ENOUGH_RESOURCES;
 
 	tce_claim(&stt->claim);
-	while ((link = kvmppc_tce_next_table(stt, link)))
-		iommu_user_unmap(link->tbl, ioba >> link->tbl->it_page_shift,
-				 nr << kvmppc_tce_split(stt, link->tbl), NULL);
-	kvmppc_tce_fill_all(&cur, index, nr, tce);
+	while (!ret && (link = kvmppc_tce_next_table(stt, link)))
+		ret = iommu_user_unmap(link->tbl,
+				       ioba >> link->tbl->it_page_shift,
+				       nr << kvmppc_tce_split(stt, link->tbl),
+				       NULL);
+	if (!ret)
+		kvmppc_tce_fill_all(&cur, index, nr, tce);
 	tce_unclaim(&stt->claim);
 
-	return H_SUCCESS;
+	return kvmppc_tce_answer(ret);
 }
 
 static long kvmppc_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,

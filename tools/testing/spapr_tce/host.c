@@ -201,13 +201,21 @@ static bool alloc_fails(gfp_t gfp)
 
 void *__wrap_kmalloc(size_t size, gfp_t gfp)
 {
+	void *p;
+
 	if (host_preempt)
 		host_preempt();
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);
+	if (size < SZ_4K || !is_power_of_2(size))
+		return __real_kmalloc(size, gfp | __GFP_DIRECT_RECLAIM);
 
-	return __real_kmalloc(size, gfp | __GFP_DIRECT_RECLAIM);
+	/* Aligned to its size, as in the kernel */
+	p = aligned_alloc(size, size);
+	memset(p, gfp & __GFP_ZERO ? 0 : 0xaa, size);
+
+	return p;
 }
 
 void __wrap_kfree(void *p)

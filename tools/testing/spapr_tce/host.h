@@ -152,6 +152,7 @@ extern struct list_head host_tables;
 
 unsigned long machine_view(struct iommu_table *tbl, unsigned long index);
 
+struct iommu_table *machine_new_table(struct iommu_table_ops *ops);
 void machine_init(void);
 void machine_reset(void);
 long machine_dma(struct host_pe *hpe, unsigned long addr, bool write);

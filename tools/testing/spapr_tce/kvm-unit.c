@@ -18,6 +18,7 @@
 #define MB		0x100000UL
 #define WINDOW1		BIT(59)
 #define PG		PAGE_SIZE
+#define HELD_RW		(IOMMU_VIEW_UA | IOMMU_VIEW_READ | IOMMU_VIEW_WRITE)
 #define UA(page)	host_ua(page)
 #define TCE_RW		(TCE_PCI_READ | TCE_PCI_WRITE)
 
@@ -1435,8 +1436,8 @@ TEST_F(kvm, real_mode_leaves_the_last_count)
 	EXPECT_EQ(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 0, 0, 8), H_TOO_HARD);
 	EXPECT_FAULTS(PHB3, 4 * P4);
 	EXPECT_FAULTS(PHB3, 5 * P4);
-	EXPECT_EQ(machine_view(window_of(self->c), 4), (UA(UA_MEDIUM) + 4 * P4) | IOMMU_VIEW_UA);
-	EXPECT_EQ(machine_view(window_of(self->c), 5), UA(UA_MEDIUM) | IOMMU_VIEW_UA);
+	EXPECT_EQ(machine_view(window_of(self->c), 4), (UA(UA_MEDIUM) + 4 * P4) | HELD_RW);
+	EXPECT_EQ(machine_view(window_of(self->c), 5), UA(UA_MEDIUM) | HELD_RW);
 	EXPECT_EQ(mapped_at(self->mm, UA(UA_MEDIUM)), 2);
 	/* Nothing can be mapped over what is held */
 	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 5 * P4, GPA(1) | TCE_RW, 0), H_TOO_HARD);

@@ -486,7 +486,8 @@ static void machine_tce_kill(struct iommu_table *tbl, unsigned long index,
 void iommu_tce_kill(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long pages)
 {
-	tbl->it_ops->tce_kill(tbl, entry, pages);
+	if (tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, pages);
 }
 
 /* What PHB3 does when its kill register is written, as real mode does it */
@@ -582,6 +583,30 @@ int iommu_tce_table_put(struct iommu_table *tbl)
 	return 1;
 }
 
+/**
+ * machine_new_table() - make a table, which is to be initialized
+ * @ops: of the table
+ *
+ * Return: the table, NULL if there is no memory.
+ */
+struct iommu_table *machine_new_table(struct iommu_table_ops *ops)
+{
+	struct host_table *table;
+
+	table = fail_step() ? NULL : calloc(1, sizeof(*table));
+	if (!table)
+		return NULL;
+	INIT_LIST_HEAD(&table->tbl.it_group_list);
+	table->tbl.it_kref.count = 1;
+	table->tbl.it_ops = ops;
+	model_lock(&tables_lock);
+	list_add_tail(&table->node, &host_tables);
+	host_usage.tables++;
+	model_unlock(&tables_lock);
+
+	return &table->tbl;
+}
+
 long pnv_pci_ioda2_create_table(struct iommu_table_group *table_group, int num,
 				__u32 page_shift, __u64 window_size,
 				__u32 levels, struct mm_struct *mm,
@@ -589,21 +614,12 @@ long pnv_pci_ioda2_create_table(struct iommu_table_group *table_group, int num,
 {
 	struct pnv_ioda_pe *pe = container_of(table_group, struct pnv_ioda_pe,
 					      table_group);
-	struct host_table *table;
 	struct iommu_table *tbl;
 	long ret;
 
-	table = fail_step() ? NULL : calloc(1, sizeof(*table));
-	if (!table)
+	tbl = machine_new_table(&machine_table_ops);
+	if (!tbl)
 		return -ENOMEM;
-	tbl = &table->tbl;
-	INIT_LIST_HEAD(&tbl->it_group_list);
-	tbl->it_kref.count = 1;
-	tbl->it_ops = &machine_table_ops;
-	model_lock(&tables_lock);
-	list_add_tail(&table->node, &host_tables);
-	host_usage.tables++;
-	model_unlock(&tables_lock);
 
 	ret = pnv_pci_ioda2_table_alloc_pages(pe->phb->hose->node,
 					      num ? pe->tce_bypass_base :

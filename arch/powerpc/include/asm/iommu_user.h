@@ -22,8 +22,15 @@
  */
 #define IOMMU_VIEW_UA		0x1UL	/* a count of the region at this user address */
 #define IOMMU_VIEW_PIN		0x2UL	/* a pin of the page at this real address */
-#define IOMMU_VIEW_WRITE	0x4UL	/* with IOMMU_VIEW_PIN: writable by the device */
+#define IOMMU_VIEW_READ		0x4UL	/* the device may read there */
+#define IOMMU_VIEW_WRITE	0x8UL	/* the device may write there */
 #define IOMMU_VIEW_FLAGS	0xfffUL
+
+/* The permissions of a TCE are kept as they are, but shifted */
+#define IOMMU_VIEW_PERM_SHIFT	2
+
+/* As many TCEs as a hypervisor takes in one list, which is aligned to its size */
+#define IOMMU_USER_LIST		512
 
 /**
  * struct tce_claim - the right to change the TCEs of a table
@@ -77,6 +84,8 @@ static inline void tce_unclaim(struct tce_claim *claim)
  * @closed: the container is done with the table; nothing is mapped any more.
  *	    Changes under @claim
  * @account: what the levels of the table cost @mm
+ * @tces: where a list for the hypervisor is put together, under @claim; NULL
+ *	  where the hardware walks the table in memory
  * @node: in the list of all user-owned tables
  * @destroy: frees the table in process context
  * @free_table: how @destroy frees the table itself
@@ -87,6 +96,7 @@ struct iommu_table_user {
 	struct tce_claim claim;
 	bool closed;
 	struct tce_account account;
+	__be64 *tces;
 	struct list_head node;
 	struct work_struct destroy;
 	void (*free_table)(struct iommu_table *tbl);
@@ -172,9 +182,9 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    enum dma_data_direction direction);
 long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces);
-void iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
-		      unsigned long npages,
-		      struct mm_iommu_table_group_mem_t *mem);
+int iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
+		     unsigned long npages,
+		     struct mm_iommu_table_group_mem_t *mem);
 void iommu_user_close_table(struct iommu_table *tbl,
 			    struct mm_iommu_table_group_mem_t *mem);
 bool iommu_user_maps(struct iommu_table *tbl, unsigned long ua,
@@ -211,5 +221,11 @@ iommu_user_destroy_table(struct iommu_table *tbl,
 {
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
+
+/* Of the table operations of an LPAR */
+int pseries_tce_put_list(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long npages, const __be64 *tces);
+int pseries_tce_stuff(struct iommu_table *tbl, unsigned long entry,
+		      unsigned long npages);
 
 #endif /* _ASM_POWERPC_IOMMU_USER_H */

@@ -241,6 +241,7 @@ bool mutex_is_mine(const struct mutex *m);
 #define SLAB_NOLEAKTRACE			0
 #undef kzalloc_node
 #define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
+#define kmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
 #define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
 #define free_page(addr)				kfree((void *)(addr))
 

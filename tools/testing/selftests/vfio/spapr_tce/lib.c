@@ -95,16 +95,16 @@ static bool dev_driver_is(const char *bdf, const char *driver)
 	return driver && base && !strcmp(base + 1, driver);
 }
 
-static int dev_bind(const char *bdf)
+int tce_bind(const char *bdf, const char *driver)
 {
 	char path[512];
 	int ret;
 
-	if (dev_driver_is(bdf, "vfio-pci"))
+	if (dev_driver_is(bdf, driver))
 		return 0;
 
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", bdf);
-	ret = file_write(path, "vfio-pci");
+	ret = file_write(path, driver);
 	if (ret)
 		return ret;
 	if (!dev_driver_is(bdf, NULL)) {
@@ -113,7 +113,7 @@ static int dev_bind(const char *bdf)
 		file_write(path, bdf);
 	}
 	file_write("/sys/bus/pci/drivers_probe", bdf);
-	return dev_driver_is(bdf, "vfio-pci") ? 0 : -ENODEV;
+	return dev_driver_is(bdf, driver) ? 0 : -ENODEV;
 }
 
 /* One more device, unless its group is there already. */
@@ -136,6 +136,11 @@ static int dev_add(struct tce_dev *devs, int n, const char *bdf)
 	dev->edu = dev_attr(bdf, "vendor") == 0x1234 &&
 		   dev_attr(bdf, "device") == 0x11e8;
 	return n + 1;
+}
+
+int tce_dev_at(struct tce_dev *dev, const char *bdf)
+{
+	return dev_add(dev, 0, bdf) ? 0 : -ENODEV;
 }
 
 static int dev_cmp(const void *a, const void *b)
@@ -181,7 +186,7 @@ int tce_find_devs(struct tce_dev *devs, int max)
 		if (dev_attr(de->d_name, "vendor") != 0x1234 ||
 		    dev_attr(de->d_name, "device") != 0x11e8)
 			continue;
-		if (!dev_bind(de->d_name))
+		if (!tce_bind(de->d_name, "vfio-pci"))
 			n = dev_add(devs, n, de->d_name);
 	}
 	closedir(d);
@@ -847,6 +852,13 @@ bool sys_power8(void)
 	return cpuinfo_has("POWER8");
 }
 
+unsigned int sys_tce_bits(void)
+{
+	const char *bits = getenv("TCE_BITS");
+
+	return bits ? atoi(bits) : 31;
+}
+
 u64 sys_vmlck_of(pid_t pid)
 {
 	unsigned long long kb = 0;
@@ -1041,8 +1053,12 @@ bool sys_klog_warned(int fd)
 int sys_trace(const char *event, bool on)
 {
 	char path[256];
+	int fd;
 
-	file_write(TRACING "/trace", "\n");
+	/* It is opening the file that clears the trace, not what is written */
+	fd = open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
 	snprintf(path, sizeof(path), TRACING "/events/%s/enable", event);
 	return file_write(path, on ? "1" : "0");
 }

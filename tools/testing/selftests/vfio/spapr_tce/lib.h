@@ -84,6 +84,11 @@ struct tce_dev {
  */
 int tce_find_devs(struct tce_dev *devs, int max);
 
+/* Give a device to a driver */
+int tce_bind(const char *bdf, const char *driver);
+/* Fill @dev with the device, whatever its driver is */
+int tce_dev_at(struct tce_dev *dev, const char *bdf);
+
 int tce_container(void);				/* open a container */
 int tce_group_open(struct tce_dev *dev);
 void tce_group_close(struct tce_dev *dev);		/* and the device */
@@ -187,6 +192,11 @@ bool mem_check(const void *va, size_t size, u32 seed);
 size_t sys_page_size(void);
 /* The larger one of 4K and 64K that any memory can back, as a shift. */
 u32 sys_tce_shift(void);
+/*
+ * Log2 of how many TCEs a window may have: 31, or what TCE_BITS says in the
+ * environment. QEMU needs memory, 8 bytes for each, to be a hypervisor.
+ */
+unsigned int sys_tce_bits(void);
 bool sys_powernv(void);
 bool sys_radix(void);
 bool sys_power8(void);

@@ -15,12 +15,6 @@
 #define SZ_16G		(16 * SZ_1G)
 #define SZ_64T		(65536 * SZ_1G)
 
-/*
- * A pseries host clears a new window by hypercalls of 512 entries: more than
- * 2^22 of them would be a test of patience.
- */
-#define HYPERVISOR_BITS	22
-
 /* Memory that a slab or a list may keep: it is free, but cannot be seen. */
 #define SLACK		(2 * (s64)SZ_1M)
 
@@ -77,7 +71,7 @@ FIXTURE_SETUP(window)
 	self->levels = self->info.ddw.levels < 2 ? 1 : 2;
 
 	/* how large, on a container that the test does not get */
-	self->huge_bits = sys_powernv() ? 31 : HYPERVISOR_BITS;
+	self->huge_bits = sys_tce_bits();
 	for (; self->huge_bits > 13; self->huge_bits--) {
 		ret = tce_create(self->c, page_shift(self), huge_size(self),
 				 self->levels, &start);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User-owned TCE tables of an LPAR: the hypervisor has the TCEs, and takes them
+ * in lists if its firmware knows how to.
+ *
+ * What it says of a list it says of all of it. Nobody knows how much of one was
+ * done that it ended in the middle of, but to do a part of it twice does no
+ * harm: so a list is given again when the hypervisor was busy, and one by one
+ * when it did only a part.
+ */
+#include <linux/delay.h>
+#include <linux/errno.h>
+#include <linux/minmax.h>
+#include <linux/sched.h>
+
+#include <asm/firmware.h>
+#include <asm/hvcall.h>
+#include <asm/iommu_user.h>
+#include <asm/page.h>
+#include <asm/plpar_wrappers.h>
+
+static bool pseries_tce_busy(long rc)
+{
+	if (H_IS_LONG_BUSY(rc))
+		msleep(get_longbusy_msecs(rc));
+	else if (rc == H_BUSY)
+		cond_resched();
+	else
+		return false;
+
+	return true;
+}
+
+static int pseries_tce_error(long rc)
+{
+	switch (rc) {
+	case H_SUCCESS:
+		return 0;
+	case H_NOT_ENOUGH_RESOURCES:
+		return -ENOMEM;
+	default:
+		return -EIO;
+	}
+}
+
+/* Without @tces they are cleared */
+static int pseries_tce_put_each(struct iommu_table *tbl, unsigned long entry,
+				unsigned long npages, const __be64 *tces)
+{
+	unsigned long i;
+	long rc;
+
+	for (i = 0; i < npages; i++) {
+		do {
+			rc = plpar_tce_put(tbl->it_index,
+					   (entry + i) << tbl->it_page_shift,
+					   tces ? be64_to_cpu(tces[i]) : 0);
+		} while (pseries_tce_busy(rc));
+		if (rc)
+			return pseries_tce_error(rc);
+	}
+
+	return 0;
+}
+
+/**
+ * pseries_tce_put_list() - store a list of TCEs
+ * @tbl: a user-owned table
+ * @entry: the first, counted from PCI address 0
+ * @npages: how many, at most IOMMU_USER_LIST
+ * @tces: the TCEs, aligned to the size of a full list
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0; -ENOMEM or -EIO when the hypervisor refused: then any of them may
+ * be stored.
+ */
+int pseries_tce_put_list(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long npages, const __be64 *tces)
+{
+	long rc = H_PARTIAL;
+
+	if (npages > 1 && firmware_has_feature(FW_FEATURE_PUT_TCE_IND)) {
+		do {
+			rc = plpar_tce_put_indirect(tbl->it_index,
+						    entry << tbl->it_page_shift,
+						    __pa(tces), npages);
+		} while (pseries_tce_busy(rc));
+	}
+	if (rc == H_PARTIAL)
+		return pseries_tce_put_each(tbl, entry, npages, tces);
+
+	return pseries_tce_error(rc);
+}
+
+/**
+ * pseries_tce_stuff() - clear TCEs
+ * @tbl: a user-owned table
+ * @entry: the first, counted from PCI address 0
+ * @npages: how many
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0; an error when the hypervisor refused: then any of them may be
+ * there still.
+ */
+int pseries_tce_stuff(struct iommu_table *tbl, unsigned long entry,
+		      unsigned long npages)
+{
+	unsigned long nr;
+	int ret = 0;
+	long rc;
+
+	for (; npages && !ret; npages -= nr, entry += nr) {
+		nr = min_t(unsigned long, npages, IOMMU_USER_LIST);
+		rc = H_PARTIAL;
+		if (nr > 1 && firmware_has_feature(FW_FEATURE_STUFF_TCE)) {
+			do {
+				rc = plpar_tce_stuff(tbl->it_index,
+						     entry << tbl->it_page_shift,
+						     0, nr);
+			} while (pseries_tce_busy(rc));
+		}
+		ret = rc == H_PARTIAL ?
+			pseries_tce_put_each(tbl, entry, nr, NULL) :
+			pseries_tce_error(rc);
+		cond_resched();
+	}
+
+	return ret;
+}

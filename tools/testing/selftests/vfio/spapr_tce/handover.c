@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A disk goes from the host's driver to a process and back, many times, and the
+ * process leaves it in every state that there is: the host finds its windows
+ * again, the disk works, and nothing is lost. Only for the disk made for tests
+ * (serial number "spapr-tce", content as made by scripts/spapr_tce/disk.c),
+ * which is read and not written to.
+ *
+ * The device file is not opened: that resets the bus, which takes seconds.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "lib.h"
+
+#define ROUNDS	100
+#define WARM	20	/* rounds until the host has allocated what it keeps */
+#define BUF	SZ_1M
+
+/* Memory that caches of the host may keep */
+#define SLACK	(2 * (s64)SZ_1M)
+
+FIXTURE(handover)
+{
+	struct tce_leak leak;
+	struct tce_dev dev;
+	char path[48];
+	char bdf[16];
+	char *buf;
+	u32 crc;
+	int klog;
+};
+
+/* Of the first MiB; the disk is there some time after its driver is. */
+static s64 disk_sum(char *path, size_t size, char *bdf, size_t bdf_size,
+		    char *buf)
+{
+	u64 sum = 0, i;
+	ssize_t n = -1;
+	int fd, tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		fd = -1;
+		if (sys_test_disk(path, size, bdf, bdf_size))
+			fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+		if (fd >= 0) {
+			memset(buf, 0, BUF);
+			n = pread(fd, buf, BUF, 0);
+			close(fd);
+		}
+		if (n == (ssize_t)BUF)
+			break;
+		usleep(10000);
+	}
+	if (n != (ssize_t)BUF)
+		return -1;
+	for (i = 0; i < BUF / 8; i++)
+		sum = (sum ^ ((u64 *)buf)[i]) * 0x100000001b3ULL;
+	return sum >> 33;
+}
+
+FIXTURE_SETUP(handover)
+{
+	s64 sum;
+
+	self->klog = -1;
+	if (!sys_test_disk(self->path, sizeof(self->path), self->bdf,
+			   sizeof(self->bdf)))
+		SKIP(return, "no NVMe disk with serial number " TEST_DISK_SERIAL);
+	self->buf = mem_alloc(BUF, SZ_64K, MEM_POPULATE);
+	ASSERT_NE(NULL, self->buf);
+	sum = disk_sum(self->path, sizeof(self->path), self->bdf,
+		       sizeof(self->bdf), self->buf);
+	ASSERT_LE(0, sum);
+	self->crc = sum;
+	ASSERT_EQ(0, tce_dev_at(&self->dev, self->bdf));
+	self->klog = sys_klog_open();
+	tce_leak_start(&self->leak);
+}
+
+FIXTURE_TEARDOWN(handover)
+{
+	const char *leak;
+
+	if (self->klog < 0)
+		return;
+	EXPECT_EQ(0, tce_bind(self->bdf, "nvme"));
+	EXPECT_EQ(self->crc, disk_sum(self->path, sizeof(self->path), self->bdf,
+				      sizeof(self->bdf), self->buf));
+	leak = tce_leak_check(&self->leak);
+	EXPECT_EQ(NULL, leak)
+		TH_LOG("%s", leak);
+	EXPECT_FALSE(sys_klog_warned(self->klog));
+	close(self->klog);
+}
+
+/* ---- what the process does with it ---------------------------------------- */
+
+/* How it leaves: bits, so that each round is another mixture */
+#define LEAVE_MAPPED	1
+#define LEAVE_WINDOW	2
+#define LEAVE_DEFAULT	4	/* else the default window is removed first */
+#define LEAVE_KILLED	8
+#define LEAVE_ALL	16
+
+static int use_v1(struct tce_dev *dev, unsigned int how, char *buf)
+{
+	int c = tce_open(dev, TCE_V1);
+
+	CHILD_CHECK(c >= 0);
+	CHILD_CHECK(!tce_enable(c));
+	CHILD_CHECK(!tce_map(c, SZ_1M, buf, SZ_64K, DMA_RW));
+	CHILD_CHECK(!tce_map(c, SZ_512M, buf + SZ_64K, SZ_512M / 1024, DMA_R));
+	if (!(how & LEAVE_MAPPED)) {
+		CHILD_CHECK(!tce_unmap(c, 0, SZ_1G));
+		CHILD_CHECK(!tce_disable(c));
+	}
+	return c;
+}
+
+static int use_v2(struct tce_dev *dev, unsigned int how, char *buf)
+{
+	u32 shift = sys_tce_shift();
+	int c = tce_open(dev, TCE_V2);
+	u64 start;
+
+	CHILD_CHECK(c >= 0);
+	CHILD_CHECK(!tce_register(c, buf, BUF));
+	if (how & LEAVE_DEFAULT)
+		CHILD_CHECK(!tce_map(c, SZ_1M, buf, SZ_64K, DMA_RW));
+	else
+		CHILD_CHECK(!tce_remove(c, 0));
+	CHILD_CHECK(!tce_create_any(c, shift, SZ_1G, &start));
+	CHILD_CHECK(!tce_map(c, start, buf, BUF, DMA_RW));
+	CHILD_CHECK(!tce_map(c, start + SZ_512M, buf, SZ_64K, DMA_R));
+	if (!(how & LEAVE_MAPPED)) {
+		CHILD_CHECK(!tce_unmap(c, start, SZ_1G));
+		if (how & LEAVE_DEFAULT)
+			CHILD_CHECK(!tce_unmap(c, 0, SZ_1G));
+		CHILD_CHECK(!tce_unregister(c, buf, BUF));
+	}
+	if (!(how & LEAVE_WINDOW))
+		CHILD_CHECK(!tce_remove(c, start));
+	return c;
+}
+
+struct use {
+	struct tce_dev *dev;
+	unsigned int how;
+	bool v1;
+	int ready;
+};
+
+static int use(struct use *u)
+{
+	char *buf = mem_alloc(BUF, SZ_64K, MEM_POPULATE), byte = 0;
+	int c;
+
+	CHILD_CHECK(buf);
+	if (u->v1)
+		c = use_v1(u->dev, u->how, buf);
+	else
+		c = use_v2(u->dev, u->how, buf);
+	if (u->how & LEAVE_KILLED) {
+		CHILD_CHECK(write(u->ready, &byte, 1) == 1);
+		pause();
+	}
+	/* every other time it is the kernel that closes */
+	if (!(u->how & LEAVE_WINDOW))
+		tce_close(u->dev, c);
+	return 0;
+}
+
+/* A process takes the device; 0 if all of its requests had their answer. */
+static int process(struct tce_dev *dev, unsigned int how, bool v1)
+{
+	struct use u = { .dev = dev, .how = how, .v1 = v1 };
+	int pipes[2], status;
+	pid_t pid;
+	char byte;
+
+	if (pipe(pipes))
+		return -errno;
+	u.ready = pipes[1];
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		close(pipes[0]);
+		_exit(use(&u));
+	}
+	close(pipes[1]);
+	if (how & LEAVE_KILLED && read(pipes[0], &byte, 1) == 1)
+		kill(pid, SIGKILL);
+	close(pipes[0]);
+	if (waitpid(pid, &status, 0) != pid)
+		return -ECHILD;
+	if (WIFSIGNALED(status) && how & LEAVE_KILLED)
+		return 0;
+	return status;
+}
+
+/*
+ * v1 and v2 in turn. Half of the rounds end with the disk read by the host;
+ * in the others a second process takes it before.
+ */
+TEST_F_TIMEOUT(handover, back_and_forth, 200)
+{
+	s64 free_before = 0, lost;
+	unsigned int i, how;
+	s64 sum;
+
+	for (i = 0; i < ROUNDS; i++) {
+		how = i / 2 % LEAVE_ALL;
+		ASSERT_EQ(0, tce_bind(self->bdf, "vfio-pci"));
+		ASSERT_EQ(0, process(&self->dev, how, i & 1))
+			TH_LOG("round %u: v%d, how %#x", i, 2 - (i & 1), how);
+		if (i % 10 == 9)
+			ASSERT_EQ(0, process(&self->dev, how ^ LEAVE_MAPPED,
+					     !(i & 1)));
+		ASSERT_EQ(0, tce_bind(self->bdf, "nvme"));
+		sum = disk_sum(self->path, sizeof(self->path), self->bdf,
+			       sizeof(self->bdf), self->buf);
+		ASSERT_EQ(self->crc, sum)
+			TH_LOG("round %u: v%d, how %#x: the disk reads wrong",
+			       i, 2 - (i & 1), how);
+		if (i == WARM)
+			free_before = sys_free_bytes();
+	}
+	lost = free_before - sys_free_bytes();
+	EXPECT_GT(SLACK, lost)
+		TH_LOG("%lld bytes of memory are gone", lost);
+}
+
+TEST_HARNESS_MAIN
