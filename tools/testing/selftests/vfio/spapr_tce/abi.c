@@ -1018,7 +1018,7 @@ TEST_F_TIMEOUT(abi, extremes, 120)
 	ASSERT_EQ(0, tce_unmap(s->c, s->base, UNIT));
 	vmlck = sys_vmlck();
 	for (i = 0; i < ARRAY_SIZE(requests); i++) {
-		/* minutes to clear what it makes, and no window when it goes */
+		/* as a hypervisor QEMU would take memory for all of a window */
 		if (!sys_powernv() &&
 		    (requests[i].request == VFIO_IOMMU_SPAPR_TCE_CREATE ||
 		     requests[i].request == VFIO_IOMMU_SPAPR_TCE_REMOVE))

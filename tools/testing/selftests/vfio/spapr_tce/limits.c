@@ -156,7 +156,6 @@ TEST_F(limits, map_past_end)
 	EXPECT_TRUE(refused(self, start[0], self->buf, 5));
 }
 
-<<<<<<< HEAD
 /*
  * The last 64K of the first 4G of bus addresses are interrupts to the bridge.
  * What is written there reaches no memory, mapped or not.
@@ -174,12 +173,12 @@ TEST_F(limits, msi_range)
 	EXPECT_TRUE(refused(self, msi, self->buf + UNIT, 1));
 	EXPECT_TRUE(carries(self, msi - UNIT, self->buf, msi + UNIT,
 			    self->buf + 2 * UNIT, 2));
-=======
+}
+
 /* To ask for; pseries hosts have one. */
 static u32 levels(struct _test_data_limits *self)
 {
 	return self->info.ddw.levels < 2 ? 1 : 2;
->>>>>>> 0dc8a0c8a95ee0bc9132921d97ade78b9645975b
 }
 
 /* ---- what is charged ---------------------------------------------------- */
