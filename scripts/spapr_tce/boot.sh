@@ -41,6 +41,10 @@ pseries)
 		-device "$edu,bus=phb1.0" \
 		-device spapr-pci-host-bridge,index=2,id=phb2
 	disk=bus=phb2.0
+	# As a hypervisor QEMU asks for the memory of all TCEs of a window, of
+	# which it uses little: 16 GiB for 2^31.
+	[ "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" -gt 17000000 ] ||
+		append="$append TCE_BITS=27"
 	;;
 *)
 	die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries"

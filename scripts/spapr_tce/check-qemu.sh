@@ -62,10 +62,6 @@ boot_one() {
 	[ -n "$tests" ] || return 0
 	log=$logs/$name.log
 	rc=0
-	# As a hypervisor QEMU asks for the memory of all TCEs of a window, of
-	# which it uses little: 16 GiB for 2^31.
-	[ "$machine" != pseries ] || [ "$memory" -gt 17000000 ] ||
-		append="$append TCE_BITS=27"
 	limit=240
 	[ "$config" != debug ] || limit=2400
 	MACHINE=$machine DEVICES=$devices TIMEOUT=$((6 * limit)) \
@@ -76,7 +72,6 @@ boot_one() {
 }
 
 initrd=$build/$(initrd_name)
-memory=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 

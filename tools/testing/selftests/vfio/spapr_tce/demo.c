@@ -254,8 +254,7 @@ int main(void)
 	}
 	levels = info.ddw.levels < 2 ? 1 : 2;
 	shift = page >= SZ_64K && info.ddw.pgsizes & SZ_64K ? 16 : 12;
-	/* a pseries host clears each entry of a new window by hypercall */
-	window = BIT_ULL((sys_powernv() ? 31 : 22) + shift);
+	window = BIT_ULL(sys_tce_bits() + shift);
 
 	printf("Device %s (QEMU's edu), IOMMU group %d; %s, %s MMU, system pages of %s\n\n",
 	       dev.bdf, dev.group_id, sys_powernv() ? "PowerNV" : "pSeries",
