@@ -127,12 +127,14 @@ static int tce_set_window(struct tce_container *c, int num,
 {
 	struct iommu_table_group *table_group;
 	struct tce_group *grp;
+	long ret;
 
 	list_for_each_entry(grp, &c->groups, node) {
 		table_group = tce_table_group(grp);
-		if (table_group->ops->set_window(table_group, num, tbl)) {
+		ret = table_group->ops->set_window(table_group, num, tbl);
+		if (ret) {
 			tce_unset_window(c, num, grp);
-			return -EIO;
+			return ret;
 		}
 	}
 
@@ -980,7 +982,7 @@ static int tce_set_windows(struct tce_container *c,
 						   c->tables[num]);
 		if (ret) {
 			tce_unset_windows(table_group, num);
-			return -EIO;
+			return ret;
 		}
 	}
 

@@ -451,6 +451,18 @@ TEST_F(kvm, attach)
 	close(null);
 }
 
+/* A group may come and go, or stay to the end, without a table */
+TEST_F(kvm, group_without_table)
+{
+	struct guest *g = &self->g;
+
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	ASSERT_EQ(-EEXIST, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
+	ASSERT_EQ(-ENOENT, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
+	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+}
+
 /* Another guest's table is no table of this one. */
 TEST_F(kvm, attach_foreign)
 {
