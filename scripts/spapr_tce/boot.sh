@@ -6,7 +6,9 @@
 #
 #   MACHINE   powernv8, powernv9, powernv10 or pseries
 #   DEVICES   edu: two of the teaching device, behind different host bridges
-#             nvme: those, and the disk build/nvme.img
+#             edus: five, in four groups: two functions of a card, one alone, and
+#                   two behind a switch
+#             nvme: those of edu, and the disk build/nvme.img
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
@@ -46,6 +48,27 @@ if [ "$DEVICES" = nvme ]; then
 	# iommu=nobypass; one more keeps the disk's DMA in the tables.
 	[ "$MACHINE" = pseries ] ||
 		set -- "$@" -device "$edu,bus=pcie.2,addr=0.1"
+fi
+
+if [ "$DEVICES" = edus ]; then
+	case $MACHINE in
+	powernv*)
+		set -- -M "$MACHINE" \
+			-device "$edu,bus=pcie.0,addr=0.0,multifunction=on" \
+			-device "$edu,bus=pcie.0,addr=0.1" \
+			-device "$edu,bus=pcie.1" \
+			-device x3130-upstream,bus=pcie.2,id=up \
+			-device xio3130-downstream,bus=up,id=down1,chassis=11,slot=1 \
+			-device xio3130-downstream,bus=up,id=down2,chassis=12,slot=2 \
+			-device "$edu,bus=down1" -device "$edu,bus=down2"
+		;;
+	pseries)
+		# A host bridge is one group here.
+		set -- "$@" -device "$edu" \
+			-device spapr-pci-host-bridge,index=2,id=phb2 \
+			-device "$edu,bus=phb2.0" -device "$edu,bus=phb2.0"
+		;;
+	esac
 fi
 
 if [ "$DEVICES" = clients ]; then

@@ -3,7 +3,8 @@
 #
 # Boot the matrix of machines and kernels below, run the kselftests in each,
 # and write one line per test.  MACHINE, CONFIG and TESTS narrow it down;
-# BASE=1 takes the base kernel, which is there to be seen failing.
+# BASE=1 takes the base kernel, which is there to be seen failing.  TIME is the
+# seconds for each test of stress.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -18,6 +19,11 @@ matrix() {
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
 	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
+	powernv9-edus	powernv9 default edus stress -
+	powernv9-hash-edus powernv9 default edus stress disable_radix
+	powernv8-edus	powernv8 default edus stress -
+	powernv9-4k-edus powernv9 4k     edus stress -
+	pseries-edus	pseries  default edus stress -
 	powernv9-nvme	powernv9 default nvme nvme|prereg iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg iommu=nobypass
 	EOF
@@ -26,6 +32,7 @@ matrix() {
 	powernv9-debug	powernv9 debug   edu  all  -
 	powernv9-debug-hash powernv9 debug edu all disable_radix
 	powernv8-debug	powernv8 debug   edu  all  -
+	powernv9-debug-edus powernv9 debug edus stress -
 	EOF
 }
 
@@ -34,11 +41,11 @@ chosen() {
 		'(m == "" || $2 == m) && (c == "" || $3 == c)'
 }
 
-# The programs for one boot, with commas between.  nvme needs the disk and
-# has boots of its own.
+# The programs for one boot, with commas between.  nvme needs the disk, stress
+# more devices: they have boots of their own.
 tests_of() {
 	case $1 in
-	all) grep -vx nvme "$initrd/tests.list" ;;
+	all) grep -vxE 'nvme|stress' "$initrd/tests.list" ;;
 	*) grep -xE "$1" "$initrd/tests.list" ;;
 	esac | paste -sd , -
 }
@@ -51,7 +58,11 @@ boot_one() {
 	rc=0
 	limit=240
 	[ "$config" != debug ] || limit=1200
-	MACHINE=$machine DEVICES=$devices TIMEOUT=1500 \
+	if [ -n "$TIME" ]; then
+		limit=$((limit + 3 * TIME))
+		append="$append spapr_tce.stress=$TIME"
+	fi
+	MACHINE=$machine DEVICES=$devices TIMEOUT=$((1500 + 3 * ${TIME:-0})) \
 		"$here/boot.sh" "$build/vmlinux$(kernel_name "$config")" "$initrd.cpio" \
 		"$append spapr_tce.tests=$tests spapr_tce.timeout=$limit" \
 		>"$log" 2>&1 || rc=$?
