@@ -8,6 +8,7 @@
 #   DEVICES   edu: two of the teaching device, behind different host bridges
 #             edus: five, in four groups: two functions of a card, one alone, and
 #                   two behind a switch
+#             nodes: two, each with a processor and a node of its own (powernv)
 #             nvme: those of edu, and the disk build/nvme.img
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #   TIMEOUT   seconds until the machine is turned off (default 600)
@@ -71,6 +72,13 @@ if [ "$DEVICES" = edus ]; then
 	esac
 fi
 
+# Each chip has six host bridges and half of the memory.
+smp=2
+if [ "$DEVICES" = nodes ]; then
+	smp=2,sockets=2,cores=1,threads=1
+	set -- -M "$MACHINE" -device "$edu,bus=pcie.0" -device "$edu,bus=pcie.6"
+fi
+
 if [ "$DEVICES" = clients ]; then
 	set -- -M "$MACHINE" \
 		-drive "file=$build/nvme.img,if=none,id=d0,format=raw,snapshot=on" \
@@ -85,7 +93,7 @@ fi
 # The log buffer is large so that no line of a test gets lost, and devkmsg=on
 # because init writes there.
 exec timeout "${TIMEOUT:-600}" qemu-system-ppc64 "$@" \
-	-m "${MEM:-4G}" -smp 2 -no-reboot -display none -vga none \
+	-m "${MEM:-4G}" -smp "$smp" -no-reboot -display none -vga none \
 	-serial stdio -monitor none -kernel "$kernel" -initrd "$initrd" \
 	-append "console=hvc0 panic=-1 log_buf_len=4M printk.devkmsg=on $append" \
 	</dev/null

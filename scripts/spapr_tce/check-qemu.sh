@@ -24,6 +24,7 @@ matrix() {
 	powernv8-edus	powernv8 default edus stress -
 	powernv9-4k-edus powernv9 4k     edus stress -
 	pseries-edus	pseries  default edus stress -
+	powernv9-nodes	powernv9 default nodes pressure -
 	powernv9-nvme	powernv9 default nvme nvme|prereg iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg iommu=nobypass
 	EOF
