@@ -33,6 +33,8 @@ check-mutants: ## break the kernel's files one by one: a test must notice
 	@$S/check.sh mutants
 check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
+check-stress: ## everything at once on several devices, for TIME seconds and test
+	@TESTS=stress $S/check.sh qemu
 check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk passed through
 	@$S/check.sh clients
 check-debug: ## check-qemu and check-clients on kernels with KASAN, lockdep, KCSAN
@@ -57,11 +59,12 @@ clean:  ## remove build/ (the compiler cache stays)
 #V CONFIG=NAME	default (64K pages), 4k, debug or kcsan
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
-#V TIME=SECONDS	fuzz: how long (default 600)
+#V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
 #V MITIGATIONS=off	profile: boot with mitigations=off
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
 .PHONY: help setup tree kernel run check check-static check-host check-qemu \
-	check-clients check-debug check-mutants fuzz bench bench-hcalls bench-host profile \
+	check-clients check-debug check-mutants check-stress fuzz bench bench-hcalls \
+	bench-host profile \
 	series clean

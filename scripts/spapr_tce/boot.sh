@@ -6,7 +6,10 @@
 #
 #   MACHINE   powernv8, powernv9, powernv10 or pseries
 #   DEVICES   edu: two of the teaching device, behind different host bridges
-#             nvme: those, and the disk build/nvme.img
+#             edus: five, in four groups: two functions of a card, one alone, and
+#                   two behind a switch
+#             nodes: two, each with a processor and a node of its own (powernv)
+#             nvme: those of edu, and the disk build/nvme.img
 #             nvme+mem: more memory could be added, too; only then Linux on
 #                  pseries makes a window of its own for the disk
 #             clients: the two disks build/nvme.img and build/clients.ext4
@@ -61,6 +64,34 @@ if [ "$DEVICES" = nvme ]; then
 		set -- "$@" -device "$edu,bus=pcie.2,addr=0.1"
 fi
 
+if [ "$DEVICES" = edus ]; then
+	case $MACHINE in
+	powernv*)
+		set -- -M "$MACHINE" \
+			-device "$edu,bus=pcie.0,addr=0.0,multifunction=on" \
+			-device "$edu,bus=pcie.0,addr=0.1" \
+			-device "$edu,bus=pcie.1" \
+			-device x3130-upstream,bus=pcie.2,id=up \
+			-device xio3130-downstream,bus=up,id=down1,chassis=11,slot=1 \
+			-device xio3130-downstream,bus=up,id=down2,chassis=12,slot=2 \
+			-device "$edu,bus=down1" -device "$edu,bus=down2"
+		;;
+	pseries)
+		# A host bridge is one group here.
+		set -- "$@" -device "$edu" \
+			-device spapr-pci-host-bridge,index=2,id=phb2 \
+			-device "$edu,bus=phb2.0" -device "$edu,bus=phb2.0"
+		;;
+	esac
+fi
+
+# Each chip has six host bridges and half of the memory.
+smp=2
+if [ "$DEVICES" = nodes ]; then
+	smp=2,sockets=2,cores=1,threads=1
+	set -- -M "$MACHINE" -device "$edu,bus=pcie.0" -device "$edu,bus=pcie.6"
+fi
+
 if [ "$DEVICES" = clients ]; then
 	set -- -M "$MACHINE" \
 		-drive "file=$build/nvme.img,if=none,id=d0,format=raw,snapshot=on" \
@@ -75,7 +106,7 @@ fi
 # The log buffer is large so that no line of a test gets lost, and devkmsg=on
 # because init writes there.
 exec timeout "${TIMEOUT:-600}" qemu-system-ppc64 "$@" \
-	-m "${MEM:-4G}" -smp 2 -no-reboot -display none -vga none \
+	-m "${MEM:-4G}" -smp "$smp" -no-reboot -display none -vga none \
 	-serial stdio -monitor none -kernel "$kernel" -initrd "$initrd" \
 	-append "console=hvc0 panic=-1 log_buf_len=4M printk.devkmsg=on $append" \
 	</dev/null

@@ -204,6 +204,34 @@ ktap_warning() {
 	echo "$good" | sed '/one/a [    1.1] WARNING: CPU: 0 PID: 1 at x.c:1' |
 	console 0 "$one" "not ok  m: abi: kernel (WARNING: CPU: 0 PID: 1 at x.c:1)" "$two"
 }
+# One program runs out of memory on purpose, and has processes for that.
+oom() {
+	sed "/# Subtest/a [    1.1] $1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0
+		/# Subtest/a [    1.1] Call Trace:
+		/# Subtest/a [    1.1] Out of memory: Killed process 9 ($2) total-vm:1kB"
+}
+ktap_oom() {
+	echo "$good" | sed 's/abi/pressure/' | oom other tce-victim |
+	console 0 'ok      m: pressure: pressure.one' 'skip    m: pressure: pressure.two (no device)' "$clean"
+}
+ktap_oom_other() {
+	echo "$good" | sed 's/abi/pressure/' | oom tce-victim other |
+	console 0 'not ok  m: pressure: kernel (Out of memory: Killed process 9 (other) total-vm:1kB)' \
+		'not ok  m: pressure: kernel (tce-victim invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0)' \
+		'ok      m: pressure: pressure.one' 'skip    m: pressure: pressure.two (no device)'
+}
+ktap_oom_elsewhere() {
+	echo "$good" | oom other tce-victim |
+	console 0 'not ok  m: abi: kernel (Out of memory: Killed process 9 (tce-victim) total-vm:1kB)' \
+		'not ok  m: abi: kernel (other invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0)' \
+		"$one" "$two"
+}
+ktap_oom_and_bug() {
+	echo "$good" | sed 's/abi/pressure/' | oom other tce-victim |
+	sed '/^\[    1.1\] Call Trace/a [    1.1] BUG: x' |
+	console 0 'not ok  m: pressure: kernel (BUG: x)' 'ok      m: pressure: pressure.one' \
+		'skip    m: pressure: pressure.two (no device)'
+}
 # What a guest has on its console is said on by its host.
 ktap_guest() {
 	echo "$good" | sed '/one/a [    1.1] tce:   # guest: [    0.1] BUG: x:1:
@@ -245,6 +273,10 @@ t "console: why a test failed"			ktap_why
 t "console: firmware may say what it likes"	ktap_firmware
 t "console: a test may name a WARNING"		ktap_quoted
 t "console: a kernel WARNING is a failure"	ktap_warning
+t "console: memory runs out on purpose"		ktap_oom
+t "console: another process is killed"		ktap_oom_other
+t "console: memory runs out by mistake"		ktap_oom_elsewhere
+t "console: a BUG while memory runs out"		ktap_oom_and_bug
 t "console: not ok is a failure, once"		ktap_not_ok
 t "console: no end of tests is a failure"	ktap_unended
 t "console: no program run is a failure"	ktap_no_program

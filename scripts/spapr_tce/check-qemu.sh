@@ -3,7 +3,8 @@
 #
 # Boot the matrix of machines and kernels below, run the kselftests in each,
 # and write one line per test.  MACHINE, CONFIG and TESTS narrow it down;
-# BASE=1 takes the base kernel, which is there to be seen failing.
+# BASE=1 takes the base kernel, which is there to be seen failing.  TIME is the
+# seconds for each test of stress.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,6 +25,11 @@ matrix() {
 	powernv9-bypass-nvme powernv9 default nvme handover -
 	pseries-nvme	pseries  default nvme+mem nvme|prereg|handover -
 	pseries-noddw-nvme pseries default nvme handover -
+	powernv9-edus	powernv9 default edus stress -
+	powernv9-hash-edus powernv9 default edus stress disable_radix
+	powernv8-edus	powernv8 default edus stress -
+	pseries-edus	pseries  default edus stress -
+	powernv9-nodes	powernv9 default nodes pressure -
 	EOF
 	# These kernels are slow, and boot only when asked for.
 	case $CONFIG in
@@ -32,11 +38,13 @@ matrix() {
 		powernv8-debug	powernv8 debug edu all page_poison=1
 		powernv9-debug-hash powernv9 debug edu all disable_radix
 		pseries-debug	pseries  debug edu all page_poison=1
+		powernv9-debug-edus powernv9 debug edus stress page_poison=1
 		EOF
 		;;
 	kcsan)	cat <<-EOF
 		powernv9-kcsan	powernv9 kcsan edu race|kvm|kvm_storm -
 		pseries-kcsan	pseries  kcsan edu race|kvm|kvm_storm -
+		powernv9-kcsan-edus powernv9 kcsan edus stress -
 		EOF
 		;;
 	esac
@@ -47,11 +55,11 @@ chosen() {
 		'(m == "" || $2 == m) && (c == "" || $3 == c)'
 }
 
-# The programs for one boot, with commas between.  What needs the disk has
-# boots of its own.
+# The programs for one boot, with commas between.  What needs the disk, or more
+# devices, has boots of its own.
 tests_of() {
 	case $1 in
-	all) grep -vxE "nvme|handover" "$initrd/tests.list" ;;
+	all) grep -vxE 'nvme|handover|stress' "$initrd/tests.list" ;;
 	*) grep -xE "$1" "$initrd/tests.list" ;;
 	esac | paste -sd , -
 }
@@ -64,6 +72,10 @@ boot_one() {
 	rc=0
 	limit=240
 	[ "$config" != debug ] || limit=2400
+	if [ -n "$TIME" ]; then
+		limit=$((limit + 3 * TIME))
+		append="$append spapr_tce.stress=$TIME"
+	fi
 	MACHINE=$machine DEVICES=$devices TIMEOUT=$((6 * limit)) \
 		"$here/boot.sh" "$build/vmlinux$(kernel_name "$config")" "$initrd.cpio" \
 		"$append spapr_tce.tests=$tests spapr_tce.timeout=$limit" \

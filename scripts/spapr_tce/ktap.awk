@@ -105,6 +105,50 @@ function sick(line)
 	return line ~ /WARNING:|BUG:|Oops|Call Trace|soft lockup|hard LOCKUP|INFO: (possible|task|rcu|trying)|UBSAN:|Kernel panic|page allocation failure|printk messages dropped|rcu_sched.*stall|Unable to handle/
 }
 
+function kernel_bad(line)
+{
+	if (sick_lines++ < 5)
+		result("not ok", program == "" ? "kernel" : program ": kernel", line)
+}
+
+# What the kernel says of itself.  pressure runs out of memory on purpose: the
+# one trace of such a report is kept back until its end tells whether the
+# process was one that is there to be killed.  While it dies it may be refused
+# memory.
+function kernel(line)
+{
+	if (line ~ /invoked oom-killer:/) {
+		end_report(oom)
+		oom = line
+	} else if (line ~ /Killed process [0-9]+ /) {
+		if (program == "pressure" && line ~ /Killed process [0-9]+ \(tce-victim\)/)
+			trace = ""
+		else
+			kernel_bad(line)
+		end_report(oom)
+	} else if (line ~ /^Out of memory and no killable processes/) {
+		if (program == "pressure" && oom ~ /^tce-victim invoked /)
+			trace = ""
+		end_report(oom)
+	} else if (program == "pressure" && line ~ /^tce-victim: page allocation failure:/) {
+		end_report(oom)
+		dying = 1
+	} else if (dying && line ~ /^Call Trace:/) {
+		dying = 0
+	} else if (oom != "" && trace == "" && line ~ /^Call Trace:/) {
+		trace = line
+	} else if (sick(line)) {
+		kernel_bad(line)
+	}
+}
+
+function end_report(why)
+{
+	if (trace != "")
+		kernel_bad(why)
+	oom = trace = ""
+}
+
 BEGIN { planned = ""; programs_planned = -1 }
 
 { sub(/\r$/, "") }
@@ -128,14 +172,13 @@ BEGIN { planned = ""; programs_planned = -1 }
 }
 
 # Another layer of the machine (firmware) may say such words before the kernel.
-/^\[ *[0-9]+\.[0-9]+\] / && sick($0) {
+/^\[ *[0-9]+\.[0-9]+\] / {
 	sub(/^\[ *[0-9]+\.[0-9]+\] /, "")
-	where = program == "" ? "kernel" : program ": kernel"
-	if (sick_lines++ < 5)
-		result("not ok", where, $0)
+	kernel($0)
 }
 
 END {
+	end_report(oom)
 	if (program != "")
 		result("not ok", program, "did not end")
 	if (!ended)

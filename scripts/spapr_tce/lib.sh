@@ -22,6 +22,7 @@ V=${V:-}
 BASE=${BASE:-}
 KSRC=${KSRC:-}
 TESTS=${TESTS:-}
+TIME=${TIME:-}
 
 export ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-
 export CCACHE_DIR="$cache/ccache" LC_ALL=C

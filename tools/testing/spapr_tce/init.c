@@ -12,6 +12,8 @@
  * Kernel command line:
  *   spapr_tce.tests=a,b	run these only (default: those of /tests.list)
  *   spapr_tce.timeout=N	seconds for each (default 120)
+ *   spapr_tce.stress=N	SPAPR_TCE_STRESS_SECONDS of their environment
+ *   spapr_tce.seed=N	SPAPR_TCE_STRESS_SEED
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -343,7 +345,7 @@ static int split(char *list, char **names, int max)
 
 int main(void)
 {
-	static char list[4096], limit[16] = "120";
+	static char list[4096], limit[16] = "120", number[16];
 	char *names[64];
 	int i, n, failed = 0;
 
@@ -352,6 +354,10 @@ int main(void)
 	if (!option("spapr_tce.tests", list, sizeof(list)))
 		slurp("/tests.list", list, sizeof(list));
 	option("spapr_tce.timeout", limit, sizeof(limit));
+	if (option("spapr_tce.stress", number, sizeof(number)))
+		setenv("SPAPR_TCE_STRESS_SECONDS", number, 1);
+	if (option("spapr_tce.seed", number, sizeof(number)))
+		setenv("SPAPR_TCE_STRESS_SEED", number, 1);
 	n = split(list, names, ARRAY_SIZE(names));
 
 	leaks_begin();

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <endian.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,12 @@ int tce_bind(const char *bdf, const char *driver)
 	return dev_driver_is(bdf, driver) ? 0 : -ENODEV;
 }
 
+static bool dev_is_edu(const char *bdf)
+{
+	return dev_attr(bdf, "vendor") == 0x1234 &&
+	       dev_attr(bdf, "device") == 0x11e8;
+}
+
 /* One more device, unless its group is there already. */
 static int dev_add(struct tce_dev *devs, int n, const char *bdf)
 {
@@ -133,8 +140,7 @@ static int dev_add(struct tce_dev *devs, int n, const char *bdf)
 	dev->group_id = group;
 	dev->group = -1;
 	dev->device = -1;
-	dev->edu = dev_attr(bdf, "vendor") == 0x1234 &&
-		   dev_attr(bdf, "device") == 0x11e8;
+	dev->edu = dev_is_edu(bdf);
 	return n + 1;
 }
 
@@ -183,13 +189,30 @@ int tce_find_devs(struct tce_dev *devs, int max)
 				n = dev_add(devs, n, de->d_name);
 			continue;
 		}
-		if (dev_attr(de->d_name, "vendor") != 0x1234 ||
-		    dev_attr(de->d_name, "device") != 0x11e8)
-			continue;
-		if (!tce_bind(de->d_name, "vfio-pci"))
+		if (dev_is_edu(de->d_name) && !tce_bind(de->d_name, "vfio-pci"))
 			n = dev_add(devs, n, de->d_name);
 	}
 	closedir(d);
+	qsort(devs, n, sizeof(*devs), dev_cmp);
+	return n;
+}
+
+int tce_group_devs(const struct tce_dev *dev, struct tce_dev *devs, int max)
+{
+	char dir[128];
+	struct dirent *de;
+	int n = 0;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "/sys/kernel/iommu_groups/%d/devices",
+		 dev->group_id);
+	d = opendir(dir);
+	while (d && n < max && (de = readdir(d)))
+		if (de->d_name[0] != '.')
+			n += dev_is_edu(de->d_name) &&
+			     dev_add(&devs[n], 0, de->d_name);
+	if (d)
+		closedir(d);
 	qsort(devs, n, sizeof(*devs), dev_cmp);
 	return n;
 }
@@ -1011,6 +1034,45 @@ bool sys_test_disk(char *path, size_t size, char *bdf, size_t bdf_size)
 	if (d)
 		closedir(d);
 	return found;
+}
+
+int sys_compact(void)
+{
+	return file_write("/proc/sys/vm/compact_memory", "1");
+}
+
+static void on_alarm(int sig)
+{
+}
+
+/* Pages that stay make the kernel try until it is interrupted. */
+int sys_mem_block(int nr, bool online, unsigned int seconds)
+{
+	struct sigaction old, act = { .sa_handler = on_alarm };
+	char path[64];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/memory/memory%d/state",
+		 nr);
+	sigaction(SIGALRM, &act, &old);
+	alarm(seconds);
+	ret = file_write(path, online ? "online" : "offline");
+	alarm(0);
+	sigaction(SIGALRM, &old, NULL);
+	return ret;
+}
+
+void sys_mem_online_all(void)
+{
+	struct dirent *de;
+	int nr;
+	DIR *d = opendir("/sys/devices/system/memory");
+
+	while (d && (de = readdir(d)))
+		if (sscanf(de->d_name, "memory%d", &nr) == 1)
+			sys_mem_block(nr, true, 0);
+	if (d)
+		closedir(d);
 }
 
 int sys_klog_open(void)

@@ -88,6 +88,8 @@ int tce_find_devs(struct tce_dev *devs, int max);
 int tce_bind(const char *bdf, const char *driver);
 /* Fill @dev with the device, whatever its driver is */
 int tce_dev_at(struct tce_dev *dev, const char *bdf);
+/* All edu devices of the group of @dev, itself among them. Answers how many. */
+int tce_group_devs(const struct tce_dev *dev, struct tce_dev *devs, int max);
 
 int tce_container(void);				/* open a container */
 int tce_group_open(struct tce_dev *dev);
@@ -207,6 +209,13 @@ s64 sys_free_bytes(void);	/* with per-CPU lists and empty slabs of levels */
 bool sys_slab_debug(void);	/* slab objects are padded: cost more */
 s64 sys_level_bytes(void);	/* of levels, also of the host's; -1 unknown */
 s64 sys_pinned(void);		/* pages pinned and not yet given back */
+int sys_compact(void);		/* vm.compact_memory */
+/*
+ * Take the memory of /sys/devices/system/memory/memory@nr offline, or back. The
+ * kernel gets @seconds for it, 0 is no limit; -EINTR when they are over.
+ */
+int sys_mem_block(int nr, bool online, unsigned int seconds);
+void sys_mem_online_all(void);
 /*
  * The NVMe disk that was made for these tests: its path and PCI address. Known
  * by its serial number, since no other disk may be written to.
