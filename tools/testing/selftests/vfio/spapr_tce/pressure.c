@@ -468,6 +468,90 @@ TEST_F_TIMEOUT(pressure, oom_bystander, 600)
 	mem_free(mem, SZ_16M);
 }
 
+/* ---- registrations ------------------------------------------------------- */
+
+#define FILE_PAGES	64	/* mapped again and again: an area each */
+
+/* SPAPR_TCE_STRESS_SECONDS says that there is time for 2^20 */
+static unsigned int how_many(void)
+{
+	return getenv("SPAPR_TCE_STRESS_SECONDS") ? 1U << 20 : 1U << 14;
+}
+
+/* The same few pages at @n addresses; NULL if that cannot be had */
+static void *map_file(unsigned int n)
+{
+	const size_t page = sys_page_size(), area = FILE_PAGES * page;
+	int fd = memfd_create("spapr_tce", MFD_CLOEXEC);
+	char *va = MAP_FAILED;
+	unsigned int i;
+
+	if (!ftruncate(fd, area))
+		va = mmap(NULL, n * page, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	for (i = 0; va != MAP_FAILED && i < n / FILE_PAGES; i++)
+		if (mmap(va + i * area, area, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+			munmap(va, n * page);
+			va = MAP_FAILED;
+		}
+	close(fd);
+	return va == MAP_FAILED ? NULL : va;
+}
+
+/*
+ * As many registrations as there are addresses: each is charged, costs the
+ * kernel no more than it must, is found, and goes with the container.
+ */
+TEST_F_TIMEOUT(pressure, registrations, 1200)
+{
+	const unsigned int n = how_many(), last = n - 1;
+	const size_t page = sys_page_size();
+	s64 free_before, pinned;
+	unsigned int i, bytes;
+	u64 vmlck;
+	char *va;
+
+	va = map_file(n);
+	ASSERT_NE(NULL, va);
+	for (i = 0; i < n; i++)
+		*(volatile char *)(va + i * page) = 1;
+	ASSERT_EQ(0, open_window(self));
+	ASSERT_EQ(0, map_far(self, 0));
+	ASSERT_EQ(0, tce_unmap(self->c, self->start, UNIT));
+	vmlck = sys_vmlck();
+	pinned = sys_pinned();
+	free_before = sys_free_bytes();
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, tce_register(self->c, va + i * page, page)) {
+			TH_LOG("registration %u", i);
+		}
+	bytes = (free_before - sys_free_bytes()) / n;
+	TH_LOG("%u registrations, %u bytes of kernel memory for each", n, bytes);
+	if (!sys_slab_debug())
+		EXPECT_GT(1024, bytes);
+	EXPECT_EQ(vmlck + (u64)n * page, sys_vmlck());
+	EXPECT_EQ(pinned + n, sys_pinned());
+
+	/* none of them is in the way of another one */
+	for (i = 0; i < n; i += n / 64) {
+		ASSERT_EQ(0, tce_map(self->c, self->start, va + i * page, page, DMA_RW));
+		ASSERT_EQ(-EBUSY, tce_unregister(self->c, va + i * page, page));
+		ASSERT_EQ(-EBUSY, tce_register(self->c, va + i * page, page));
+		ASSERT_EQ(-EINVAL, tce_register(self->c, va + i * page, 2 * page));
+	}
+	ASSERT_EQ(0, tce_unmap(self->c, self->start, page));
+	EXPECT_EQ(0, tce_unregister(self->c, va + last * page, page));
+	EXPECT_EQ(-ENOENT, tce_unregister(self->c, va + last * page, page));
+	EXPECT_EQ(0, tce_unregister(self->c, va, page));
+
+	tce_close(self->dev, self->c);
+	self->c = -1;
+	EXPECT_EQ(self->leak.vmlck, sys_vmlck());
+	EXPECT_EQ(self->leak.pinned, sys_pinned());
+	munmap(va, n * page);
+}
+
 /* ---- limits that change ------------------------------------------------- */
 
 /* Who may raise the limits of process @of: tell it by @sock what to set. */
