@@ -133,6 +133,9 @@ function kernel(line)
 	} else if (program == "pressure" && line ~ /^tce-victim: page allocation failure:/) {
 		end_report(oom)
 		dying = 1
+	} else if (program == "faults" && line ~ /^faults: (vmalloc error|page allocation failure):/) {
+		# There memory is refused on purpose.
+		dying = 1
 	} else if (dying && line ~ /^Call Trace:/) {
 		dying = 0
 	} else if (oom != "" && trace == "" && line ~ /^Call Trace:/) {

@@ -902,7 +902,8 @@ struct extreme {
 	} field[6];
 };
 
-#define FIELD(type, name) { offsetof(type, name), sizeof(((type *)0)->name) }
+#define FIELD32(type, name) { offsetof(type, name), sizeof(u32) }
+#define FIELD64(type, name) { offsetof(type, name), sizeof(u64) }
 
 static void undo(int c, unsigned long request, const void *arg)
 {
@@ -984,30 +985,30 @@ TEST_F_TIMEOUT(abi, extremes, 120)
 	};
 	const struct extreme requests[] = {
 		{ VFIO_IOMMU_MAP_DMA, &map, sizeof(map), {
-			FIELD(typeof(map), argsz), FIELD(typeof(map), flags),
-			FIELD(typeof(map), vaddr), FIELD(typeof(map), iova),
-			FIELD(typeof(map), size) } },
+			FIELD32(typeof(map), argsz), FIELD32(typeof(map), flags),
+			FIELD64(typeof(map), vaddr), FIELD64(typeof(map), iova),
+			FIELD64(typeof(map), size) } },
 		{ VFIO_IOMMU_UNMAP_DMA, &unmap, sizeof(unmap), {
-			FIELD(typeof(unmap), argsz), FIELD(typeof(unmap), flags),
-			FIELD(typeof(unmap), iova), FIELD(typeof(unmap), size) } },
+			FIELD32(typeof(unmap), argsz), FIELD32(typeof(unmap), flags),
+			FIELD64(typeof(unmap), iova), FIELD64(typeof(unmap), size) } },
 		{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg, sizeof(reg), {
-			FIELD(typeof(reg), argsz), FIELD(typeof(reg), flags),
-			FIELD(typeof(reg), vaddr), FIELD(typeof(reg), size) } },
+			FIELD32(typeof(reg), argsz), FIELD32(typeof(reg), flags),
+			FIELD64(typeof(reg), vaddr), FIELD64(typeof(reg), size) } },
 		{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, &reg, sizeof(reg), {
-			FIELD(typeof(reg), argsz), FIELD(typeof(reg), flags),
-			FIELD(typeof(reg), vaddr), FIELD(typeof(reg), size) } },
+			FIELD32(typeof(reg), argsz), FIELD32(typeof(reg), flags),
+			FIELD64(typeof(reg), vaddr), FIELD64(typeof(reg), size) } },
 		{ VFIO_IOMMU_SPAPR_TCE_CREATE, &create, sizeof(create), {
-			FIELD(typeof(create), argsz), FIELD(typeof(create), flags),
-			FIELD(typeof(create), page_shift),
-			FIELD(typeof(create), window_size),
-			FIELD(typeof(create), levels) } },
+			FIELD32(typeof(create), argsz), FIELD32(typeof(create), flags),
+			FIELD32(typeof(create), page_shift),
+			FIELD64(typeof(create), window_size),
+			FIELD32(typeof(create), levels) } },
 		{ VFIO_EEH_PE_OP, &eeh, sizeof(eeh), {
-			FIELD(typeof(eeh), argsz), FIELD(typeof(eeh), flags),
-			FIELD(typeof(eeh), op) } },
+			FIELD32(typeof(eeh), argsz), FIELD32(typeof(eeh), flags),
+			FIELD32(typeof(eeh), op) } },
 		/* comes last: it finds the window that is there */
 		{ VFIO_IOMMU_SPAPR_TCE_REMOVE, &rem, sizeof(rem), {
-			FIELD(typeof(rem), argsz), FIELD(typeof(rem), flags),
-			FIELD(typeof(rem), start_addr) } },
+			FIELD32(typeof(rem), argsz), FIELD32(typeof(rem), flags),
+			FIELD64(typeof(rem), start_addr) } },
 	};
 	unsigned int i;
 	u64 vmlck;

@@ -953,15 +953,11 @@ static s64 shrink_level_caches(void)
 	int ret;
 
 	for (kib = 4; kib <= 32; kib *= 2) {
-		snprintf(path, sizeof(path), "/sys/kernel/slab/tce_level_%uk", kib);
-		/* shared with others of that size, without slab_nomerge */
-		if (readlink(path, text, sizeof(text)) >= 0)
-			bytes = -1;
-		strcat(path, "/shrink");
+		snprintf(path, sizeof(path), "/sys/kernel/slab/tce_level_%uk/shrink", kib);
 		ret = file_write(path, "1");
 		if (ret == -ENOENT)
 			continue;	/* a level is a page */
-		strcpy(strrchr(path, '/'), "/objects");
+		snprintf(path, sizeof(path), "/sys/kernel/slab/tce_level_%uk/objects", kib);
 		if (ret || file_read(path, text, sizeof(text)))
 			bytes = -1;
 		else if (bytes >= 0)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <linux/vfio.h>
@@ -307,7 +308,7 @@ unsigned int sys_slowness(void);
 		for (; f; f = f->next)					\
 			for (t = f->tests; t; t = t->next)		\
 				t->timeout *= sys_slowness();		\
-		return test_harness_run(argc, argv);			\
+		exit(test_harness_run(argc, argv));			\
 	}
 #endif
 

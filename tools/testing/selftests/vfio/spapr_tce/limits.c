@@ -167,7 +167,7 @@ TEST_F(limits, msi_range)
 
 	if (!sys_powernv())
 		SKIP(return, "the hypervisor's affair");
-	ASSERT_EQ(0, tce_create(self->c, 16, 8 * SZ_1G, 2, &start));
+	ASSERT_EQ(0, tce_create(self->c, sys_tce_shift(), 8 * SZ_1G, 2, &start));
 	ASSERT_EQ(0, start);
 	ASSERT_EQ(0, tce_map(self->c, msi - UNIT, self->buf, 3 * UNIT, DMA_RW));
 	EXPECT_TRUE(refused(self, msi, self->buf + UNIT, 1));

@@ -515,7 +515,7 @@ TEST_F_TIMEOUT(pressure, registrations, 1200)
 	va = map_file(n);
 	ASSERT_NE(NULL, va);
 	for (i = 0; i < n; i++)
-		*(volatile char *)(va + i * page) = 1;
+		memset(va + i * page, 1, 1);
 	ASSERT_EQ(0, open_window(self));
 	ASSERT_EQ(0, map_far(self, 0));
 	ASSERT_EQ(0, tce_unmap(self->c, self->start, UNIT));
