@@ -79,7 +79,6 @@ if [ "$DEVICES" = edus ]; then
 	pseries)
 		# A host bridge is one group here.
 		set -- "$@" -device "$edu" \
-			-device spapr-pci-host-bridge,index=2,id=phb2 \
 			-device "$edu,bus=phb2.0" -device "$edu,bus=phb2.0"
 		;;
 	esac
