@@ -7,6 +7,7 @@
  */
 #include <endian.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "kvm_guest.h"
@@ -54,6 +56,7 @@ FIXTURE_TEARDOWN(kvm)
 {
 	const char *leak;
 
+	EXPECT_EQ(0, guest_lost_registers(&self->g));
 	guest_close(&self->g);
 	leak = tce_leak_check(&self->g.leak);
 	EXPECT_EQ(NULL, leak) {
@@ -846,6 +849,42 @@ TEST_F(kvm, list_all_or_nothing)
 	EXPECT_EQ(0, view_count(view, GUEST_LIST_MAX));
 	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
 	munmap(view, (GUEST_LIST_MAX + 1) * sizeof(u64));
+	close(fd);
+}
+
+/*
+ * While a guest makes hypercalls, its thread has to leave the processor to
+ * another one from time to time. The fixture looks whether registers of user
+ * space outlive that.
+ */
+TEST_F(kvm, user_registers)
+{
+	struct guest_call calls[GUEST_CALLS_MAX];
+	struct guest *g = &self->g;
+	int fd = guest_plug(g, LIOBN);
+	unsigned int i;
+	cpu_set_t old, one;
+	pid_t rival;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	for (i = 0; i < GUEST_CALLS_MAX; i++)
+		calls[i] = (struct guest_call)CALL(H_STUFF_TCE, LIOBN, g->start,
+						   0, 1);
+
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(old), &old));
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	rival = fork();
+	ASSERT_LE(0, rival);
+	while (!rival)
+		;
+	for (i = 0; i < 20; i++)
+		EXPECT_EQ(0, guest_run(g, calls, GUEST_CALLS_MAX));
+	kill(rival, SIGKILL);
+	waitpid(rival, NULL, 0);
+	sched_setaffinity(0, sizeof(old), &old);
 	close(fd);
 }
 

@@ -16,6 +16,8 @@
 #define H_NOT_ENOUGH_RESOURCES	(-44)
 /* What a guest here gets when user space, that is we, shall do it */
 #define H_USER			9999
+/* The answer as long as the call was not made */
+#define H_NONE			9998
 
 #define H_GET_TCE		0x1c
 #define H_PUT_TCE		0x20
@@ -82,6 +84,7 @@ struct guest_prog {
  * @prog:	in the memory of the guest
  * @prog_gpa:	where there
  * @thread:	while it is started
+ * @lost:	how often KVM_RUN left other values in registers of ours
  * @to_user:	hypercalls that KVM left to us
  * @user_call:	the last one of these
  * @ret:	what the thread ended with
@@ -92,6 +95,7 @@ struct guest_vcpu {
 	struct guest_prog *prog;
 	u64 prog_gpa;
 	pthread_t thread;
+	u64 lost;
 	u64 to_user;
 	u64 user_call[5];
 	int ret;
@@ -172,6 +176,9 @@ s64 guest_get(struct guest *g, u64 liobn, u64 ioba);
 /* The list of a VCPU, as a guest real address and for us */
 u64 guest_list(int vcpu);
 u64 *guest_list_of(struct guest *g, int vcpu);
+
+/* How often KVM_RUN has left other values in registers of ours */
+u64 guest_lost_registers(const struct guest *g);
 
 /* Let VCPU @i make @n calls again and again, in a thread of its own. */
 int guest_start(struct guest *g, int i, const struct guest_call *calls, int n);

@@ -80,6 +80,7 @@ FIXTURE_TEARDOWN(kvm_storm)
 {
 	const char *leak;
 
+	EXPECT_EQ(0, guest_lost_registers(&self->g));
 	guest_close(&self->g);
 	leak = tce_leak_check(&self->g.leak);
 	EXPECT_EQ(NULL, leak) {
