@@ -232,6 +232,24 @@ ktap_oom_and_bug() {
 	console 0 'not ok  m: pressure: kernel (BUG: x)' 'ok      m: pressure: pressure.one' \
 		'skip    m: pressure: pressure.two (no device)'
 }
+# In faults, memory is refused on purpose: to faults, and with one trace each.
+refused() {
+	sed "/# Subtest/a [    1.1] $1: page allocation failure: order:0\n[    1.1] Call Trace:${2-}"
+}
+ktap_refused() {
+	echo "$good" | sed 's/abi/faults/' | refused faults |
+	console 0 'ok      m: faults: faults.one' 'skip    m: faults: faults.two (no device)' "$clean"
+}
+ktap_refused_elsewhere() {
+	echo "$good" | refused faults |
+	console 0 'not ok  m: abi: kernel (faults: page allocation failure: order:0)' \
+		'not ok  m: abi: kernel (Call Trace:)' "$one" "$two"
+}
+ktap_refused_and_bug() {
+	echo "$good" | sed 's/abi/faults/' | refused faults "\\n[    1.1] BUG: x" |
+	console 0 'not ok  m: faults: kernel (BUG: x)' 'ok      m: faults: faults.one' \
+		'skip    m: faults: faults.two (no device)'
+}
 # What a guest has on its console is said on by its host.
 ktap_guest() {
 	echo "$good" | sed '/one/a [    1.1] tce:   # guest: [    0.1] BUG: x:1:
@@ -277,6 +295,9 @@ t "console: memory runs out on purpose"		ktap_oom
 t "console: another process is killed"		ktap_oom_other
 t "console: memory runs out by mistake"		ktap_oom_elsewhere
 t "console: a BUG while memory runs out"		ktap_oom_and_bug
+t "console: memory is refused on purpose"		ktap_refused
+t "console: memory is refused by mistake"	ktap_refused_elsewhere
+t "console: a BUG where memory is refused"	ktap_refused_and_bug
 t "console: not ok is a failure, once"		ktap_not_ok
 t "console: no end of tests is a failure"	ktap_unended
 t "console: no program run is a failure"	ktap_no_program
