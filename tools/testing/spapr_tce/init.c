@@ -218,9 +218,10 @@ static long free_kib(void)
 	char *line, *save;
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
 
-	if (fd >= 0 && write(fd, "3", 1) != 1)
+	if (fd < 0 || write(fd, "3", 1) != 1)
 		say("# drop_caches: %s", strerror(errno));
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	if (!slurp("/proc/zoneinfo", text, sizeof(text)))
 		return 0;
 	for (line = strtok_r(text, "\n", &save); line;

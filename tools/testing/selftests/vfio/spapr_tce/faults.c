@@ -34,18 +34,6 @@
 
 static int nth_fd = -1;
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
 /* NULL, or why nothing can be made to fail here */
 static const char *failures_open(void)
 {
@@ -67,7 +55,7 @@ static const char *failures_open(void)
 	for (i = 0; i < ARRAY_SIZE(settings); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
 			 settings[i][0]);
-		if (write_file(path, settings[i][1]))
+		if (sys_write_file(path, settings[i][1]))
 			return "fault injection cannot be set up";
 	}
 	return NULL;
@@ -208,6 +196,9 @@ static int sweep(struct __test_metadata *_metadata, struct _test_data_faults *se
 			TH_LOG("with a failure at place %d, answer %d", n + 1, ret);
 	}
 	EXPECT_GT(PLACES, n);
+	/* It works, but that was not the question */
+	if (n == 1 && _metadata->exit_code == KSFT_PASS)
+		SKIP(return 0, "the kernel has no place to fail at");
 	TH_LOG("%d places to fail at", n - 1);
 	return n - 1;
 }

@@ -43,7 +43,7 @@ static int file_read(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-static int file_write(const char *path, const char *text)
+int sys_write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	ssize_t n;
@@ -105,15 +105,15 @@ int tce_bind(const char *bdf, const char *driver)
 		return 0;
 
 	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver_override", bdf);
-	ret = file_write(path, driver);
+	ret = sys_write_file(path, driver);
 	if (ret)
 		return ret;
 	if (!dev_driver_is(bdf, NULL)) {
 		snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind",
 			 bdf);
-		file_write(path, bdf);
+		sys_write_file(path, bdf);
 	}
-	file_write("/sys/bus/pci/drivers_probe", bdf);
+	sys_write_file("/sys/bus/pci/drivers_probe", bdf);
 	return dev_driver_is(bdf, driver) ? 0 : -ENODEV;
 }
 
@@ -713,7 +713,7 @@ long mem_hugetlb_reserve(unsigned int shift, long count)
 	 */
 	snprintf(buf, sizeof(buf), "%ld", count);
 	if (shift < 30)
-		file_write(path, buf);
+		sys_write_file(path, buf);
 	return file_read(path, buf, sizeof(buf)) ? 0 : atol(buf);
 }
 
@@ -954,7 +954,7 @@ static s64 shrink_level_caches(void)
 
 	for (kib = 4; kib <= 32; kib *= 2) {
 		snprintf(path, sizeof(path), "/sys/kernel/slab/tce_level_%uk/shrink", kib);
-		ret = file_write(path, "1");
+		ret = sys_write_file(path, "1");
 		if (ret == -ENOENT)
 			continue;	/* a level is a page */
 		snprintf(path, sizeof(path), "/sys/kernel/slab/tce_level_%uk/objects", kib);
@@ -1034,7 +1034,7 @@ bool sys_test_disk(char *path, size_t size, char *bdf, size_t bdf_size)
 
 int sys_compact(void)
 {
-	return file_write("/proc/sys/vm/compact_memory", "1");
+	return sys_write_file("/proc/sys/vm/compact_memory", "1");
 }
 
 static void on_alarm(int sig)
@@ -1052,7 +1052,7 @@ int sys_mem_block(int nr, bool online, unsigned int seconds)
 		 nr);
 	sigaction(SIGALRM, &act, &old);
 	alarm(seconds);
-	ret = file_write(path, online ? "online" : "offline");
+	ret = sys_write_file(path, online ? "online" : "offline");
 	alarm(0);
 	sigaction(SIGALRM, &old, NULL);
 	return ret;
@@ -1118,7 +1118,7 @@ int sys_trace(const char *event, bool on)
 	if (fd >= 0)
 		close(fd);
 	snprintf(path, sizeof(path), TRACING "/events/%s/enable", event);
-	return file_write(path, on ? "1" : "0");
+	return sys_write_file(path, on ? "1" : "0");
 }
 
 int sys_traced(const char *text)

@@ -192,6 +192,7 @@ bool mem_check(const void *va, size_t size, u32 seed);
 
 /* ---- what the kernel says ----------------------------------------------- */
 
+int sys_write_file(const char *path, const char *text);
 size_t sys_page_size(void);
 /* The larger one of 4K and 64K that any memory can back, as a shift. */
 u32 sys_tce_shift(void);
