@@ -1440,7 +1440,7 @@ static unsigned int env_number(const char *name, unsigned int otherwise)
 TEST_F_TIMEOUT(stress, all, 86400)
 {
 	unsigned int seconds = env_number("SPAPR_TCE_STRESS_SECONDS",
-					  DEFAULT_SECONDS);
+					  DEFAULT_SECONDS * sys_slowness());
 	unsigned int first_seed = env_number("SPAPR_TCE_STRESS_SEED", now_ms());
 	int i, n = variant->processes ? self->ngroups : 1, lives = 0;
 	u64 end = now_ms() + seconds * 1000, began;
