@@ -16,7 +16,7 @@ help:   ## this text
 	@sed -n 's/^#V  */  /p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 setup:  ## install the Debian packages that are missing
-	@$S/setup.sh host bench clients
+	@$S/setup.sh host bench clients docs
 tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
 	@$S/tree.sh
 kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
@@ -27,6 +27,8 @@ check:  ## the next five; the last line is the total
 	@$S/check.sh static host mutants qemu clients
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
+check-docs: ## build our documents; spelling, and figures as they were printed
+	@$S/check.sh docs
 check-host: ## the scripts, and the kernel's files compiled for this machine
 	@$S/check.sh host
 check-mutants: ## break the kernel's files one by one: a test must notice
@@ -64,7 +66,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
-.PHONY: help setup tree kernel run check check-static check-host check-qemu \
+.PHONY: help setup tree kernel run check check-static check-docs check-host check-qemu \
 	check-clients check-debug check-mutants check-stress fuzz bench bench-hcalls \
 	bench-host profile \
 	series clean

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [host] [bench] [clients]: install the Debian packages that are missing, for
-# kernels and emulated machines, and for what is named.  Fast when none is.
+# setup.sh [host] [bench] [clients] [docs]: install the Debian packages that are
+# missing, for kernels and emulated machines, and for what is named.  Fast when none is.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -15,6 +15,7 @@ for group in "$@"; do
 			gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
 	clients) packages="$packages mmdebstrap e2fsprogs" ;;
 	bench)	packages="$packages gnuplot-nox" ;;
+	docs)	packages="$packages python3-sphinx codespell" ;;
 	*)	die "no such group of packages: $group" ;;
 	esac
 done
