@@ -205,4 +205,16 @@ static inline int device_copy(void *regs, uint64_t from, uint64_t to,
 	return edu_transfer(regs, EDU_BUF, to, len, EDU_TO_RAM);
 }
 
+/* It copies the first half of @size bytes at @iova, which are @buf, to the second */
+static inline int device_check(int device, void *regs, uint64_t iova,
+			       uint8_t *buf, uint64_t size, uint8_t value)
+{
+	memset(buf, value, EDU_MAX);
+	if (device_master(device, true) ||
+	    device_copy(regs, iova, iova + size / 2, EDU_MAX))
+		return -1;
+	errno = EIO;
+	return memcmp(buf, buf + size / 2, EDU_MAX) ? -1 : 0;
+}
+
 #endif /* SPAPR_TCE_EXAMPLE_H */

@@ -31,8 +31,10 @@ static int group_viable(int group)
 
 	if (ioctl(group, VFIO_GROUP_GET_STATUS, &status))
 		return -1;
+	if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
+		return 0;
 	errno = EBUSY;
-	return status.flags & VFIO_GROUP_FLAGS_VIABLE ? 0 : -1;
+	return -1;
 }
 
 int main(int argc, char **argv)
@@ -83,10 +85,8 @@ int main(int argc, char **argv)
 	device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
 	if (device >= 0 && is_edu(bdf)) {
 		regs = device_registers(device);
-		memset(buf, 0x5a, EDU_MAX);
-		step("DMA", !regs || device_master(device, true) ||
-		     device_copy(regs, map.iova, map.iova + BUF_SIZE / 2, EDU_MAX) ||
-		     memcmp(buf, buf + BUF_SIZE / 2, EDU_MAX) ? -1 : 0);
+		step("DMA", regs ? device_check(device, regs, map.iova, buf,
+						BUF_SIZE, 0x5a) : -1);
 		/* Stop the device before its memory goes. */
 		device_master(device, false);
 	} else {

@@ -27,9 +27,11 @@ static int open_group(const char *bdf)
 	group = open(path, O_RDWR | O_CLOEXEC);
 	if (group < 0 || ioctl(group, VFIO_GROUP_GET_STATUS, &status))
 		return -1;
-	/* Not viable: a device of it has a driver of the host's. */
+	if (status.flags & VFIO_GROUP_FLAGS_VIABLE)
+		return group;
+	/* A device of it has a driver of the host's. */
 	errno = EBUSY;
-	return status.flags & VFIO_GROUP_FLAGS_VIABLE ? group : -1;
+	return -1;
 }
 
 /*
@@ -89,17 +91,6 @@ static int recover(int container)
 		return -1;
 	return eeh(container, VFIO_EEH_PE_GET_STATE) ==
 		VFIO_EEH_PE_STATE_NORMAL ? 0 : -1;
-}
-
-/* The device copies the first half of the memory to the second one. */
-static int check_dma(int device, void *regs, uint64_t iova, uint8_t *buf,
-		     uint8_t value)
-{
-	memset(buf, value, EDU_MAX);
-	if (device_master(device, true) ||
-	    device_copy(regs, iova, iova + BUF_SIZE / 2, EDU_MAX))
-		return -1;
-	return memcmp(buf, buf + BUF_SIZE / 2, EDU_MAX) ? -1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -166,8 +157,10 @@ int main(int argc, char **argv)
 	step("open the device", device);
 	if (is_edu(bdf))
 		regs = device_registers(device);
+	/* The device copies the first half of the memory to the second one. */
 	if (regs)
-		step("DMA", check_dma(device, regs, map.iova, buf, 0x5a));
+		step("DMA", device_check(device, regs, map.iova, buf, BUF_SIZE,
+					 0x5a));
 	else
 		skip("DMA", "not an edu device");
 
@@ -176,7 +169,8 @@ int main(int argc, char **argv)
 	else
 		step("DMA after a reset", eeh(container, VFIO_EEH_PE_ENABLE) ||
 		     recover(container) ||
-		     check_dma(device, regs, map.iova, buf, 0xa5) ? -1 : 0);
+		     device_check(device, regs, map.iova, buf, BUF_SIZE,
+				  0xa5) ? -1 : 0);
 
 	/* Stop the device; then the memory can be taken from it. */
 	if (regs)
