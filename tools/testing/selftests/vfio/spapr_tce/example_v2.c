@@ -43,8 +43,9 @@ static unsigned int page_shift(uint64_t pgsizes)
 {
 	unsigned int shift = 63;
 
-	while (!(pgsizes & (1ULL << shift)) ||
-	       1ULL << shift > (uint64_t)sysconf(_SC_PAGESIZE))
+	/* All of them have 4K. */
+	while (shift > 12 && (!(pgsizes & (1ULL << shift)) ||
+			      1ULL << shift > (uint64_t)sysconf(_SC_PAGESIZE)))
 		shift--;
 	return shift;
 }
