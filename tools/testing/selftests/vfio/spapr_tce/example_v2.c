@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 	void *regs = NULL;
 	int container, group, device;
 	unsigned int shift;
-	uint64_t start;
+	uint64_t start = 0;
 	uint8_t *buf;
 
 	/* A container, with the group in it, of version 2. */
