@@ -2262,6 +2262,55 @@ TEST(tree_reserve)
 	mm_destroy(mm);
 }
 
+/* Pages charged for @nr entries from the first on, with the first levels */
+static unsigned long charge_of(struct __test_metadata *_metadata, bool paged,
+			       unsigned int page_shift, unsigned int bits,
+			       unsigned long nr)
+{
+	struct mm_struct *mm = mm_create(100000);
+	struct tce_account account;
+	struct tce_cursor cur = { };
+	struct tce_tree tree;
+	unsigned long pages;
+	int ret;
+
+	tce_account_init(&account, mm);
+	ret = paged ? tce_tree_init_paged(&tree, 1UL << bits, &account) :
+		tce_tree_init(&tree, 1UL << bits, 1, 5, page_shift, 0, &account, true);
+	ASSERT_EQ(ret, 0);
+	cur.tree = &tree;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 0, nr, GFP_KERNEL), 0);
+	pages = mm->locked_vm;
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(mm->locked_vm, 0);
+	mm_destroy(mm);
+
+	return pages;
+}
+
+/*
+ * The limit that Documentation/admin-guide/spapr-tce.rst recommends is enough for
+ * a guest that maps all of its memory, in a window of any size.
+ */
+TEST(tree_limit)
+{
+	unsigned int shift, bits, window;
+	unsigned long nr, t, pages;
+
+	for (shift = 12; shift <= 16; shift += 4) {
+		for (bits = 5; bits <= 20; bits += 3) {
+			for (window = bits; window <= 31; window += 2) {
+				nr = (1UL << bits) - bits;
+				pages = charge_of(_metadata, false, shift, window, nr) +
+					charge_of(_metadata, true, shift, window, nr);
+				t = 16 * nr + 8 * nr;
+				EXPECT_LE(pages, (t + t / 256) / PG + 2 * 8);
+				EXPECT_GE(pages, t / PG);
+			}
+		}
+	}
+}
+
 static struct tce_tree *raced_tree;
 static __be64 *raced_leaf;
 
