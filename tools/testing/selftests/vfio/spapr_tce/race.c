@@ -136,7 +136,7 @@ static void *work(void *arg)
 	int what, ret;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += SECONDS;
+	end.tv_sec += SECONDS * sys_slowness();
 	do {
 		do
 			what = rand_r(&w->seed) % DO_MAX;
