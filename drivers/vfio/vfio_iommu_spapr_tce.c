@@ -28,6 +28,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -38,16 +39,20 @@
 #include <asm/mmu_context.h>
 #include <asm/tce.h>
 
+#include <trace/events/spapr_tce.h>
+
 #include "vfio.h"
 
 /**
  * struct tce_group - a group of the container
  * @node: in tce_container::groups
  * @iommu_group: the group
+ * @holders: say that the container has a table on behalf of the group
  */
 struct tce_group {
 	struct list_head node;
 	struct iommu_group *iommu_group;
+	struct iommu_user_holder holders[IOMMU_TABLE_GROUP_MAX_TABLES];
 };
 
 /**
@@ -60,6 +65,7 @@ struct tce_group {
  * @enabled_pages: v1: what enabling has charged, in system pages
  * @tables: the windows
  * @groups: of struct tce_group
+ * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: registrations, user address range to region
  * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
  *	    request is mostly about the same memory as the one before
@@ -71,6 +77,7 @@ struct tce_container {
 	bool enabled;
 	bool default_pending;
 	unsigned long enabled_pages;
+	unsigned long registered_pages;
 	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
 	struct list_head groups;
 	struct maple_tree regions;
@@ -106,32 +113,49 @@ static u64 tce_window_size(struct iommu_table *tbl)
 	return (u64)tbl->it_size << tbl->it_page_shift;
 }
 
+static long tce_group_set_window(struct tce_group *grp, int num,
+				 struct iommu_table *tbl)
+{
+	struct iommu_table_group *table_group = tce_table_group(grp);
+	long ret = table_group->ops->set_window(table_group, num, tbl);
+
+	if (!ret)
+		iommu_user_add_holder(tbl, grp->holders + num, "container",
+				      iommu_group_id(grp->iommu_group), 0);
+
+	return ret;
+}
+
+static void tce_group_unset_window(struct tce_group *grp, int num)
+{
+	struct iommu_table_group *table_group = tce_table_group(grp);
+
+	iommu_user_remove_holder(grp->holders + num);
+	if (table_group->tables[num])
+		table_group->ops->unset_window(table_group, num);
+}
+
 /* Undo tce_set_window() for the groups before @end */
 static void tce_unset_window(struct tce_container *c, int num,
 			     struct tce_group *end)
 {
-	struct iommu_table_group *table_group;
 	struct tce_group *grp;
 
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp == end)
 			break;
-		table_group = tce_table_group(grp);
-		if (table_group->tables[num])
-			table_group->ops->unset_window(table_group, num);
+		tce_group_unset_window(grp, num);
 	}
 }
 
 static int tce_set_window(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
 {
-	struct iommu_table_group *table_group;
 	struct tce_group *grp;
 	long ret;
 
 	list_for_each_entry(grp, &c->groups, node) {
-		table_group = tce_table_group(grp);
-		ret = table_group->ops->set_window(table_group, num, tbl);
+		ret = tce_group_set_window(grp, num, tbl);
 		if (ret) {
 			tce_unset_window(c, num, grp);
 			return ret;
@@ -149,6 +173,7 @@ static void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
+	trace_tce_window_remove(tbl, num);
 	iommu_user_close_table(tbl, c->recent);
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
@@ -182,8 +207,8 @@ static u64 tce_page_sizes(struct tce_container *c)
 	return sizes;
 }
 
-static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
-			    u64 size, u32 levels)
+static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
+			  u64 size, u32 levels)
 {
 	struct iommu_table_group *table_group = tce_any_group(c);
 	struct iommu_table *tbl = NULL;
@@ -204,6 +229,17 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
 	c->tables[num] = tbl;
 
 	return 0;
+}
+
+static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
+			    u64 size, u32 levels)
+{
+	int ret = tce_make_table(c, num, page_shift, size, levels);
+
+	trace_tce_window_create(c->tables[num], num, page_shift, size, levels,
+				ret);
+
+	return ret;
 }
 
 static noinline int tce_make_default(struct tce_container *c)
@@ -589,6 +625,7 @@ static long tce_register(struct tce_container *c, void __user *arg)
 		mm_iommu_release(c->mm, mem);
 		return ret;
 	}
+	c->registered_pages += param.size >> PAGE_SHIFT;
 	c->enabled = true;
 
 	return 0;
@@ -634,6 +671,7 @@ static long tce_unregister(struct tce_container *c, void __user *arg)
 
 	if (c->recent == mem)
 		c->recent = NULL;
+	c->registered_pages -= param.size >> PAGE_SHIFT;
 	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
 
@@ -962,15 +1000,13 @@ static int tce_check_group(struct tce_container *c,
 }
 
 /* Unset the windows of one group from @num - 1 down */
-static void tce_unset_windows(struct iommu_table_group *table_group, int num)
+static void tce_unset_windows(struct tce_group *grp, int num)
 {
 	while (num--)
-		if (table_group->tables[num])
-			table_group->ops->unset_window(table_group, num);
+		tce_group_unset_window(grp, num);
 }
 
-static int tce_set_windows(struct tce_container *c,
-			   struct iommu_table_group *table_group)
+static int tce_set_windows(struct tce_container *c, struct tce_group *grp)
 {
 	long ret;
 	int num;
@@ -978,10 +1014,9 @@ static int tce_set_windows(struct tce_container *c,
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		if (!c->tables[num])
 			continue;
-		ret = table_group->ops->set_window(table_group, num,
-						   c->tables[num]);
+		ret = tce_group_set_window(grp, num, c->tables[num]);
 		if (ret) {
-			tce_unset_windows(table_group, num);
+			tce_unset_windows(grp, num);
 			return ret;
 		}
 	}
@@ -1004,7 +1039,8 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 	if (!grp)
 		return -ENOMEM;
 
-	ret = tce_set_windows(c, table_group);
+	grp->iommu_group = iommu_group;
+	ret = tce_set_windows(c, grp);
 	if (ret) {
 		kfree(grp);
 		return ret;
@@ -1012,7 +1048,6 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 
 	if (list_empty(&c->groups))
 		c->default_pending = true;
-	grp->iommu_group = iommu_group;
 	list_add_tail(&grp->node, &c->groups);
 
 	return 0;
@@ -1046,7 +1081,7 @@ static void tce_detach(struct tce_container *c, struct tce_group *grp)
 			if (c->tables[num])
 				tce_remove_window(c, num);
 	}
-	tce_unset_windows(tce_table_group(grp), IOMMU_TABLE_GROUP_MAX_TABLES);
+	tce_unset_windows(grp, IOMMU_TABLE_GROUP_MAX_TABLES);
 
 	list_del(&grp->node);
 	kfree(grp);
@@ -1070,6 +1105,44 @@ static void tce_container_detach(void *iommu_data,
 	mutex_unlock(&c->lock);
 }
 
+/*
+ * fdinfo: what the container costs its owner, in bytes. A region that another
+ * container has registered, too, is charged once and told of by both.
+ */
+static void tce_show_window(struct seq_file *m, struct iommu_table *tbl)
+{
+	seq_printf(m, "tce_window:\ttable=%lu start=%#llx size=%#llx page_shift=%lu levels=%u level_shift=%u bytes=%ld charged=%lu\n",
+		   tbl->it_user->id, tce_window_start(tbl),
+		   tce_window_size(tbl), tbl->it_page_shift,
+		   tbl->it_tree.levels, tbl->it_tree.level_shift,
+		   atomic_long_read(&tbl->it_tree.bytes),
+		   tce_account_pages(&tbl->it_user->account) << PAGE_SHIFT);
+}
+
+static void tce_container_show_fdinfo(void *iommu_data, struct seq_file *m)
+{
+	struct tce_container *c = iommu_data;
+	unsigned long pages;
+	int num;
+
+	/* As long as a request takes; who asks may give up */
+	if (mutex_lock_killable(&c->lock))
+		return;
+	pages = c->enabled_pages + c->registered_pages;
+	seq_printf(m, "tce_version:\t%d\n", c->v2 ? 2 : 1);
+	seq_printf(m, "tce_enabled:\t%lu\n", c->enabled_pages << PAGE_SHIFT);
+	seq_printf(m, "tce_registered:\t%lu\n",
+		   c->registered_pages << PAGE_SHIFT);
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		if (!c->tables[num])
+			continue;
+		tce_show_window(m, c->tables[num]);
+		pages += tce_account_pages(&c->tables[num]->it_user->account);
+	}
+	seq_printf(m, "tce_locked:\t%lu\n", pages << PAGE_SHIFT);
+	mutex_unlock(&c->lock);
+}
+
 static const struct vfio_iommu_driver_ops tce_driver_ops = {
 	.name = "iommu-vfio-powerpc",
 	.owner = THIS_MODULE,
@@ -1078,6 +1151,7 @@ static const struct vfio_iommu_driver_ops tce_driver_ops = {
 	.ioctl = tce_container_ioctl,
 	.detach_group = tce_container_detach,
 	.release = tce_container_release,
+	.show_fdinfo = tce_container_show_fdinfo,
 };
 
 static int __init tce_init(void)

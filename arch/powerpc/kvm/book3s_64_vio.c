@@ -57,6 +57,7 @@ static void kvmppc_tce_free_links(struct list_head *links)
 	if (list_empty(links))
 		return;
 	list_for_each_entry_safe(link, next, links, node) {
+		iommu_user_remove_holder(&link->holder);
 		iommu_tce_table_put(link->tbl);
 		kfree(link);
 	}
@@ -318,6 +319,8 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	}
 	link->grp = grp;
 	link->tbl = tbl;
+	iommu_user_add_holder(tbl, &link->holder, "kvm", iommu_group_id(grp),
+			      stt->liobn);
 
 	tce_claim(&stt->claim);
 	kvmppc_tce_cut_links(stt, NULL, &gone);
