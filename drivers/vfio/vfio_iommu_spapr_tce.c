@@ -16,7 +16,12 @@
  * as they are mapped. Version 2 pins and charges memory when it is registered,
  * can make windows, and makes the default 32-bit window when a map or another
  * window first needs it to be there.
+ *
+ * Why a request was refused is said at debug level, where many things can be
+ * the reason: a user could fill the log with it.
  */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
 #include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/io.h>
@@ -191,6 +196,7 @@ static int tce_free_window(struct tce_container *c)
 	for (num = 0; num < max; num++)
 		if (!c->tables[num])
 			return num;
+	pr_debug_ratelimited("all %u windows are in use\n", max);
 
 	return -ENOSPC;
 }
@@ -216,9 +222,12 @@ static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
 
 	ret = table_group->ops->create_table(table_group, num, page_shift, size,
 					     levels, c->mm, &tbl);
-	/* Platform code may hand on what firmware said */
-	if (ret)
+	if (ret) {
+		pr_debug_ratelimited("no table of %#llx bytes with pages of 1 << %u: error %ld\n",
+				     size, page_shift, ret);
+		/* Platform code may hand on what firmware said */
 		return ret < 0 ? ret : -EIO;
+	}
 
 	ret = tce_set_window(c, num, tbl);
 	if (ret) {
@@ -276,10 +285,14 @@ static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
 		offset = iova - tce_window_start(tbl);
 		if (offset >= tce_window_size(tbl))
 			continue;
-		if (size > tce_window_size(tbl) - offset)
+		if (size > tce_window_size(tbl) - offset) {
+			pr_debug_ratelimited("%#llx bytes at %#llx leave window %d\n",
+					     size, iova, num);
 			return ERR_PTR(-EINVAL);
+		}
 		return tbl;
 	}
+	pr_debug_ratelimited("%#llx is in no window\n", iova);
 
 	return ERR_PTR(-ENXIO);
 }
@@ -541,8 +554,11 @@ static long tce_map(struct tce_container *c, void __user *arg)
 		return tce_map_v1(tbl, entry, npages, param.vaddr, direction);
 
 	mem = tce_registered(c, param.vaddr, param.size);
-	if (!mem)
+	if (!mem) {
+		pr_debug_ratelimited("%#llx bytes at %#llx are not all registered\n",
+				     param.size, param.vaddr);
 		return -EINVAL;
+	}
 
 	return iommu_user_map(tbl, entry, npages, mem, param.vaddr, direction);
 }
@@ -698,8 +714,13 @@ static long tce_create(struct tce_container *c, void __user *arg)
 	    !(tce_page_sizes(c) & BIT_ULL(create.page_shift)) ||
 	    !is_power_of_2(create.window_size) ||
 	    create.window_size < BIT_ULL(create.page_shift) ||
-	    !create.levels || create.levels > max_levels)
+	    !create.levels || create.levels > max_levels) {
+		pr_debug_ratelimited("no window of %#llx bytes with pages of 1 << %u and %u levels; there are page sizes %#llx and %u levels\n",
+				     create.window_size, create.page_shift,
+				     create.levels, tce_page_sizes(c),
+				     max_levels);
 		return -EINVAL;
+	}
 
 	ret = tce_create_default(c);
 	if (ret)
@@ -870,8 +891,11 @@ static long tce_handle(struct tce_container *c, unsigned int cmd,
 {
 	const struct tce_request *request;
 
-	if (c->mm && c->mm != current->mm)
+	if (c->mm && c->mm != current->mm) {
+		pr_debug_ratelimited("request %#x of a process that is not the owner\n",
+				     cmd);
 		return -EPERM;
+	}
 
 	request = tce_find_request(c, cmd);
 	if (!request)
@@ -1032,8 +1056,11 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 
 	table_group = iommu_group_get_iommudata(iommu_group);
 	ret = tce_check_group(c, table_group);
-	if (ret)
+	if (ret) {
+		pr_debug_ratelimited("group %d cannot join: error %d\n",
+				     iommu_group_id(iommu_group), ret);
 		return ret;
+	}
 
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
 	if (!grp)
@@ -1042,6 +1069,8 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 	grp->iommu_group = iommu_group;
 	ret = tce_set_windows(c, grp);
 	if (ret) {
+		pr_warn_ratelimited("group %d cannot have the container's windows: error %d\n",
+				    iommu_group_id(iommu_group), ret);
 		kfree(grp);
 		return ret;
 	}

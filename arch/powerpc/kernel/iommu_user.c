@@ -33,10 +33,13 @@
  * share a cursor, and are inlined into the request: that spares a page more
  * than what is done for it, and gives each kind of request loops of its own.
  */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -374,6 +377,9 @@ static int iommu_user_unmap_lists(struct iommu_table *tbl, unsigned long index,
 	while (tce_cursor_next(&cur, &index, end, &nr)) {
 		entry = tbl->it_offset + index;
 		if (tbl->it_ops->stuff(tbl, entry, nr)) {
+			pr_warn_ratelimited("LIOBN %lx: the hypervisor does not clear %lu TCEs at %#lx\n",
+					    tbl->it_index, nr,
+					    entry << tbl->it_page_shift);
 			ret = -EIO;
 		} else {
 			iommu_user_kill(tbl, entry, nr);
@@ -437,6 +443,10 @@ static noinline int iommu_user_put_lists(struct iommu_table *tbl,
 		cond_resched();
 	}
 	if (ret) {
+		pr_debug_ratelimited("LIOBN %lx: the hypervisor refuses TCEs at %#lx: error %d\n",
+				     tbl->it_index,
+				     (entry + done - nr) << tbl->it_page_shift,
+				     ret);
 		/* Of the last list, too, some may be there */
 		ret = iommu_user_undo_lists(tbl, index, done, ret);
 		iommu_user_kill(tbl, entry, done);

@@ -2186,6 +2186,26 @@ TEST_F(world, debugfs_map)
 	}
 }
 
+/* For the tests of tce-map: with TCE_MAP_DUMP=FILE in the environment a file */
+TEST_F(world, debugfs_map_to_file)
+{
+	const char *name = getenv("TCE_MAP_DUMP");
+	struct seq_file m;
+	FILE *f;
+	int i;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 600 * PG));
+	for (i = 0; i < 40; i++)
+		EXPECT_DONE(req_map(self->c, i * i * 10 * PG, UA(0),
+				    (1 + i * 7 % 90) * PG, RW));
+	glue_table_show(table0(), "map", true, &m);
+	f = name ? fopen(name, "w") : NULL;
+	if (f) {
+		fputs(m.text, f);
+		fclose(f);
+	}
+}
+
 TEST_F(world, debugfs_regions)
 {
 	char want[64];

@@ -437,6 +437,18 @@ void flush_workqueue(struct workqueue_struct *wq);
 	(work)->func = (fn);			\
 } while (0)
 
+/* What is said to an admin goes nowhere, but not in real mode either */
+static inline void __attribute__((format(printf, 1, 2)))
+host_no_printk(const char *fmt, ...)
+{
+}
+
+#define pr_warn_ratelimited(...) do {		\
+	virtual_only("printk");			\
+	host_no_printk(__VA_ARGS__);		\
+} while (0)
+#define pr_debug_ratelimited(...)	pr_warn_ratelimited(__VA_ARGS__)
+
 /*
  * debugfs: the show function is called by hand.
  */
