@@ -2158,6 +2158,13 @@ TEST_F(world, debugfs_table)
 	EXPECT_EQ(shown("info", false, "closed\t\t0\n"), 1);
 	EXPECT_EQ(shown("holders", false, "container pid=1 group=0\n"), 1);
 	EXPECT_EQ(shown("holders", false, "\n"), 1);
+
+	EXPECT_WORKS(vfio_attach(self->c, host_pes + 1));
+	EXPECT_EQ(shown("holders", false, "container pid=1 group=1\n"), 1);
+	EXPECT_EQ(shown("holders", false, "\n"), 2);
+	vfio_detach(self->c, host_pes + 1);
+	EXPECT_EQ(shown("holders", false, "container pid=1 group=0\n"), 1);
+	EXPECT_EQ(shown("holders", false, "\n"), 1);
 }
 
 TEST_F(world, debugfs_map)
