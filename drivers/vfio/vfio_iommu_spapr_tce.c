@@ -270,9 +270,17 @@ static int tce_create_default(struct tce_container *c)
 	return unlikely(c->default_pending) ? tce_make_default(c) : 0;
 }
 
+static noinline struct iommu_table *tce_no_table(u64 iova, u64 size, int err)
+{
+	pr_debug_ratelimited("%#llx bytes at %#llx are not in one window: error %d\n",
+			     size, iova, err);
+
+	return ERR_PTR(err);
+}
+
 /* The table of [@iova, @iova + @size), which is neither empty nor wraps */
-static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
-					  u64 size)
+static __always_inline struct iommu_table *
+tce_find_table(struct tce_container *c, u64 iova, u64 size)
 {
 	struct iommu_table *tbl;
 	u64 offset;
@@ -285,16 +293,12 @@ static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
 		offset = iova - tce_window_start(tbl);
 		if (offset >= tce_window_size(tbl))
 			continue;
-		if (size > tce_window_size(tbl) - offset) {
-			pr_debug_ratelimited("%#llx bytes at %#llx leave window %d\n",
-					     size, iova, num);
-			return ERR_PTR(-EINVAL);
-		}
+		if (size > tce_window_size(tbl) - offset)
+			return tce_no_table(iova, size, -EINVAL);
 		return tbl;
 	}
-	pr_debug_ratelimited("%#llx is in no window\n", iova);
 
-	return ERR_PTR(-ENXIO);
+	return tce_no_table(iova, size, -ENXIO);
 }
 
 /*
@@ -436,6 +440,14 @@ tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 	return mem;
 }
 
+static noinline long tce_not_registered(u64 ua, u64 size)
+{
+	pr_debug_ratelimited("%#llx bytes at %#llx are not all registered\n",
+			     size, ua);
+
+	return -EINVAL;
+}
+
 static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
 {
 	struct page *page;
@@ -554,11 +566,8 @@ static long tce_map(struct tce_container *c, void __user *arg)
 		return tce_map_v1(tbl, entry, npages, param.vaddr, direction);
 
 	mem = tce_registered(c, param.vaddr, param.size);
-	if (!mem) {
-		pr_debug_ratelimited("%#llx bytes at %#llx are not all registered\n",
-				     param.size, param.vaddr);
-		return -EINVAL;
-	}
+	if (!mem)
+		return tce_not_registered(param.vaddr, param.size);
 
 	return iommu_user_map(tbl, entry, npages, mem, param.vaddr, direction);
 }
@@ -886,16 +895,21 @@ static const struct tce_request *tce_find_request(struct tce_container *c,
 	return NULL;
 }
 
+static noinline long tce_not_owner(unsigned int cmd)
+{
+	pr_debug_ratelimited("request %#x of a process that is not the owner\n",
+			     cmd);
+
+	return -EPERM;
+}
+
 static long tce_handle(struct tce_container *c, unsigned int cmd,
 		       void __user *arg)
 {
 	const struct tce_request *request;
 
-	if (c->mm && c->mm != current->mm) {
-		pr_debug_ratelimited("request %#x of a process that is not the owner\n",
-				     cmd);
-		return -EPERM;
-	}
+	if (c->mm && c->mm != current->mm)
+		return tce_not_owner(cmd);
 
 	request = tce_find_request(c, cmd);
 	if (!request)

@@ -140,14 +140,23 @@ static void iommu_user_unclaim(struct iommu_table *tbl)
 	tce_unclaim(&tbl->it_user->claim);
 }
 
+static noinline void iommu_user_trace_kill(struct iommu_table *tbl,
+					   unsigned long entry,
+					   unsigned long npages)
+{
+	trace_tce_kill(tbl, entry, npages, 0);
+}
+
 /* PEs may come and go meanwhile; what a new one sees was written before */
-static void iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
-			    unsigned long npages)
+static __always_inline void
+iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
+		unsigned long npages)
 {
 	rcu_read_lock();
 	iommu_tce_kill(tbl, entry, npages);
 	rcu_read_unlock();
-	trace_tce_kill(tbl, entry, npages, 0);
+	if (trace_tce_kill_enabled())
+		iommu_user_trace_kill(tbl, entry, npages);
 }
 
 /*
@@ -495,38 +504,67 @@ static bool iommu_user_clear(struct iommu_table *tbl, struct tce_cursor *cur,
 	return any;
 }
 
-static __always_inline long
-iommu_user_map_range(struct iommu_table *tbl, struct tce_cursor *cur,
-		     unsigned long entry, unsigned long npages,
-		     const struct iommu_user_source *src)
+/*
+ * Requests are traced from outside of the functions that do them: what an event
+ * is to say when all is over need not be kept while no event is wanted.
+ */
+
+static noinline long
+iommu_user_do_map(struct iommu_table *tbl, unsigned long entry,
+		  unsigned long npages, struct mm_iommu_table_group_mem_t *mem,
+		  unsigned long ua, enum dma_data_direction direction,
+		  unsigned long *made)
 {
+	struct iommu_user_source src = {
+		.mem = mem,
+		.ua = ua,
+		.perm = iommu_direction_to_tce_perm(direction),
+	};
 	unsigned long index = entry - tbl->it_offset;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	struct mm_struct *mm = tbl->it_user->mm;
 	unsigned int shift = tbl->it_page_shift;
 	long ret;
 
-	ret = mm_iommu_get_range(mm, src->mem, src->ua, npages, shift,
-				 src->perm & TCE_PCI_WRITE);
+	ret = mm_iommu_get_range(mm, mem, ua, npages, shift,
+				 src.perm & TCE_PCI_WRITE);
 	if (ret)
 		return ret;
 
-	ret = tce_cursor_reserve(cur, index, npages, GFP_KERNEL);
+	ret = tce_cursor_reserve(&cur, index, npages, GFP_KERNEL);
 	if (ret) {
-		mm_iommu_put_range(mm, src->mem, src->ua, npages, shift);
+		mm_iommu_put_range(mm, mem, ua, npages, shift);
 		return ret;
 	}
+	if (unlikely(made))
+		*made = cur.made;
 
 	iommu_user_claim(tbl);
-	ret = iommu_user_put(tbl, cur, index, npages, src);
+	ret = iommu_user_put(tbl, &cur, index, npages, &src);
 	if (likely(!ret)) {
 		iommu_user_kill(tbl, entry, npages);
-		iommu_user_exchange(tbl, cur, index, npages, src);
+		iommu_user_exchange(tbl, &cur, index, npages, &src);
 	}
 	iommu_user_unclaim(tbl);
 	if (ret < 0)
-		mm_iommu_put_range(mm, src->mem, src->ua, npages, shift);
+		mm_iommu_put_range(mm, mem, ua, npages, shift);
 
 	return ret > 0 ? -EIO : ret;
+}
+
+static noinline long
+iommu_user_trace_map(struct iommu_table *tbl, unsigned long entry,
+		     unsigned long npages,
+		     struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
+		     enum dma_data_direction direction)
+{
+	unsigned long made = 0;
+	long ret = iommu_user_do_map(tbl, entry, npages, mem, ua, direction,
+				     &made);
+
+	trace_tce_map(tbl, entry, npages, ua, made, ret);
+
+	return ret;
 }
 
 /**
@@ -552,17 +590,11 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		    enum dma_data_direction direction)
 {
-	struct iommu_user_source src = {
-		.mem = mem,
-		.ua = ua,
-		.perm = iommu_direction_to_tce_perm(direction),
-	};
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
-	long ret = iommu_user_map_range(tbl, &cur, entry, npages, &src);
+	if (trace_tce_map_enabled())
+		return iommu_user_trace_map(tbl, entry, npages, mem, ua,
+					    direction);
 
-	trace_tce_map(tbl, entry, npages, ua, cur.made, ret);
-
-	return ret;
+	return iommu_user_do_map(tbl, entry, npages, mem, ua, direction, NULL);
 }
 EXPORT_SYMBOL_GPL(iommu_user_map);
 
@@ -606,6 +638,39 @@ out:
 }
 EXPORT_SYMBOL_GPL(iommu_user_map_pinned);
 
+static noinline int
+iommu_user_do_unmap(struct iommu_table *tbl, unsigned long entry,
+		    unsigned long npages,
+		    struct mm_iommu_table_group_mem_t *mem)
+{
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long index = entry - tbl->it_offset;
+	int ret = 0;
+
+	iommu_user_claim(tbl);
+	if (unlikely(!iommu_user_in_memory(tbl))) {
+		ret = iommu_user_unmap_lists(tbl, index, npages, mem);
+	} else if (iommu_user_clear(tbl, &cur, index, npages)) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_drop(tbl, &cur, index, npages, mem);
+	}
+	iommu_user_unclaim(tbl);
+
+	return ret;
+}
+
+static noinline int
+iommu_user_trace_unmap(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long npages,
+		       struct mm_iommu_table_group_mem_t *mem)
+{
+	int ret = iommu_user_do_unmap(tbl, entry, npages, mem);
+
+	trace_tce_unmap(tbl, entry, npages, ret);
+
+	return ret;
+}
+
 /**
  * iommu_user_unmap() - unmap a range
  * @tbl: a user-owned table
@@ -625,21 +690,10 @@ int iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
 		     unsigned long npages,
 		     struct mm_iommu_table_group_mem_t *mem)
 {
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
-	unsigned long index = entry - tbl->it_offset;
-	int ret = 0;
+	if (trace_tce_unmap_enabled())
+		return iommu_user_trace_unmap(tbl, entry, npages, mem);
 
-	iommu_user_claim(tbl);
-	if (unlikely(!iommu_user_in_memory(tbl))) {
-		ret = iommu_user_unmap_lists(tbl, index, npages, mem);
-	} else if (iommu_user_clear(tbl, &cur, index, npages)) {
-		iommu_user_kill(tbl, entry, npages);
-		iommu_user_drop(tbl, &cur, index, npages, mem);
-	}
-	iommu_user_unclaim(tbl);
-	trace_tce_unmap(tbl, entry, npages, ret);
-
-	return ret;
+	return iommu_user_do_unmap(tbl, entry, npages, mem);
 }
 EXPORT_SYMBOL_GPL(iommu_user_unmap);
 

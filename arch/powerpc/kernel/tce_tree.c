@@ -500,6 +500,18 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 	return made;
 }
 
+static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
+				    unsigned long nr, gfp_t gfp)
+{
+	long made = tce_tree_reserve(cur->tree, index, nr, gfp);
+
+	if (made < 0)
+		return made;
+	cur->made += made;
+
+	return 0;
+}
+
 /**
  * tce_cursor_reserve() - make entries writable
  * @cur: a cursor of the tree
@@ -518,19 +530,13 @@ int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
 		       unsigned long nr, gfp_t gfp)
 {
 	unsigned int shift;
-	long made;
 
 	/* Mostly all is there, in one leaf, and is needed at once */
 	if (likely(tce_cursor_find(cur, index, &shift)) &&
 	    nr <= cur->start + cur->size - index)
 		return 0;
 
-	made = tce_tree_reserve(cur->tree, index, nr, gfp);
-	if (made < 0)
-		return made;
-	cur->made += made;
-
-	return 0;
+	return tce_cursor_make(cur, index, nr, gfp);
 }
 EXPORT_SYMBOL_GPL(tce_cursor_reserve);
 

@@ -21,6 +21,10 @@ void trace_kvm_tce_hcall(unsigned int hcall, unsigned long liobn,
 #define trace_tce_list(...)			host_traced_event(__VA_ARGS__)
 #define trace_tce_kill(...)			host_traced_event(__VA_ARGS__)
 
+#define trace_tce_map_enabled()		READ_ONCE(host_trace_enabled)
+#define trace_tce_unmap_enabled()	READ_ONCE(host_trace_enabled)
+#define trace_tce_kill_enabled()	READ_ONCE(host_trace_enabled)
+
 void host_no_event(unsigned long first, ...);
 
 /* Arguments are used, and that is all */
