@@ -730,7 +730,8 @@ static void read_one(struct reader *r, const char *path, char *buf)
 {
 	long n = read_into(path, buf, TEXT_MAX);
 
-	r->good += n > 0;
+	if (n > 0)
+		__atomic_fetch_add(&r->good, 1, __ATOMIC_RELAXED);
 	/* gone before it was open, or after */
 	if (n < 0 && n != -ENOENT && n != -EIO && n != -ENODEV)
 		r->bad = n;
@@ -788,6 +789,17 @@ static int change(struct _test_data_observe *self, char *more, unsigned int i)
 	return ret ?: make_again(self);
 }
 
+/* On a busy machine it may take them longer than SECONDS */
+static bool all_read(const struct reader *r)
+{
+	int i;
+
+	for (i = 0; i < READERS; i++)
+		if (__atomic_load_n(&r[i].good, __ATOMIC_RELAXED) < 20)
+			return false;
+	return true;
+}
+
 TEST_F(observe, readers)
 {
 	struct reader r[READERS] = {};
@@ -807,14 +819,12 @@ TEST_F(observe, readers)
 	do {
 		ASSERT_EQ(0, change(self, more, turns++));
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec);
+	} while (now.tv_sec < end.tv_sec || turns < 10 || !all_read(r));
 	for (i = 0; i < READERS; i++) {
 		__atomic_store_n(&r[i].stop, true, __ATOMIC_RELAXED);
 		ASSERT_EQ(0, pthread_join(r[i].thread, NULL));
 		EXPECT_EQ(0, r[i].bad);
-		EXPECT_LT(10, r[i].good);
 	}
-	EXPECT_LT(5, turns);
 	EXPECT_FALSE(sys_klog_warned(klog));
 	close(klog);
 	mem_free(more, SZ_64K);
