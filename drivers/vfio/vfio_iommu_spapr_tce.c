@@ -16,7 +16,12 @@
  * as they are mapped. Version 2 pins and charges memory when it is registered,
  * can make windows, and makes the default 32-bit window when a map or another
  * window first needs it to be there.
+ *
+ * Why a request was refused is said at debug level, where many things can be
+ * the reason: a user could fill the log with it.
  */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
 #include <linux/err.h>
 #include <linux/iommu.h>
 #include <linux/io.h>
@@ -28,6 +33,7 @@
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -38,16 +44,20 @@
 #include <asm/mmu_context.h>
 #include <asm/tce.h>
 
+#include <trace/events/spapr_tce.h>
+
 #include "vfio.h"
 
 /**
  * struct tce_group - a group of the container
  * @node: in tce_container::groups
  * @iommu_group: the group
+ * @holders: say that the container has a table on behalf of the group
  */
 struct tce_group {
 	struct list_head node;
 	struct iommu_group *iommu_group;
+	struct iommu_user_holder holders[IOMMU_TABLE_GROUP_MAX_TABLES];
 };
 
 /**
@@ -60,6 +70,7 @@ struct tce_group {
  * @enabled_pages: v1: what enabling has charged, in system pages
  * @tables: the windows
  * @groups: of struct tce_group
+ * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: registrations, user address range to region
  * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
  *	    request is mostly about the same memory as the one before
@@ -71,6 +82,7 @@ struct tce_container {
 	bool enabled;
 	bool default_pending;
 	unsigned long enabled_pages;
+	unsigned long registered_pages;
 	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
 	struct list_head groups;
 	struct maple_tree regions;
@@ -106,32 +118,49 @@ static u64 tce_window_size(struct iommu_table *tbl)
 	return (u64)tbl->it_size << tbl->it_page_shift;
 }
 
+static long tce_group_set_window(struct tce_group *grp, int num,
+				 struct iommu_table *tbl)
+{
+	struct iommu_table_group *table_group = tce_table_group(grp);
+	long ret = table_group->ops->set_window(table_group, num, tbl);
+
+	if (!ret)
+		iommu_user_add_holder(tbl, grp->holders + num, "container",
+				      iommu_group_id(grp->iommu_group), 0);
+
+	return ret;
+}
+
+static void tce_group_unset_window(struct tce_group *grp, int num)
+{
+	struct iommu_table_group *table_group = tce_table_group(grp);
+
+	iommu_user_remove_holder(grp->holders + num);
+	if (table_group->tables[num])
+		table_group->ops->unset_window(table_group, num);
+}
+
 /* Undo tce_set_window() for the groups before @end */
 static void tce_unset_window(struct tce_container *c, int num,
 			     struct tce_group *end)
 {
-	struct iommu_table_group *table_group;
 	struct tce_group *grp;
 
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp == end)
 			break;
-		table_group = tce_table_group(grp);
-		if (table_group->tables[num])
-			table_group->ops->unset_window(table_group, num);
+		tce_group_unset_window(grp, num);
 	}
 }
 
 static int tce_set_window(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
 {
-	struct iommu_table_group *table_group;
 	struct tce_group *grp;
 	long ret;
 
 	list_for_each_entry(grp, &c->groups, node) {
-		table_group = tce_table_group(grp);
-		ret = table_group->ops->set_window(table_group, num, tbl);
+		ret = tce_group_set_window(grp, num, tbl);
 		if (ret) {
 			tce_unset_window(c, num, grp);
 			return ret;
@@ -149,6 +178,7 @@ static void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
+	trace_tce_window_remove(tbl, num);
 	iommu_user_close_table(tbl, c->recent);
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
@@ -166,6 +196,7 @@ static int tce_free_window(struct tce_container *c)
 	for (num = 0; num < max; num++)
 		if (!c->tables[num])
 			return num;
+	pr_debug_ratelimited("all %u windows are in use\n", max);
 
 	return -ENOSPC;
 }
@@ -182,8 +213,8 @@ static u64 tce_page_sizes(struct tce_container *c)
 	return sizes;
 }
 
-static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
-			    u64 size, u32 levels)
+static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
+			  u64 size, u32 levels)
 {
 	struct iommu_table_group *table_group = tce_any_group(c);
 	struct iommu_table *tbl = NULL;
@@ -191,9 +222,12 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
 
 	ret = table_group->ops->create_table(table_group, num, page_shift, size,
 					     levels, c->mm, &tbl);
-	/* Platform code may hand on what firmware said */
-	if (ret)
+	if (ret) {
+		pr_debug_ratelimited("no table of %#llx bytes with pages of 1 << %u: error %ld\n",
+				     size, page_shift, ret);
+		/* Platform code may hand on what firmware said */
 		return ret < 0 ? ret : -EIO;
+	}
 
 	ret = tce_set_window(c, num, tbl);
 	if (ret) {
@@ -204,6 +238,17 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
 	c->tables[num] = tbl;
 
 	return 0;
+}
+
+static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
+			    u64 size, u32 levels)
+{
+	int ret = tce_make_table(c, num, page_shift, size, levels);
+
+	trace_tce_window_create(c->tables[num], num, page_shift, size, levels,
+				ret);
+
+	return ret;
 }
 
 static noinline int tce_make_default(struct tce_container *c)
@@ -225,9 +270,17 @@ static int tce_create_default(struct tce_container *c)
 	return unlikely(c->default_pending) ? tce_make_default(c) : 0;
 }
 
+static noinline struct iommu_table *tce_no_table(u64 iova, u64 size, int err)
+{
+	pr_debug_ratelimited("%#llx bytes at %#llx are not in one window: error %d\n",
+			     size, iova, err);
+
+	return ERR_PTR(err);
+}
+
 /* The table of [@iova, @iova + @size), which is neither empty nor wraps */
-static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
-					  u64 size)
+static __always_inline struct iommu_table *
+tce_find_table(struct tce_container *c, u64 iova, u64 size)
 {
 	struct iommu_table *tbl;
 	u64 offset;
@@ -241,11 +294,11 @@ static struct iommu_table *tce_find_table(struct tce_container *c, u64 iova,
 		if (offset >= tce_window_size(tbl))
 			continue;
 		if (size > tce_window_size(tbl) - offset)
-			return ERR_PTR(-EINVAL);
+			return tce_no_table(iova, size, -EINVAL);
 		return tbl;
 	}
 
-	return ERR_PTR(-ENXIO);
+	return tce_no_table(iova, size, -ENXIO);
 }
 
 /*
@@ -387,6 +440,14 @@ tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 	return mem;
 }
 
+static noinline long tce_not_registered(u64 ua, u64 size)
+{
+	pr_debug_ratelimited("%#llx bytes at %#llx are not all registered\n",
+			     size, ua);
+
+	return -EINVAL;
+}
+
 static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
 {
 	struct page *page;
@@ -506,7 +567,7 @@ static long tce_map(struct tce_container *c, void __user *arg)
 
 	mem = tce_registered(c, param.vaddr, param.size);
 	if (!mem)
-		return -EINVAL;
+		return tce_not_registered(param.vaddr, param.size);
 
 	return iommu_user_map(tbl, entry, npages, mem, param.vaddr, direction);
 }
@@ -589,6 +650,7 @@ static long tce_register(struct tce_container *c, void __user *arg)
 		mm_iommu_release(c->mm, mem);
 		return ret;
 	}
+	c->registered_pages += param.size >> PAGE_SHIFT;
 	c->enabled = true;
 
 	return 0;
@@ -634,6 +696,7 @@ static long tce_unregister(struct tce_container *c, void __user *arg)
 
 	if (c->recent == mem)
 		c->recent = NULL;
+	c->registered_pages -= param.size >> PAGE_SHIFT;
 	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
 
@@ -660,8 +723,13 @@ static long tce_create(struct tce_container *c, void __user *arg)
 	    !(tce_page_sizes(c) & BIT_ULL(create.page_shift)) ||
 	    !is_power_of_2(create.window_size) ||
 	    create.window_size < BIT_ULL(create.page_shift) ||
-	    !create.levels || create.levels > max_levels)
+	    !create.levels || create.levels > max_levels) {
+		pr_debug_ratelimited("no window of %#llx bytes with pages of 1 << %u and %u levels; there are page sizes %#llx and %u levels\n",
+				     create.window_size, create.page_shift,
+				     create.levels, tce_page_sizes(c),
+				     max_levels);
 		return -EINVAL;
+	}
 
 	ret = tce_create_default(c);
 	if (ret)
@@ -827,13 +895,21 @@ static const struct tce_request *tce_find_request(struct tce_container *c,
 	return NULL;
 }
 
+static noinline long tce_not_owner(unsigned int cmd)
+{
+	pr_debug_ratelimited("request %#x of a process that is not the owner\n",
+			     cmd);
+
+	return -EPERM;
+}
+
 static long tce_handle(struct tce_container *c, unsigned int cmd,
 		       void __user *arg)
 {
 	const struct tce_request *request;
 
 	if (c->mm && c->mm != current->mm)
-		return -EPERM;
+		return tce_not_owner(cmd);
 
 	request = tce_find_request(c, cmd);
 	if (!request)
@@ -962,15 +1038,13 @@ static int tce_check_group(struct tce_container *c,
 }
 
 /* Unset the windows of one group from @num - 1 down */
-static void tce_unset_windows(struct iommu_table_group *table_group, int num)
+static void tce_unset_windows(struct tce_group *grp, int num)
 {
 	while (num--)
-		if (table_group->tables[num])
-			table_group->ops->unset_window(table_group, num);
+		tce_group_unset_window(grp, num);
 }
 
-static int tce_set_windows(struct tce_container *c,
-			   struct iommu_table_group *table_group)
+static int tce_set_windows(struct tce_container *c, struct tce_group *grp)
 {
 	long ret;
 	int num;
@@ -978,10 +1052,9 @@ static int tce_set_windows(struct tce_container *c,
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		if (!c->tables[num])
 			continue;
-		ret = table_group->ops->set_window(table_group, num,
-						   c->tables[num]);
+		ret = tce_group_set_window(grp, num, c->tables[num]);
 		if (ret) {
-			tce_unset_windows(table_group, num);
+			tce_unset_windows(grp, num);
 			return ret;
 		}
 	}
@@ -997,22 +1070,27 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 
 	table_group = iommu_group_get_iommudata(iommu_group);
 	ret = tce_check_group(c, table_group);
-	if (ret)
+	if (ret) {
+		pr_debug_ratelimited("group %d cannot join: error %d\n",
+				     iommu_group_id(iommu_group), ret);
 		return ret;
+	}
 
 	grp = kzalloc(sizeof(*grp), GFP_KERNEL_ACCOUNT);
 	if (!grp)
 		return -ENOMEM;
 
-	ret = tce_set_windows(c, table_group);
+	grp->iommu_group = iommu_group;
+	ret = tce_set_windows(c, grp);
 	if (ret) {
+		pr_warn_ratelimited("group %d cannot have the container's windows: error %d\n",
+				    iommu_group_id(iommu_group), ret);
 		kfree(grp);
 		return ret;
 	}
 
 	if (list_empty(&c->groups))
 		c->default_pending = true;
-	grp->iommu_group = iommu_group;
 	list_add_tail(&grp->node, &c->groups);
 
 	return 0;
@@ -1046,7 +1124,7 @@ static void tce_detach(struct tce_container *c, struct tce_group *grp)
 			if (c->tables[num])
 				tce_remove_window(c, num);
 	}
-	tce_unset_windows(tce_table_group(grp), IOMMU_TABLE_GROUP_MAX_TABLES);
+	tce_unset_windows(grp, IOMMU_TABLE_GROUP_MAX_TABLES);
 
 	list_del(&grp->node);
 	kfree(grp);
@@ -1070,6 +1148,44 @@ static void tce_container_detach(void *iommu_data,
 	mutex_unlock(&c->lock);
 }
 
+/*
+ * fdinfo: what the container costs its owner, in bytes. A region that another
+ * container has registered, too, is charged once and told of by both.
+ */
+static void tce_show_window(struct seq_file *m, struct iommu_table *tbl)
+{
+	seq_printf(m, "tce_window:\ttable=%lu start=%#llx size=%#llx page_shift=%lu levels=%u level_shift=%u bytes=%ld charged=%lu\n",
+		   tbl->it_user->id, tce_window_start(tbl),
+		   tce_window_size(tbl), tbl->it_page_shift,
+		   tbl->it_tree.levels, tbl->it_tree.level_shift,
+		   atomic_long_read(&tbl->it_tree.bytes),
+		   tce_account_pages(&tbl->it_user->account) << PAGE_SHIFT);
+}
+
+static void tce_container_show_fdinfo(void *iommu_data, struct seq_file *m)
+{
+	struct tce_container *c = iommu_data;
+	unsigned long pages;
+	int num;
+
+	/* As long as a request takes; who asks may give up */
+	if (mutex_lock_killable(&c->lock))
+		return;
+	pages = c->enabled_pages + c->registered_pages;
+	seq_printf(m, "tce_version:\t%d\n", c->v2 ? 2 : 1);
+	seq_printf(m, "tce_enabled:\t%lu\n", c->enabled_pages << PAGE_SHIFT);
+	seq_printf(m, "tce_registered:\t%lu\n",
+		   c->registered_pages << PAGE_SHIFT);
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		if (!c->tables[num])
+			continue;
+		tce_show_window(m, c->tables[num]);
+		pages += tce_account_pages(&c->tables[num]->it_user->account);
+	}
+	seq_printf(m, "tce_locked:\t%lu\n", pages << PAGE_SHIFT);
+	mutex_unlock(&c->lock);
+}
+
 static const struct vfio_iommu_driver_ops tce_driver_ops = {
 	.name = "iommu-vfio-powerpc",
 	.owner = THIS_MODULE,
@@ -1078,6 +1194,7 @@ static const struct vfio_iommu_driver_ops tce_driver_ops = {
 	.ioctl = tce_container_ioctl,
 	.detach_group = tce_container_detach,
 	.release = tce_container_release,
+	.show_fdinfo = tce_container_show_fdinfo,
 };
 
 static int __init tce_init(void)

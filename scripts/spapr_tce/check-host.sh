@@ -365,8 +365,15 @@ run_harness() {
 	done
 }
 
+# tce-map, with what the kernel's code says of a table
+tce_map() {
+	TCE_MAP_DUMP=$w/dump "$build/host/asan-16/unit" -t debugfs_map_to_file &&
+	python3 "$top/tools/spapr_tce/test_tce_map.py" "$w/dump"
+}
+
 # shellcheck disable=SC2086 # a list of words
 if "$here/host.sh" $harness fuzz-16 fuzz-12; then
+	t "tce-map: its own tests, and a dump of the model" tce_map
 	TIME=60 "$here/fuzz.sh" >"$w/fuzz" & fuzz=$!
 	run_harness
 	"$top/tools/testing/spapr_tce/spin/check.sh" >"$w/spin" ||

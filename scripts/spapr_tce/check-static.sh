@@ -152,7 +152,7 @@ programs() {
 }
 
 no_spdx() {
-	repo_files | grep -Ev '(\.diff|\.md|\.config|^COPYING|^MAINTAINERS|^series/.*|/config|/settings)$' |
+	repo_files | grep -Ev '(\.diff|\.md|\.config|^COPYING|^MAINTAINERS|^series/.*|^Documentation/ABI/.*|/config|/settings)$' |
 	while read -r f; do
 		head -n 3 "$top/$f" | grep -q 'SPDX-License-Identifier: .*GPL-2.0' ||
 			echo "$f: no SPDX line"

@@ -33,15 +33,16 @@
  * share a cursor, and are inlined into the request: that spares a page more
  * than what is done for it, and gives each kind of request loops of its own.
  */
-#include <linux/debugfs.h>
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
@@ -53,10 +54,15 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/spapr_tce.h>
 
+/* Those that modules use */
 EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_tce_hcall);
+EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_create);
+EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 
-static DEFINE_MUTEX(iommu_user_lock);
-static LIST_HEAD(iommu_user_tables);
+/* Covers the list and iommu_table_user::holders; nobody waits with it */
+DEFINE_MUTEX(iommu_user_lock);
+LIST_HEAD(iommu_user_tables);
+static unsigned long iommu_user_last_id;
 static struct workqueue_struct *iommu_user_wq;
 
 /**
@@ -105,9 +111,12 @@ int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 	user->mm = mm;
 	user->tbl = tbl;
 	tbl->it_user = user;
+	INIT_LIST_HEAD(&user->holders);
 	mutex_lock(&iommu_user_lock);
+	user->id = ++iommu_user_last_id;
 	list_add_tail(&user->node, &iommu_user_tables);
 	mutex_unlock(&iommu_user_lock);
+	tce_debugfs_add_table(user);
 
 	return 0;
 free:
@@ -131,13 +140,23 @@ static void iommu_user_unclaim(struct iommu_table *tbl)
 	tce_unclaim(&tbl->it_user->claim);
 }
 
+static noinline void iommu_user_trace_kill(struct iommu_table *tbl,
+					   unsigned long entry,
+					   unsigned long npages)
+{
+	trace_tce_kill(tbl, entry, npages, 0);
+}
+
 /* PEs may come and go meanwhile; what a new one sees was written before */
-static void iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
-			    unsigned long npages)
+static __always_inline void
+iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
+		unsigned long npages)
 {
 	rcu_read_lock();
 	iommu_tce_kill(tbl, entry, npages);
 	rcu_read_unlock();
+	if (trace_tce_kill_enabled())
+		iommu_user_trace_kill(tbl, entry, npages);
 }
 
 /*
@@ -367,6 +386,9 @@ static int iommu_user_unmap_lists(struct iommu_table *tbl, unsigned long index,
 	while (tce_cursor_next(&cur, &index, end, &nr)) {
 		entry = tbl->it_offset + index;
 		if (tbl->it_ops->stuff(tbl, entry, nr)) {
+			pr_warn_ratelimited("LIOBN %lx: the hypervisor does not clear %lu TCEs at %#lx\n",
+					    tbl->it_index, nr,
+					    entry << tbl->it_page_shift);
 			ret = -EIO;
 		} else {
 			iommu_user_kill(tbl, entry, nr);
@@ -430,6 +452,10 @@ static noinline int iommu_user_put_lists(struct iommu_table *tbl,
 		cond_resched();
 	}
 	if (ret) {
+		pr_debug_ratelimited("LIOBN %lx: the hypervisor refuses TCEs at %#lx: error %d\n",
+				     tbl->it_index,
+				     (entry + done - nr) << tbl->it_page_shift,
+				     ret);
 		/* Of the last list, too, some may be there */
 		ret = iommu_user_undo_lists(tbl, index, done, ret);
 		iommu_user_kill(tbl, entry, done);
@@ -478,6 +504,69 @@ static bool iommu_user_clear(struct iommu_table *tbl, struct tce_cursor *cur,
 	return any;
 }
 
+/*
+ * Requests are traced from outside of the functions that do them: what an event
+ * is to say when all is over need not be kept while no event is wanted.
+ */
+
+static noinline long
+iommu_user_do_map(struct iommu_table *tbl, unsigned long entry,
+		  unsigned long npages, struct mm_iommu_table_group_mem_t *mem,
+		  unsigned long ua, enum dma_data_direction direction,
+		  unsigned long *made)
+{
+	struct iommu_user_source src = {
+		.mem = mem,
+		.ua = ua,
+		.perm = iommu_direction_to_tce_perm(direction),
+	};
+	unsigned long index = entry - tbl->it_offset;
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct mm_struct *mm = tbl->it_user->mm;
+	unsigned int shift = tbl->it_page_shift;
+	long ret;
+
+	ret = mm_iommu_get_range(mm, mem, ua, npages, shift,
+				 src.perm & TCE_PCI_WRITE);
+	if (ret)
+		return ret;
+
+	ret = tce_cursor_reserve(&cur, index, npages, GFP_KERNEL);
+	if (ret) {
+		mm_iommu_put_range(mm, mem, ua, npages, shift);
+		return ret;
+	}
+	if (unlikely(made))
+		*made = cur.made;
+
+	iommu_user_claim(tbl);
+	ret = iommu_user_put(tbl, &cur, index, npages, &src);
+	if (likely(!ret)) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_exchange(tbl, &cur, index, npages, &src);
+	}
+	iommu_user_unclaim(tbl);
+	if (ret < 0)
+		mm_iommu_put_range(mm, mem, ua, npages, shift);
+
+	return ret > 0 ? -EIO : ret;
+}
+
+static noinline long
+iommu_user_trace_map(struct iommu_table *tbl, unsigned long entry,
+		     unsigned long npages,
+		     struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
+		     enum dma_data_direction direction)
+{
+	unsigned long made = 0;
+	long ret = iommu_user_do_map(tbl, entry, npages, mem, ua, direction,
+				     &made);
+
+	trace_tce_map(tbl, entry, npages, ua, made, ret);
+
+	return ret;
+}
+
 /**
  * iommu_user_map() - map registered memory
  * @tbl: a user-owned table
@@ -501,39 +590,11 @@ long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		    enum dma_data_direction direction)
 {
-	struct iommu_user_source src = {
-		.mem = mem,
-		.ua = ua,
-		.perm = iommu_direction_to_tce_perm(direction),
-	};
-	unsigned long index = entry - tbl->it_offset;
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
-	struct mm_struct *mm = tbl->it_user->mm;
-	unsigned int shift = tbl->it_page_shift;
-	long ret;
+	if (trace_tce_map_enabled())
+		return iommu_user_trace_map(tbl, entry, npages, mem, ua,
+					    direction);
 
-	ret = mm_iommu_get_range(mm, mem, ua, npages, shift,
-				 src.perm & TCE_PCI_WRITE);
-	if (ret)
-		return ret;
-
-	ret = tce_cursor_reserve(&cur, index, npages, GFP_KERNEL);
-	if (ret) {
-		mm_iommu_put_range(mm, mem, ua, npages, shift);
-		return ret;
-	}
-
-	iommu_user_claim(tbl);
-	ret = iommu_user_put(tbl, &cur, index, npages, &src);
-	if (likely(!ret)) {
-		iommu_user_kill(tbl, entry, npages);
-		iommu_user_exchange(tbl, &cur, index, npages, &src);
-	}
-	iommu_user_unclaim(tbl);
-	if (ret < 0)
-		mm_iommu_put_range(mm, mem, ua, npages, shift);
-
-	return ret > 0 ? -EIO : ret;
+	return iommu_user_do_map(tbl, entry, npages, mem, ua, direction, NULL);
 }
 EXPORT_SYMBOL_GPL(iommu_user_map);
 
@@ -561,7 +622,7 @@ long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 
 	ret = tce_cursor_reserve(&cur, index, npages, GFP_KERNEL);
 	if (ret)
-		return ret;
+		goto out;
 
 	iommu_user_claim(tbl);
 	ret = iommu_user_put(tbl, &cur, index, npages, &src);
@@ -570,10 +631,45 @@ long iommu_user_map_pinned(struct iommu_table *tbl, unsigned long entry,
 		iommu_user_exchange(tbl, &cur, index, npages, &src);
 	}
 	iommu_user_unclaim(tbl);
+out:
+	trace_tce_map(tbl, entry, npages, 0, cur.made, ret > 0 ? -EIO : ret);
 
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_user_map_pinned);
+
+static noinline int
+iommu_user_do_unmap(struct iommu_table *tbl, unsigned long entry,
+		    unsigned long npages,
+		    struct mm_iommu_table_group_mem_t *mem)
+{
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	unsigned long index = entry - tbl->it_offset;
+	int ret = 0;
+
+	iommu_user_claim(tbl);
+	if (unlikely(!iommu_user_in_memory(tbl))) {
+		ret = iommu_user_unmap_lists(tbl, index, npages, mem);
+	} else if (iommu_user_clear(tbl, &cur, index, npages)) {
+		iommu_user_kill(tbl, entry, npages);
+		iommu_user_drop(tbl, &cur, index, npages, mem);
+	}
+	iommu_user_unclaim(tbl);
+
+	return ret;
+}
+
+static noinline int
+iommu_user_trace_unmap(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long npages,
+		       struct mm_iommu_table_group_mem_t *mem)
+{
+	int ret = iommu_user_do_unmap(tbl, entry, npages, mem);
+
+	trace_tce_unmap(tbl, entry, npages, ret);
+
+	return ret;
+}
 
 /**
  * iommu_user_unmap() - unmap a range
@@ -594,20 +690,10 @@ int iommu_user_unmap(struct iommu_table *tbl, unsigned long entry,
 		     unsigned long npages,
 		     struct mm_iommu_table_group_mem_t *mem)
 {
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
-	unsigned long index = entry - tbl->it_offset;
-	int ret = 0;
+	if (trace_tce_unmap_enabled())
+		return iommu_user_trace_unmap(tbl, entry, npages, mem);
 
-	iommu_user_claim(tbl);
-	if (unlikely(!iommu_user_in_memory(tbl))) {
-		ret = iommu_user_unmap_lists(tbl, index, npages, mem);
-	} else if (iommu_user_clear(tbl, &cur, index, npages)) {
-		iommu_user_kill(tbl, entry, npages);
-		iommu_user_drop(tbl, &cur, index, npages, mem);
-	}
-	iommu_user_unclaim(tbl);
-
-	return ret;
+	return iommu_user_do_unmap(tbl, entry, npages, mem);
 }
 EXPORT_SYMBOL_GPL(iommu_user_unmap);
 
@@ -809,6 +895,7 @@ int iommu_user_commit_list(struct iommu_table *tbl, unsigned long entry,
 	iommu_user_unclaim(tbl);
 	if (closed || ret < 0)
 		iommu_user_cancel_list(tbl, list);
+	trace_tce_list(tbl, entry, npages, ret > 0 ? -EIO : ret);
 
 	return ret > 0 ? -EIO : ret;
 }
@@ -1011,6 +1098,9 @@ static void iommu_user_destroy_work(struct work_struct *work)
 	struct iommu_table *tbl = user->tbl;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 
+	/* Waits for readers, who look at what follows */
+	tce_debugfs_remove_table(user);
+
 	/* No window leads to the table any more, so there is nothing to clear */
 	iommu_user_drop(tbl, &cur, 0, tbl->it_size, NULL);
 
@@ -1055,33 +1145,6 @@ void iommu_user_flush(void)
 }
 EXPORT_SYMBOL_GPL(iommu_user_flush);
 
-static int iommu_user_tables_show(struct seq_file *m, void *unused)
-{
-	struct iommu_table_user *user;
-	unsigned long bytes, view;
-	struct iommu_table *tbl;
-	struct tce_tree *tree;
-
-	mutex_lock(&iommu_user_lock);
-	list_for_each_entry(user, &iommu_user_tables, node) {
-		tbl = user->tbl;
-		tree = &tbl->it_tree;
-		bytes = atomic_long_read(&tree->bytes);
-		view = bytes;
-		if (iommu_user_in_memory(tbl))
-			view = atomic_long_read(&tree->leaves) << tree->level_shift;
-		seq_printf(m, "start=%#lx page_shift=%lu tces=%lu levels=%u level_shift=%u hw_bytes=%lu view_bytes=%lu charged_pages=%lu\n",
-			   tbl->it_offset << tbl->it_page_shift,
-			   tbl->it_page_shift, tbl->it_size,
-			   tree->levels, tree->level_shift, bytes - view, view,
-			   tce_account_pages(&user->account));
-	}
-	mutex_unlock(&iommu_user_lock);
-
-	return 0;
-}
-DEFINE_SHOW_ATTRIBUTE(iommu_user_tables);
-
 static int __init iommu_user_init(void)
 {
 	iommu_user_wq = alloc_workqueue("iommu_user", WQ_UNBOUND, 0);
@@ -1089,13 +1152,3 @@ static int __init iommu_user_init(void)
 	return iommu_user_wq ? 0 : -ENOMEM;
 }
 core_initcall(iommu_user_init);
-
-static int __init iommu_user_debugfs_init(void)
-{
-	struct dentry *dir = debugfs_create_dir("spapr_tce", NULL);
-
-	debugfs_create_file("tables", 0400, dir, NULL, &iommu_user_tables_fops);
-
-	return 0;
-}
-device_initcall(iommu_user_debugfs_init);

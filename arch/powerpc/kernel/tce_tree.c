@@ -24,6 +24,9 @@
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/tce_tree.h>
+
 /* Both bits set make the hardware follow the address to the next level */
 #define TCE_TREE_LINK	(TCE_PCI_READ | TCE_PCI_WRITE)
 
@@ -76,8 +79,8 @@ static void tce_pages_count(struct page *page, long nr)
 	mod_lruvec_page_state(page, NR_SECONDARY_PAGETABLE, nr);
 }
 
-static __be64 *tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
-			       gfp_t gfp)
+static __be64 *__tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
+				 gfp_t gfp)
 {
 	unsigned int shift = tce_kind_shift(tree, kind);
 	struct page *page;
@@ -98,10 +101,23 @@ static __be64 *tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
 	return page_address(page);
 }
 
+static __be64 *tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
+			       gfp_t gfp)
+{
+	__be64 *level = __tce_level_alloc(tree, kind, gfp);
+
+	trace_tce_level_alloc(tree, level, kind == TCE_LEAF,
+			      1UL << tce_kind_shift(tree, kind));
+
+	return level;
+}
+
 static void tce_level_free(struct tce_tree *tree, enum tce_kind kind,
 			   __be64 *level)
 {
 	unsigned int shift = tce_kind_shift(tree, kind);
+
+	trace_tce_level_free(tree, level, kind == TCE_LEAF, 1UL << shift);
 
 	if (shift < PAGE_SHIFT) {
 		kmem_cache_free(tce_level_cache[shift - TCE_LEVEL_SHIFT_MIN],
@@ -459,10 +475,11 @@ static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 		tce_tree_descend(tree, index, spares, &shift);
 }
 
-static int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
-			    unsigned long nr, gfp_t gfp)
+/* Returns how many levels were made, or an error */
+static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
+			     unsigned long nr, gfp_t gfp)
 {
-	unsigned long missing[TCE_KINDS] = { };
+	unsigned long missing[TCE_KINDS] = { }, made;
 	struct tce_spares spares = { };
 	int ret;
 
@@ -476,7 +493,21 @@ static int tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 
 	tce_tree_add(tree, index, nr, &spares);
 	/* Somebody else may have made some meanwhile */
+	made = missing[TCE_INNER] - spares.nr[TCE_INNER] +
+		missing[TCE_LEAF] - spares.nr[TCE_LEAF];
 	tce_spares_return(tree, &spares);
+
+	return made;
+}
+
+static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
+				    unsigned long nr, gfp_t gfp)
+{
+	long made = tce_tree_reserve(cur->tree, index, nr, gfp);
+
+	if (made < 0)
+		return made;
+	cur->made += made;
 
 	return 0;
 }
@@ -505,7 +536,7 @@ int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
 	    nr <= cur->start + cur->size - index)
 		return 0;
 
-	return tce_tree_reserve(cur->tree, index, nr, gfp);
+	return tce_cursor_make(cur, index, nr, gfp);
 }
 EXPORT_SYMBOL_GPL(tce_cursor_reserve);
 
@@ -521,7 +552,7 @@ __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
 {
 	__be64 *entry = tce_tree_walk(tree, index);
 
-	if (entry || tce_tree_reserve(tree, index, 1, gfp))
+	if (entry || tce_tree_reserve(tree, index, 1, gfp) < 0)
 		return entry;
 
 	return tce_tree_walk(tree, index);

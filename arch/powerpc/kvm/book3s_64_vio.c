@@ -23,6 +23,8 @@
  * found; kvmppc_spapr_tce_table::claim lets one hypercall change a table at a
  * time; inside it the claims of the hardware tables, one after the other.
  */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
 #include <linux/anon_inodes.h>
 #include <linux/err.h>
 #include <linux/file.h>
@@ -57,6 +59,7 @@ static void kvmppc_tce_free_links(struct list_head *links)
 	if (list_empty(links))
 		return;
 	list_for_each_entry_safe(link, next, links, node) {
+		iommu_user_remove_holder(&link->holder);
 		iommu_tce_table_put(link->tbl);
 		kfree(link);
 	}
@@ -308,8 +311,12 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	tbl = iommu_user_get_table(table_group, stt->kvm->mm, stt->page_shift,
 				   stt->offset << stt->page_shift,
 				   stt->size << stt->page_shift);
-	if (IS_ERR(tbl))
+	if (IS_ERR(tbl)) {
+		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %ld\n",
+				     stt->liobn, iommu_group_id(grp),
+				     PTR_ERR(tbl));
 		return PTR_ERR(tbl);
+	}
 
 	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
 	if (!link) {
@@ -318,6 +325,8 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	}
 	link->grp = grp;
 	link->tbl = tbl;
+	iommu_user_add_holder(tbl, &link->holder, "kvm", iommu_group_id(grp),
+			      stt->liobn);
 
 	tce_claim(&stt->claim);
 	kvmppc_tce_cut_links(stt, NULL, &gone);

@@ -35,6 +35,7 @@
  * @node: in kvmppc_spapr_tce_table::links
  * @grp: the group on whose behalf it is there
  * @tbl: the table; referenced
+ * @holder: says so in debugfs
  *
  * Groups of one container share a table; their links are next to each other.
  */
@@ -42,6 +43,7 @@ struct kvmppc_tce_link {
 	struct list_head node;
 	struct iommu_group *grp;
 	struct iommu_table *tbl;
+	struct iommu_user_holder holder;
 };
 
 /**

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events of SPAPR TCE tables.
+ * Trace events of SPAPR TCE tables: what each says is in
+ * Documentation/arch/powerpc/tce-observe.rst. A table has the number of its
+ * directory in debugfs. None may be used where real mode can come.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM spapr_tce
@@ -10,6 +12,7 @@
 
 #include <linux/tracepoint.h>
 #include <asm/hvcall.h>
+#include <asm/iommu_user.h>
 
 #define spapr_tce_hcalls				\
 	{ H_GET_TCE, "H_GET_TCE" },			\
@@ -51,6 +54,185 @@ TRACE_EVENT(kvm_tce_hcall,
 		  __print_symbolic(__entry->hcall, spapr_tce_hcalls),
 		  __entry->liobn, __entry->ioba, __entry->npages,
 		  __entry->ret, __entry->real)
+);
+
+/* A registration came or went, or could not; used says how many are left */
+DECLARE_EVENT_CLASS(tce_region,
+
+	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
+		 long ret),
+
+	TP_ARGS(ua, size, used, ret),
+
+	TP_STRUCT__entry(
+		__field(unsigned long,	ua)
+		__field(unsigned long,	size)
+		__field(unsigned int,	used)
+		__field(long,		ret)
+	),
+
+	TP_fast_assign(
+		__entry->ua	= ua;
+		__entry->size	= size;
+		__entry->used	= used;
+		__entry->ret	= ret;
+	),
+
+	TP_printk("ua=0x%lx size=0x%lx used=%u ret=%ld",
+		  __entry->ua, __entry->size, __entry->used, __entry->ret)
+);
+
+DEFINE_EVENT(tce_region, tce_region_register,
+	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
+		 long ret),
+	TP_ARGS(ua, size, used, ret)
+);
+
+DEFINE_EVENT(tce_region, tce_region_unregister,
+	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
+		 long ret),
+	TP_ARGS(ua, size, used, ret)
+);
+
+/* A container made a window, or could not (tbl is NULL) */
+TRACE_EVENT(tce_window_create,
+
+	TP_PROTO(struct iommu_table *tbl, int num, unsigned int page_shift,
+		 u64 size, unsigned int asked, long ret),
+
+	TP_ARGS(tbl, num, page_shift, size, asked, ret),
+
+	TP_STRUCT__entry(
+		__field(unsigned long,	table)
+		__field(void *,		tree)
+		__field(int,		num)
+		__field(u64,		start)
+		__field(unsigned int,	page_shift)
+		__field(u64,		size)
+		__field(unsigned int,	asked)
+		__field(unsigned int,	levels)
+		__field(unsigned int,	level_shift)
+		__field(long,		ret)
+	),
+
+	TP_fast_assign(
+		__entry->table	= tbl ? tbl->it_user->id : 0;
+		__entry->tree	= tbl ? &tbl->it_tree : NULL;
+		__entry->num	= num;
+		__entry->start	= tbl ? (u64)tbl->it_offset << page_shift : 0;
+		__entry->page_shift = page_shift;
+		__entry->size	= size;
+		__entry->asked	= asked;
+		__entry->levels	= tbl ? tbl->it_tree.levels : 0;
+		__entry->level_shift = tbl ? tbl->it_tree.level_shift : 0;
+		__entry->ret	= ret;
+	),
+
+	TP_printk("table=%lu tree=%p window=%d start=0x%llx page_shift=%u size=0x%llx asked=%u levels=%u level_shift=%u ret=%ld",
+		  __entry->table, __entry->tree, __entry->num, __entry->start,
+		  __entry->page_shift, __entry->size, __entry->asked,
+		  __entry->levels, __entry->level_shift, __entry->ret)
+);
+
+/* A container is done with a window; others may still hold the table */
+TRACE_EVENT(tce_window_remove,
+
+	TP_PROTO(struct iommu_table *tbl, int num),
+
+	TP_ARGS(tbl, num),
+
+	TP_STRUCT__entry(
+		__field(unsigned long,	table)
+		__field(int,		num)
+		__field(u64,		start)
+	),
+
+	TP_fast_assign(
+		__entry->table	= tbl->it_user->id;
+		__entry->num	= num;
+		__entry->start	= (u64)tbl->it_offset << tbl->it_page_shift;
+	),
+
+	TP_printk("table=%lu window=%d start=0x%llx",
+		  __entry->table, __entry->num, __entry->start)
+);
+
+/* A range was to be mapped; ua is 0 when its pages were pinned for it (v1) */
+TRACE_EVENT(tce_map,
+
+	TP_PROTO(struct iommu_table *tbl, unsigned long first,
+		 unsigned long npages, unsigned long ua, unsigned long levels,
+		 long ret),
+
+	TP_ARGS(tbl, first, npages, ua, levels, ret),
+
+	TP_STRUCT__entry(
+		__field(unsigned long,	table)
+		__field(u64,		ioba)
+		__field(unsigned long,	npages)
+		__field(unsigned long,	ua)
+		__field(unsigned long,	levels)
+		__field(long,		ret)
+	),
+
+	TP_fast_assign(
+		__entry->table	= tbl->it_user->id;
+		__entry->ioba	= (u64)first << tbl->it_page_shift;
+		__entry->npages	= npages;
+		__entry->ua	= ua;
+		__entry->levels	= levels;
+		__entry->ret	= ret;
+	),
+
+	TP_printk("table=%lu ioba=0x%llx npages=%lu ua=0x%lx levels=%lu ret=%ld",
+		  __entry->table, __entry->ioba, __entry->npages, __entry->ua,
+		  __entry->levels, __entry->ret)
+);
+
+/* Something was done to a range of TCEs */
+DECLARE_EVENT_CLASS(tce_range,
+
+	TP_PROTO(struct iommu_table *tbl, unsigned long first,
+		 unsigned long npages, long ret),
+
+	TP_ARGS(tbl, first, npages, ret),
+
+	TP_STRUCT__entry(
+		__field(unsigned long,	table)
+		__field(u64,		ioba)
+		__field(unsigned long,	npages)
+		__field(long,		ret)
+	),
+
+	TP_fast_assign(
+		__entry->table	= tbl->it_user->id;
+		__entry->ioba	= (u64)first << tbl->it_page_shift;
+		__entry->npages	= npages;
+		__entry->ret	= ret;
+	),
+
+	TP_printk("table=%lu ioba=0x%llx npages=%lu ret=%ld",
+		  __entry->table, __entry->ioba, __entry->npages, __entry->ret)
+);
+
+DEFINE_EVENT(tce_range, tce_unmap,
+	TP_PROTO(struct iommu_table *tbl, unsigned long first,
+		 unsigned long npages, long ret),
+	TP_ARGS(tbl, first, npages, ret)
+);
+
+/* A guest's list became what the table says; unmaps where the list does */
+DEFINE_EVENT(tce_range, tce_list,
+	TP_PROTO(struct iommu_table *tbl, unsigned long first,
+		 unsigned long npages, long ret),
+	TP_ARGS(tbl, first, npages, ret)
+);
+
+/* Bridges have forgotten what they cached of a range */
+DEFINE_EVENT(tce_range, tce_kill,
+	TP_PROTO(struct iommu_table *tbl, unsigned long first,
+		 unsigned long npages, long ret),
+	TP_ARGS(tbl, first, npages, ret)
 );
 
 #endif /* _TRACE_SPAPR_TCE_H */

@@ -21,3 +21,8 @@ void glue_container_get(void *data, struct glue_container *state)
 	mt_for_each(&c->regions, mem, index, ULONG_MAX)
 		state->nr_regions++;
 }
+
+void glue_container_fdinfo(void *data, struct seq_file *m)
+{
+	tce_driver_ops.show_fdinfo(data, m);
+}

@@ -230,12 +230,10 @@ struct glue_container {
 	unsigned long nr_regions;
 };
 
-struct seq_file {
-	char text[4096];
-	size_t len;
-};
-
 void glue_container_get(void *data, struct glue_container *state);
 void glue_tables_show(struct seq_file *m);
+void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,
+		     struct seq_file *m);
+void glue_container_fdinfo(void *data, struct seq_file *m);
 
 #endif

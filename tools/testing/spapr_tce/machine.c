@@ -82,6 +82,11 @@ struct iommu_group *host_group(struct host_pe *hpe)
 	return (struct iommu_group *)hpe;
 }
 
+int iommu_group_id(struct iommu_group *group)
+{
+	return (struct host_pe *)group - host_pes;
+}
+
 void *iommu_group_get_iommudata(struct iommu_group *group)
 {
 	struct host_pe *hpe = (struct host_pe *)group;

@@ -29,6 +29,8 @@
 /* The permissions of a TCE are kept as they are, but shifted */
 #define IOMMU_VIEW_PERM_SHIFT	2
 
+struct dentry;
+
 /* As many TCEs as a hypervisor takes in one list, which is aligned to its size */
 #define IOMMU_USER_LIST		512
 
@@ -77,8 +79,27 @@ static inline void tce_unclaim(struct tce_claim *claim)
 }
 
 /**
+ * struct iommu_user_holder - who can reach a table, as debugfs tells it
+ * @node: in iommu_table_user::holders
+ * @who: "container" or "kvm"
+ * @pid: thread group that was at work when the holder came
+ * @group: number of the IOMMU group on whose behalf it is there
+ * @liobn: the guest's name of the table, if @who has guests
+ *
+ * Part of whatever it stands for, which has a reference of the table meanwhile.
+ */
+struct iommu_user_holder {
+	struct list_head node;
+	const char *who;
+	pid_t pid;
+	int group;
+	u64 liobn;
+};
+
+/**
  * struct iommu_table_user - the part of an iommu_table that a process owns
  * @tbl: the table that this belongs to
+ * @id: a number that no other table has had since the kernel was started
  * @mm: where counts, pins and charges are taken and given back; referenced
  * @claim: who may change TCEs and view
  * @closed: the container is done with the table; nothing is mapped any more.
@@ -86,18 +107,23 @@ static inline void tce_unclaim(struct tce_claim *claim)
  * @account: what the levels of the table cost @mm
  * @tces: where a list for the hypervisor is put together, under @claim; NULL
  *	  where the hardware walks the table in memory
- * @node: in the list of all user-owned tables
+ * @node: in iommu_user_tables
+ * @holders: of struct iommu_user_holder, changes under iommu_user_lock
+ * @dir: directory in debugfs; gone, with all readers, before the table goes
  * @destroy: frees the table in process context
  * @free_table: how @destroy frees the table itself
  */
 struct iommu_table_user {
 	struct iommu_table *tbl;
+	unsigned long id;
 	struct mm_struct *mm;
 	struct tce_claim claim;
 	bool closed;
 	struct tce_account account;
 	__be64 *tces;
 	struct list_head node;
+	struct list_head holders;
+	struct dentry *dir;
 	struct work_struct destroy;
 	void (*free_table)(struct iommu_table *tbl);
 };
@@ -168,7 +194,34 @@ struct mm_iommu_table_group_mem_t *
 mm_iommu_check_list(struct mm_struct *mm, const struct iommu_user_list *list,
 		    unsigned int page_shift);
 
+/**
+ * struct mm_iommu_region_info - what there is to be told of a region
+ * @ua: its first user address
+ * @size: its size in bytes
+ * @mapped: how many IOMMU pages map it
+ * @used: number of registrations
+ * @unit_shift: log2 of what it is translated by
+ * @device: device memory
+ * @written: a device was allowed to write
+ */
+struct mm_iommu_region_info {
+	unsigned long ua;
+	unsigned long size;
+	unsigned long mapped;
+	unsigned int used;
+	unsigned int unit_shift;
+	bool device;
+	bool written;
+};
+
+bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
+			  struct mm_iommu_region_info *info);
+
 #ifdef CONFIG_SPAPR_TCE_IOMMU
+/* All user-owned tables, and who holds them; for tce_debugfs.c, too */
+extern struct mutex iommu_user_lock;
+extern struct list_head iommu_user_tables;
+
 int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 			  unsigned int levels, unsigned int max_levels,
 			  bool in_memory);
@@ -221,6 +274,34 @@ iommu_user_destroy_table(struct iommu_table *tbl,
 {
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
+
+/* tce_debugfs.c */
+#if defined(CONFIG_SPAPR_TCE_IOMMU) && defined(CONFIG_DEBUG_FS)
+void tce_debugfs_add_table(struct iommu_table_user *user);
+void tce_debugfs_remove_table(struct iommu_table_user *user);
+void iommu_user_add_holder(struct iommu_table *tbl,
+			   struct iommu_user_holder *holder, const char *who,
+			   int group, u64 liobn);
+void iommu_user_remove_holder(struct iommu_user_holder *holder);
+#else
+static inline void tce_debugfs_add_table(struct iommu_table_user *user)
+{
+}
+
+static inline void tce_debugfs_remove_table(struct iommu_table_user *user)
+{
+}
+
+static inline void iommu_user_add_holder(struct iommu_table *tbl,
+					 struct iommu_user_holder *holder,
+					 const char *who, int group, u64 liobn)
+{
+}
+
+static inline void iommu_user_remove_holder(struct iommu_user_holder *holder)
+{
+}
+#endif
 
 /* Of the table operations of an LPAR */
 int pseries_tce_put_list(struct iommu_table *tbl, unsigned long entry,

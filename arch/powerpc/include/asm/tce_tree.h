@@ -91,6 +91,7 @@ struct tce_tree {
  * @leaf: the leaf that was found last
  * @start: index of its first entry
  * @size: how many entries it has, 0 before the first is found
+ * @made: how many levels tce_cursor_reserve() has made
  *
  * Leaves stay, so a cursor stays good: a request inside one leaf walks once,
  * however many steps it takes. Set @tree, zero the rest.
@@ -100,6 +101,7 @@ struct tce_cursor {
 	__be64 *leaf;
 	unsigned long start;
 	unsigned long size;
+	unsigned long made;
 };
 
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);

@@ -45,6 +45,8 @@
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
 
+#include <trace/events/spapr_tce.h>
+
 /*
  * An element of mm_iommu_table_group_mem_t::units: the real address of the
  * unit, and in the bits below PAGE_SHIFT the log2 of the size of the folio
@@ -586,6 +588,7 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
 	if (ret)
 		region_free(mem);
 out:
+	trace_tce_region_register(ua, size, ret ? 0 : mem->used, ret);
 	mutex_unlock(&reg->lock);
 	if (!ret)
 		*pmem = mem;
@@ -658,9 +661,12 @@ long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
 		  bool unmapped)
 {
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
+	unsigned long ua = mem->ua, size = mem->npages << PAGE_SHIFT;
+	unsigned int used;
 	long ret = 0;
 
 	mutex_lock(&reg->lock);
+	used = mem->used - 1;
 	if (mem->used > 1) {
 		if (unmapped)
 			mem->used--;
@@ -673,6 +679,7 @@ long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
 	} else {
 		ret = -EBUSY;
 	}
+	trace_tce_region_unregister(ua, size, ret ? used + 1 : used, ret);
 	mutex_unlock(&reg->lock);
 
 	return ret;
@@ -694,6 +701,8 @@ void mm_iommu_release(struct mm_struct *mm,
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 
 	mutex_lock(&reg->lock);
+	trace_tce_region_unregister(mem->ua, mem->npages << PAGE_SHIFT,
+				    mem->used - 1, 0);
 	if (!--mem->used && atomic64_dec_and_test(&mem->mapped)) {
 		region_remove(reg, mem);
 		region_retire(mem);
@@ -1328,6 +1337,47 @@ bool mm_iommu_try_put_pages(struct mm_iommu_table_group_mem_t *mem,
 			    unsigned long nr)
 {
 	return atomic64_add_unless(&mem->mapped, -(s64)nr, nr);
+}
+
+/**
+ * mm_iommu_next_region() - for who shows what is registered
+ * @mm: whose memory; the caller has a reference (mmgrab())
+ * @ua: where to begin to look
+ * @info: where to put the answer
+ *
+ * Regions may come and go meanwhile: what is told of one was so at some moment
+ * of the call. Nobody waits for the caller. Context: process.
+ *
+ * Return: true; false when no region begins at @ua or behind it.
+ */
+bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
+			  struct mm_iommu_region_info *info)
+{
+	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long start = ua, mapped;
+
+	if (!reg)
+		return false;
+
+	rcu_read_lock();
+	do
+		mem = mt_find(&reg->regions, &start, ULONG_MAX);
+	while (mem && mem->ua < ua);
+	if (mem) {
+		info->ua = mem->ua;
+		info->size = mem->npages << PAGE_SHIFT;
+		info->used = READ_ONCE(mem->used);
+		mapped = atomic64_read(&mem->mapped);
+		/* One of them stands for being registered */
+		info->mapped = mapped - (mapped && info->used);
+		info->unit_shift = mem->unit_shift;
+		info->device = mem->device;
+		info->written = READ_ONCE(mem->written);
+	}
+	rcu_read_unlock();
+
+	return mem;
 }
 
 /**

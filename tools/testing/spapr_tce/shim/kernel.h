@@ -19,6 +19,7 @@
 #define CONFIG_PHYS_ADDR_T_64BIT	1
 #define CONFIG_IOMMU_API		1
 #define CONFIG_SPAPR_TCE_IOMMU		1
+#define CONFIG_DEBUG_FS			1
 #define CONFIG_EEH			1
 
 #include <errno.h>
@@ -191,6 +192,7 @@ void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
+#define mutex_lock_killable(m)	(mutex_lock(m), 0)
 #define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
 #undef lockdep_assert_held
@@ -396,6 +398,7 @@ struct task_struct {
 
 extern __thread struct task_struct host_task;
 #define current				(&host_task)
+#define task_tgid_nr(task)		((void)(task), 1)
 #define fatal_signal_pending(task)	((task)->killed)
 #define cond_resched()			virtual_only("cond_resched()")
 
@@ -434,17 +437,35 @@ void flush_workqueue(struct workqueue_struct *wq);
 	(work)->func = (fn);			\
 } while (0)
 
+/* What is said to an admin goes nowhere, but not in real mode either */
+static inline void __attribute__((format(printf, 1, 2)))
+host_no_printk(const char *fmt, ...)
+{
+}
+
+#define pr_warn_ratelimited(...) do {		\
+	virtual_only("printk");			\
+	host_no_printk(__VA_ARGS__);		\
+} while (0)
+#define pr_debug_ratelimited(...)	pr_warn_ratelimited(__VA_ARGS__)
+
 /*
  * debugfs: the show function is called by hand.
  */
 
-struct seq_file;
+struct seq_file {
+	void *private;
+	char text[16384];
+	size_t len;
+};
+
 struct dentry;
 struct inode;
 struct file;
 struct file_operations {
 	void *owner;
 	int (*show)(struct seq_file *m, void *unused);
+	const struct seq_operations *seq;
 	int (*mmap)(struct file *file, struct vm_area_struct *vma);
 	int (*release)(struct inode *inode, struct file *file);
 };
@@ -453,9 +474,23 @@ void __attribute__((format(printf, 2, 3)))
 seq_printf(struct seq_file *m, const char *fmt, ...);
 #define DEFINE_SHOW_ATTRIBUTE(name) \
 	const struct file_operations name##_fops = { .show = name##_show }
-#define debugfs_create_dir(name, parent)	((struct dentry *)NULL)
+struct seq_operations {
+	void *(*start)(struct seq_file *m, loff_t *pos);
+	void (*stop)(struct seq_file *m, void *v);
+	void *(*next)(struct seq_file *m, void *v, loff_t *pos);
+	int (*show)(struct seq_file *m, void *v);
+};
+
+#define SEQ_START_TOKEN		((void *)1)
+#define SEQ_SKIP		1
+#define seq_putc(m, c)		seq_printf(m, "%c", c)
+#define DEFINE_SEQ_ATTRIBUTE(name) \
+	const struct file_operations name##_fops = { .seq = &name##_sops }
+#define debugfs_create_dir(name, parent) \
+	((void)(name), (void)(parent), (struct dentry *)NULL)
 #define debugfs_create_file(name, mode, dir, data, fops) \
 	((void)(dir), (void)(fops))
+#define debugfs_remove(dir)	((void)(dir))
 
 /*
  * Devices, as far as asm/iommu.h and the PHB code name them.
@@ -527,6 +562,7 @@ static inline void list_del_rcu(struct list_head *entry)
 void host_preempt_real(void);
 
 void *iommu_group_get_iommudata(struct iommu_group *group);
+int iommu_group_id(struct iommu_group *group);
 
 #include <asm/mmu_context.h>
 

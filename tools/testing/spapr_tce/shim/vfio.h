@@ -22,6 +22,7 @@ struct vfio_iommu_driver_ops {
 	int (*attach_group)(void *iommu_data, struct iommu_group *group,
 			    enum vfio_group_type type);
 	void (*detach_group)(void *iommu_data, struct iommu_group *group);
+	void (*show_fdinfo)(void *iommu_data, struct seq_file *m);
 };
 
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);

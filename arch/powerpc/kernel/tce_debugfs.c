@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User-owned TCE tables in debugfs: /sys/kernel/debug/spapr_tce/tables, and for
+ * each table a directory table-N with
+ *
+ * info		geometry, bytes, charge, TCEs in use
+ * holders	who can reach it
+ * map		which TCEs are in use
+ * regions	registered memory of the process that owns it
+ *
+ * Who reads needs no reference: the directory goes before anything that its
+ * files look at, and debugfs lets nothing go that is being read. So whoever
+ * waits for the end of a table waits for readers, and these must be quick.
+ * They wait for nothing but iommu_user_lock, with which nobody waits, and take
+ * no claim: TCEs are read as they are, while others change them. What has no
+ * bound is shown in parts (map, regions), or the reader gives up when the
+ * container has closed the table (info), since nothing is mapped there any more.
+ */
+#include <linux/bitmap.h>
+#include <linux/debugfs.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_user.h>
+#include <asm/tce_tree.h>
+
+/* No line of "map" is about more TCEs, so that it has an end */
+#define TCE_MAP_LINE	512UL
+
+static struct dentry *tce_debugfs_root;
+
+/* What TCEs hold, where the hardware has them in memory; else there is no more */
+static unsigned long tce_debugfs_view_bytes(struct tce_tree *tree)
+{
+	if (!tree->view)
+		return atomic_long_read(&tree->bytes);
+
+	return atomic_long_read(&tree->leaves) << tree->level_shift;
+}
+
+static void tce_debugfs_geometry(struct seq_file *m, struct iommu_table *tbl)
+{
+	seq_printf(m, "start=%#lx page_shift=%lu tces=%lu levels=%u level_shift=%u",
+		   tbl->it_offset << tbl->it_page_shift, tbl->it_page_shift,
+		   tbl->it_size, tbl->it_tree.levels, tbl->it_tree.level_shift);
+}
+
+static int tce_debugfs_tables_show(struct seq_file *m, void *unused)
+{
+	struct iommu_table_user *user;
+	struct tce_tree *tree;
+	unsigned long view;
+
+	mutex_lock(&iommu_user_lock);
+	list_for_each_entry(user, &iommu_user_tables, node) {
+		tree = &user->tbl->it_tree;
+		view = tce_debugfs_view_bytes(tree);
+		tce_debugfs_geometry(m, user->tbl);
+		seq_printf(m, " hw_bytes=%lu view_bytes=%lu charged_pages=%lu table=%lu\n",
+			   atomic_long_read(&tree->bytes) - view, view,
+			   tce_account_pages(&user->account), user->id);
+	}
+	mutex_unlock(&iommu_user_lock);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(tce_debugfs_tables);
+
+/*
+ * info
+ */
+
+static unsigned long tce_debugfs_used(struct iommu_table_user *user)
+{
+	struct tce_tree *tree = &user->tbl->it_tree;
+	struct tce_cursor cur = { .tree = tree };
+	unsigned long index = 0, used = 0, nr;
+	__be64 *leaf, *view, *stop;
+
+	while (!READ_ONCE(user->closed) &&
+	       (leaf = tce_cursor_next(&cur, &index, tree->entries, &nr))) {
+		view = tce_tree_view(tree, leaf);
+		for (stop = view + nr; view < stop; view++)
+			used += !!tce_load(view);
+		index += nr;
+		cond_resched();
+	}
+
+	return READ_ONCE(user->closed) ? 0 : used;
+}
+
+static int tce_debugfs_info_show(struct seq_file *m, void *unused)
+{
+	struct iommu_table_user *user = m->private;
+	struct iommu_table *tbl = user->tbl;
+	struct tce_tree *tree = &tbl->it_tree;
+
+	seq_printf(m, "table\t\t%lu\n", user->id);
+	seq_printf(m, "start\t\t%#lx\n", tbl->it_offset << tbl->it_page_shift);
+	seq_printf(m, "page_shift\t%lu\n", tbl->it_page_shift);
+	seq_printf(m, "tces\t\t%lu\n", tbl->it_size);
+	seq_printf(m, "levels\t\t%u\n", tree->levels);
+	seq_printf(m, "level_shift\t%u\n", tree->level_shift);
+	seq_printf(m, "in_memory\t%d\n", !!tree->view);
+	seq_printf(m, "node\t\t%d\n", tree->nid);
+	seq_printf(m, "leaves\t\t%ld\n", atomic_long_read(&tree->leaves));
+	seq_printf(m, "bytes\t\t%ld\n", atomic_long_read(&tree->bytes));
+	seq_printf(m, "view_bytes\t%lu\n", tce_debugfs_view_bytes(tree));
+	seq_printf(m, "charged\t\t%lu\n",
+		   tce_account_pages(&user->account) << PAGE_SHIFT);
+	seq_printf(m, "used\t\t%lu\n", tce_debugfs_used(user));
+	seq_printf(m, "closed\t\t%d\n", READ_ONCE(user->closed));
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(tce_debugfs_info);
+
+/*
+ * holders
+ */
+
+static int tce_debugfs_holders_show(struct seq_file *m, void *unused)
+{
+	struct iommu_table_user *user = m->private;
+	struct iommu_user_holder *holder;
+
+	mutex_lock(&iommu_user_lock);
+	list_for_each_entry(holder, &user->holders, node) {
+		seq_printf(m, "%s pid=%d group=%d", holder->who, holder->pid,
+			   holder->group);
+		if (holder->liobn)
+			seq_printf(m, " liobn=%#llx", holder->liobn);
+		seq_putc(m, '\n');
+	}
+	mutex_unlock(&iommu_user_lock);
+
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(tce_debugfs_holders);
+
+/*
+ * map: after a line with the geometry one for each 512 TCEs whose leaf is there,
+ * "INDEX USED" and runs "FIRST+COUNT" of those in use, from INDEX on; all of
+ * it hexadecimal. The position in the file is the index plus one.
+ */
+
+static void *tce_debugfs_map_find(struct seq_file *m, loff_t *pos)
+{
+	struct iommu_table_user *user = m->private;
+	struct tce_tree *tree = &user->tbl->it_tree;
+	struct tce_cursor cur = { .tree = tree };
+	unsigned long index = *pos - 1, nr;
+	__be64 *leaf = tce_cursor_next(&cur, &index, tree->entries, &nr);
+
+	*pos = index + 1;
+
+	return leaf ? pos : NULL;
+}
+
+static void *tce_debugfs_map_start(struct seq_file *m, loff_t *pos)
+{
+	return *pos ? tce_debugfs_map_find(m, pos) : SEQ_START_TOKEN;
+}
+
+/* The least leaf has as many TCEs as a line */
+static void *tce_debugfs_map_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	cond_resched();
+	if (v == SEQ_START_TOKEN)
+		*pos = 1;
+	else
+		*pos = ((*pos - 1) | (TCE_MAP_LINE - 1)) + 2;
+
+	return tce_debugfs_map_find(m, pos);
+}
+
+static void tce_debugfs_map_stop(struct seq_file *m, void *v)
+{
+}
+
+/* Copies first: while it counts and prints the same TCEs may change */
+static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
+				 const __be64 *view, unsigned long nr)
+{
+	DECLARE_BITMAP(map, TCE_MAP_LINE);
+	unsigned int first, end;
+	unsigned long i;
+
+	bitmap_zero(map, TCE_MAP_LINE);
+	for (i = 0; i < nr; i++)
+		if (tce_load(view + i))
+			__set_bit(i, map);
+
+	seq_printf(m, "%lx %x", index, bitmap_weight(map, TCE_MAP_LINE));
+	for_each_set_bitrange(first, end, map, TCE_MAP_LINE)
+		seq_printf(m, " %x+%x", first, end - first);
+	seq_putc(m, '\n');
+}
+
+static int tce_debugfs_map_show(struct seq_file *m, void *v)
+{
+	struct iommu_table_user *user = m->private;
+	struct tce_tree *tree = &user->tbl->it_tree;
+	unsigned long index, nr;
+	__be64 *leaf;
+
+	if (v == SEQ_START_TOKEN) {
+		seq_printf(m, "table=%lu ", user->id);
+		tce_debugfs_geometry(m, user->tbl);
+		seq_printf(m, " view=%d\n", !!tree->view);
+		return 0;
+	}
+
+	/* Leaves stay, so it is there */
+	index = *(loff_t *)v - 1;
+	leaf = tce_tree_walk(tree, index);
+	nr = min(TCE_MAP_LINE - index % TCE_MAP_LINE, tree->entries - index);
+	tce_debugfs_map_line(m, index, tce_tree_view(tree, leaf), nr);
+
+	return 0;
+}
+
+static const struct seq_operations tce_debugfs_map_sops = {
+	.start = tce_debugfs_map_start,
+	.next = tce_debugfs_map_next,
+	.stop = tce_debugfs_map_stop,
+	.show = tce_debugfs_map_show,
+};
+DEFINE_SEQ_ATTRIBUTE(tce_debugfs_map);
+
+/*
+ * regions: a line for each. The position in the file is its first address.
+ */
+
+static void *tce_debugfs_regions_find(struct seq_file *m, loff_t *pos)
+{
+	struct iommu_table_user *user = m->private;
+	struct mm_iommu_region_info info;
+
+	if (!mm_iommu_next_region(user->mm, *pos, &info))
+		return NULL;
+	*pos = info.ua;
+
+	return pos;
+}
+
+static void *tce_debugfs_regions_start(struct seq_file *m, loff_t *pos)
+{
+	return tce_debugfs_regions_find(m, pos);
+}
+
+static void *tce_debugfs_regions_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	cond_resched();
+	++*pos;
+
+	return tce_debugfs_regions_find(m, pos);
+}
+
+static void tce_debugfs_regions_stop(struct seq_file *m, void *v)
+{
+}
+
+static int tce_debugfs_regions_show(struct seq_file *m, void *v)
+{
+	struct iommu_table_user *user = m->private;
+	unsigned long ua = *(loff_t *)v;
+	struct mm_iommu_region_info info;
+
+	/* Gone meanwhile */
+	if (!mm_iommu_next_region(user->mm, ua, &info) || info.ua != ua)
+		return SEQ_SKIP;
+
+	seq_printf(m, "ua=%#lx size=%#lx used=%u mapped=%lu unit_shift=%u device=%d written=%d\n",
+		   info.ua, info.size, info.used, info.mapped, info.unit_shift,
+		   info.device, info.written);
+
+	return 0;
+}
+
+static const struct seq_operations tce_debugfs_regions_sops = {
+	.start = tce_debugfs_regions_start,
+	.next = tce_debugfs_regions_next,
+	.stop = tce_debugfs_regions_stop,
+	.show = tce_debugfs_regions_show,
+};
+DEFINE_SEQ_ATTRIBUTE(tce_debugfs_regions);
+
+/*
+ * Tables and holders that come and go.
+ */
+
+/**
+ * tce_debugfs_add_table() - make the directory of a table
+ * @user: the table, complete
+ *
+ * Where there is no memory for it there is none. Context: process, may sleep;
+ * without iommu_user_lock.
+ */
+void tce_debugfs_add_table(struct iommu_table_user *user)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "table-%lu", user->id);
+	user->dir = debugfs_create_dir(name, tce_debugfs_root);
+	debugfs_create_file("info", 0400, user->dir, user,
+			    &tce_debugfs_info_fops);
+	debugfs_create_file("holders", 0400, user->dir, user,
+			    &tce_debugfs_holders_fops);
+	debugfs_create_file("map", 0400, user->dir, user,
+			    &tce_debugfs_map_fops);
+	debugfs_create_file("regions", 0400, user->dir, user,
+			    &tce_debugfs_regions_fops);
+}
+
+/**
+ * tce_debugfs_remove_table() - remove the directory of a table
+ * @user: the table, still complete
+ *
+ * When this returns nobody reads of the table any more. Context: process, may
+ * sleep; without a lock that a reader could wait for.
+ */
+void tce_debugfs_remove_table(struct iommu_table_user *user)
+{
+	debugfs_remove(user->dir);
+}
+
+/**
+ * iommu_user_add_holder() - say that somebody can reach a table
+ * @tbl: a user-owned table
+ * @holder: zeroed; stays until iommu_user_remove_holder()
+ * @who: what that is, in a word that stays
+ * @group: number of the IOMMU group on whose behalf
+ * @liobn: the guest's name of the table, or 0
+ *
+ * Context: process, may sleep.
+ */
+void iommu_user_add_holder(struct iommu_table *tbl,
+			   struct iommu_user_holder *holder, const char *who,
+			   int group, u64 liobn)
+{
+	holder->who = who;
+	holder->pid = task_tgid_nr(current);
+	holder->group = group;
+	holder->liobn = liobn;
+	mutex_lock(&iommu_user_lock);
+	list_add_tail(&holder->node, &tbl->it_user->holders);
+	mutex_unlock(&iommu_user_lock);
+}
+EXPORT_SYMBOL_GPL(iommu_user_add_holder);
+
+/**
+ * iommu_user_remove_holder() - ... and that it does not any more
+ * @holder: what was given to iommu_user_add_holder(), or zeroed: then nothing
+ *	    is done
+ *
+ * The table is still there. Context: process, may sleep.
+ */
+void iommu_user_remove_holder(struct iommu_user_holder *holder)
+{
+	if (!holder->who)
+		return;
+
+	mutex_lock(&iommu_user_lock);
+	list_del(&holder->node);
+	mutex_unlock(&iommu_user_lock);
+	holder->who = NULL;
+}
+EXPORT_SYMBOL_GPL(iommu_user_remove_holder);
+
+/* Before the first table can be made, and after debugfs is there */
+static int __init tce_debugfs_init(void)
+{
+	tce_debugfs_root = debugfs_create_dir("spapr_tce", NULL);
+	debugfs_create_file("tables", 0400, tce_debugfs_root, NULL,
+			    &tce_debugfs_tables_fops);
+
+	return 0;
+}
+device_initcall(tce_debugfs_init);

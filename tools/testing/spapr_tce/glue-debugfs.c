@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The files of debugfs as they are, read by hand */
+#include "tce_debugfs.c"
+
+#include "host.h"
+
+static void glue_read_all(const struct seq_operations *ops, struct seq_file *m)
+{
+	loff_t pos = 0;
+	size_t len;
+	void *v;
+
+	for (v = ops->start(m, &pos); v; v = ops->next(m, v, &pos)) {
+		len = m->len;
+		if (ops->show(m, v) == SEQ_SKIP)
+			m->len = len;
+	}
+	ops->stop(m, v);
+}
+
+/* ... so that each line is a read of its own */
+static void glue_read_lines(const struct seq_operations *ops, struct seq_file *m)
+{
+	loff_t pos = 0;
+	void *v;
+
+	while ((v = ops->start(m, &pos))) {
+		ops->show(m, v);
+		v = ops->next(m, v, &pos);
+		ops->stop(m, v);
+	}
+}
+
+void glue_tables_show(struct seq_file *m)
+{
+	tce_debugfs_tables_fops.show(m, NULL);
+}
+
+/* What a reader of the file of a table gets, in one read or in one per line */
+void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,
+		     struct seq_file *m)
+{
+	const struct file_operations *fops;
+
+	*m = (struct seq_file) { .private = tbl->it_user };
+	if (!strcmp(file, "info"))
+		fops = &tce_debugfs_info_fops;
+	else if (!strcmp(file, "holders"))
+		fops = &tce_debugfs_holders_fops;
+	else if (!strcmp(file, "map"))
+		fops = &tce_debugfs_map_fops;
+	else
+		fops = &tce_debugfs_regions_fops;
+
+	if (!fops->seq)
+		fops->show(m, NULL);
+	else if (lines)
+		glue_read_lines(fops->seq, m);
+	else
+		glue_read_all(fops->seq, m);
+}
