@@ -220,8 +220,8 @@ static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
 	struct iommu_table *tbl = NULL;
 	long ret;
 
-	ret = table_group->ops->create_table(table_group, num, page_shift, size,
-					     levels, c->mm, &tbl);
+	ret = table_group->ops->create_user_table(table_group, num, page_shift,
+						  size, levels, c->mm, &tbl);
 	if (ret) {
 		pr_debug_ratelimited("no table of %#llx bytes with pages of 1 << %u: error %ld\n",
 				     size, page_shift, ret);
@@ -684,12 +684,12 @@ static long tce_unregister(struct tce_container *c, void __user *arg)
 	if (!mem)
 		return -ENOENT;
 
-	ret = mm_iommu_put(c->mm, mem, false);
+	ret = mm_iommu_unregister(c->mm, mem, false);
 	if (ret == -EAGAIN) {
 		/* Registered elsewhere, too: look at this container's tables */
 		if (tce_maps(c, param.vaddr, param.size))
 			return -EBUSY;
-		ret = mm_iommu_put(c->mm, mem, true);
+		ret = mm_iommu_unregister(c->mm, mem, true);
 	}
 	if (ret)
 		return ret;

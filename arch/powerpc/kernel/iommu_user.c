@@ -51,13 +51,7 @@
 #include <asm/mmu_context.h>
 #include <asm/tce.h>
 
-#define CREATE_TRACE_POINTS
 #include <trace/events/spapr_tce.h>
-
-/* Those that modules use */
-EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_tce_hcall);
-EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_create);
-EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 
 /* Covers the list and iommu_table_user::holders; nobody waits with it */
 DEFINE_MUTEX(iommu_user_lock);

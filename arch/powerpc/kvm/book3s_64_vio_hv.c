@@ -195,7 +195,7 @@ static bool kvmppc_rm_put_tables(struct kvmppc_spapr_tce_table *stt,
 	while ((link = kvmppc_tce_next_table(stt, link)))
 		if (!kvmppc_rm_check_table(link->tbl, ioba, list, mapped, &hold))
 			return false;
-	if (hold.nr && !mm_iommu_get(hold.mem, hold.nr, hold.write))
+	if (hold.nr && !mm_iommu_get_pages(hold.mem, hold.nr, hold.write))
 		return false;
 	list->mem = hold.mem;
 

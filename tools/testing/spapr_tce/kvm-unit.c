@@ -1277,7 +1277,7 @@ TEST_F(kvm, too_hard_for_real_mode)
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_INVALID, 20));
 	ASSERT_EQ(mm_iommu_newdev(self->mm, UA(UA_MEDIUM), 512, 5UL << 40, &mem), 0);
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_STRANGE, 20));
-	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
+	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 	/* Where levels are missing */
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE, LIOBN, 4000 * P4, GPA(1) | TCE_RW, 0));
 	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, P4, 512);

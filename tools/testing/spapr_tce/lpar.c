@@ -233,7 +233,7 @@ static void lpar_release_ownership(struct iommu_table_group *table_group,
 }
 
 static struct iommu_table_group_ops lpar_group_ops = {
-	.create_table = lpar_create_table,
+	.create_user_table = lpar_create_table,
 	.set_window = lpar_set_window,
 	.unset_window = lpar_unset_window,
 	.take_ownership = lpar_take_ownership,

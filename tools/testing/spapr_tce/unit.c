@@ -454,7 +454,7 @@ TEST_F(world, region_lookup)
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(16), PG), NULL);
 	EXPECT_EQ(mm_iommu_lookup(self->other, UA(8), PG), NULL);
 
-	EXPECT_TRUE(mm_iommu_get(mem, 3, false));
+	EXPECT_TRUE(mm_iommu_get_pages(mem, 3, false));
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), -EBUSY);
 	glue_region_at(self->mm, UA(8), &region);
 	EXPECT_EQ(region.mapped, 4);
@@ -472,7 +472,7 @@ TEST_F(world, region_outlives_its_container)
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
-	EXPECT_TRUE(mm_iommu_get(mem, 2, true));
+	EXPECT_TRUE(mm_iommu_get_pages(mem, 2, true));
 	vfio_close(self->c);
 	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, 8);
@@ -490,7 +490,7 @@ TEST_F(world, region_outlives_its_container)
 	EXPECT_TRUE(mm_iommu_is_ram(mem));
 	mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_FALSE(mm_iommu_is_ram(mem));
-	EXPECT_FALSE(mm_iommu_get(mem, 1, true));
+	EXPECT_FALSE(mm_iommu_get_pages(mem, 1, true));
 	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
 	rcu_read_unlock();
 	host_settle();
@@ -510,7 +510,7 @@ TEST_F(world, region_goes_under_a_reader)
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), 0);
 	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(8), PAGE_SHIFT, &hpa), 0);
-	EXPECT_FALSE(mm_iommu_get(mem, 1, true));
+	EXPECT_FALSE(mm_iommu_get_pages(mem, 1, true));
 	EXPECT_FALSE(mm_iommu_is_ram(mem));
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), PG), NULL);
 	rcu_read_unlock();
@@ -526,7 +526,7 @@ TEST_F(world, region_counted_is_dirty)
 	for (write = 0; write < 2; write++) {
 		EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 		mem = mm_iommu_lookup(self->mm, UA(8), PG);
-		EXPECT_TRUE(mm_iommu_get(mem, 1, write));
+		EXPECT_TRUE(mm_iommu_get_pages(mem, 1, write));
 		mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 		EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
 		EXPECT_EQ(self->mm->pte[8].page->dirty, write);
@@ -543,8 +543,8 @@ TEST_F(world, region_abandoned)
 	EXPECT_WORKS(req_register(self->c, UA(16), 8 * PG));
 	a = mm_iommu_lookup(self->mm, UA(8), PG);
 	b = mm_iommu_lookup(self->mm, UA(16), PG);
-	EXPECT_TRUE(mm_iommu_get(a, 1, true));
-	EXPECT_TRUE(mm_iommu_get(b, 1, true));
+	EXPECT_TRUE(mm_iommu_get_pages(a, 1, true));
+	EXPECT_TRUE(mm_iommu_get_pages(b, 1, true));
 	vfio_close(self->c);
 	mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), -EINVAL);
@@ -611,10 +611,10 @@ TEST_F(world, region_first_two)
 	host_preempt = register_first;
 	EXPECT_EQ(mm_iommu_new(self->mm, UA(0), 4, &mem), 0);
 	EXPECT_EQ(self->mm->locked_vm, 5);
-	EXPECT_EQ(mm_iommu_put(self->mm, mem, false), 0);
+	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, false), 0);
 	mem = mm_iommu_lookup(self->mm, UA(100), PG);
 	ASSERT_NE(mem, NULL);
-	EXPECT_EQ(mm_iommu_put(self->mm, mem, false), 0);
+	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, false), 0);
 }
 
 TEST_F(world, device_memory)
@@ -637,7 +637,7 @@ TEST_F(world, device_memory)
 	EXPECT_FALSE(mm_iommu_is_ram(mem));
 	/* Neither is ordinary memory device memory nor the other way round */
 	EXPECT_EQ(req_register(self->c, UA(0), 8 * PG), -EINVAL);
-	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
+	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -EINVAL);
 	EXPECT_TRUE(mm_iommu_is_ram(mm_iommu_lookup(self->mm, UA(0), PG)));
@@ -653,7 +653,7 @@ TEST_F(world, device_memory_alignment)
 	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 20, true), 0);
 	mm_iommu_put_range(self->mm, NULL, UA(0), 1, 20);
 	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
-	EXPECT_EQ(mm_iommu_put(self->mm, mem, true), 0);
+	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 }
 
 /*
@@ -1142,10 +1142,12 @@ TEST_F(world, table_bad_arguments)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		EXPECT_FAILS(-EINVAL, group->ops->create_table(group, 1, bad[i].page_shift,
-							       bad[i].size,
-							       bad[i].levels,
-							       self->mm, &tbl));
+		EXPECT_FAILS(-EINVAL,
+			     group->ops->create_user_table(group, 1,
+							   bad[i].page_shift,
+							   bad[i].size,
+							   bad[i].levels,
+							   self->mm, &tbl));
 }
 
 TEST_F(world, info)

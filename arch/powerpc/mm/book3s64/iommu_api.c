@@ -45,7 +45,13 @@
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
 
+#define CREATE_TRACE_POINTS
 #include <trace/events/spapr_tce.h>
+
+/* Those that modules use */
+EXPORT_TRACEPOINT_SYMBOL_GPL(kvm_tce_hcall);
+EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_create);
+EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 
 /*
  * An element of mm_iommu_table_group_mem_t::units: the real address of the
@@ -645,7 +651,7 @@ long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
 EXPORT_SYMBOL_GPL(mm_iommu_newdev);
 
 /**
- * mm_iommu_put() - unregister memory unless it is mapped
+ * mm_iommu_unregister() - unregister memory unless it is mapped
  * @mm: as registered
  * @mem: what mm_iommu_new() or mm_iommu_newdev() gave
  * @unmapped: the caller has looked: no table of its own maps the region
@@ -657,8 +663,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_newdev);
  * since counts do not tell its maps from those of others. Then the region
  * stays registered.
  */
-long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
-		  bool unmapped)
+long mm_iommu_unregister(struct mm_struct *mm,
+			 struct mm_iommu_table_group_mem_t *mem, bool unmapped)
 {
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 	unsigned long ua = mem->ua, size = mem->npages << PAGE_SHIFT;
@@ -684,7 +690,7 @@ long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
 
 	return ret;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_put);
+EXPORT_SYMBOL_GPL(mm_iommu_unregister);
 
 /**
  * mm_iommu_release() - unregister memory for good
@@ -787,7 +793,7 @@ static __always_inline long region_map(struct mm_iommu_table_group_mem_t *mem,
 	if (!region_backs(mem, ua, npages, page_shift))
 		return -EPERM;
 
-	return mm_iommu_get(mem, npages, write) ? 0 : -EINVAL;
+	return mm_iommu_get_pages(mem, npages, write) ? 0 : -EINVAL;
 }
 
 /*
@@ -1057,7 +1063,7 @@ static long region_get_list(struct mm_struct *mm, struct iommu_user_list *list,
 		nr++;
 	}
 	nr <<= list->page_shift - page_shift;
-	if (nr && !mm_iommu_get(mem, nr, write))
+	if (nr && !mm_iommu_get_pages(mem, nr, write))
 		return -EINVAL;
 	if (nr)
 		list->mem = mem;
@@ -1302,7 +1308,7 @@ bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem)
 EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
 
 /**
- * mm_iommu_get() - count IOMMU pages of one region
+ * mm_iommu_get_pages() - count IOMMU pages of one region
  * @mem: the region
  * @nr: how many
  * @write: a device may write to them
@@ -1311,8 +1317,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
  *
  * Return: true, or false when the region is on its way out.
  */
-bool mm_iommu_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr,
-		  bool write)
+bool mm_iommu_get_pages(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long nr, bool write)
 {
 	if (!region_get(mem, nr))
 		return false;
@@ -1321,7 +1327,7 @@ bool mm_iommu_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr,
 
 	return true;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_get);
+EXPORT_SYMBOL_GPL(mm_iommu_get_pages);
 
 /**
  * mm_iommu_try_put_pages() - give back counts of one region, but no last one

@@ -487,7 +487,7 @@ static long pnv_ioda2_create_user_table(struct iommu_table_group *table_group,
 }
 
 struct iommu_table_group_ops pnv_pci_ioda2_ops = {
-	.create_table = pnv_ioda2_create_user_table,
+	.create_user_table = pnv_ioda2_create_user_table,
 	.set_window = pnv_pci_ioda2_set_window,
 	.unset_window = pnv_pci_ioda2_unset_window,
 	.take_ownership = pnv_ioda2_take_ownership,

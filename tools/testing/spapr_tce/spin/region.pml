@@ -286,7 +286,7 @@ inline register(mem, r)
 }
 
 /*
- * tce_unregister() and mm_iommu_put(). Counts do not tell whose TCEs hold them,
+ * tce_unregister() and mm_iommu_unregister(). Counts do not tell whose TCEs hold them,
  * so when the range is registered elsewhere, too, the container looks what its
  * own table maps.
  */

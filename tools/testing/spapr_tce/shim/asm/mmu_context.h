@@ -10,8 +10,8 @@ long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
 long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
 		     unsigned long entries, unsigned long dev_hpa,
 		     struct mm_iommu_table_group_mem_t **pmem);
-long mm_iommu_put(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *mem,
-		  bool unmapped);
+long mm_iommu_unregister(struct mm_struct *mm,
+			 struct mm_iommu_table_group_mem_t *mem, bool unmapped);
 void mm_iommu_release(struct mm_struct *mm,
 		      struct mm_iommu_table_group_mem_t *mem);
 bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
@@ -38,7 +38,7 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
 			unsigned long *hpa);
 bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem);
-bool mm_iommu_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr,
-		  bool write);
+bool mm_iommu_get_pages(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long nr, bool write);
 
 #endif
