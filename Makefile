@@ -23,8 +23,8 @@ kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 	@$S/kernel.sh
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
-check:  ## the next five; the last line is the total
-	@$S/check.sh static host mutants qemu clients
+check:  ## the next six; the last line is the total
+	@$S/check.sh static docs host mutants qemu clients
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
 check-docs: ## build our documents; spelling, and figures as they were printed
@@ -53,6 +53,8 @@ bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
 series: ## export build/series/*.patch for git am on the base kernel
 	@$S/series.sh
+check-series: ## apply, build and boot the series patch by patch
+	@$S/check.sh series
 clean:  ## remove build/ (the compiler cache stays)
 	rm -rf build
 
@@ -69,4 +71,4 @@ clean:  ## remove build/ (the compiler cache stays)
 .PHONY: help setup tree kernel run check check-static check-docs check-host check-qemu \
 	check-clients check-debug check-mutants check-stress fuzz bench bench-hcalls \
 	bench-host profile \
-	series clean
+	series check-series clean

@@ -166,6 +166,83 @@ t "tree: another tarball is noticed"		tarball_base
 t "tree: another version is refused"		other_version_is_refused
 
 #
+# The series
+#
+
+# patch NAME PATH...: one that carries these
+patch_of() {
+	p=$w/repo/series/$1
+	shift
+	{ printf 'subject %s\n\nwhy\n---\n' "${p##*/}"; printf '%s\n' "$@"; } >"$p"
+}
+
+# Two patches; the first has the hook in another state, and a file that goes.
+new_series() {
+	new_repo && rm "$w/repo/series/x" &&
+	git -C "$w/repo" config user.name n && git -C "$w/repo" config user.email e &&
+	printf 'cover\n\nletter\n' >"$w/repo/series/00-cover" &&
+	mkdir -p "$w/repo/series/01-a.d/mm" &&
+	sed 's/+3/+interim/' "$w/repo/mm/hooked.c.diff" \
+		>"$w/repo/series/01-a.d/mm/hooked.c.diff" &&
+	echo "for now" >"$w/repo/series/01-a.d/mm/compat.c" &&
+	patch_of 01-a mm/new.c mm/hooked.c mm/compat.c &&
+	patch_of 02-b drivers/whole.c mm/hooked.c mm/compat.c
+}
+
+series() {
+	SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build KSRC=$w/base \
+		"$here/series.sh" "$@"
+}
+
+P=$w/repo/build/series
+
+series_states() {
+	new_series && series && ls "$P" &&
+	grep -qx '+interim' "$P"/0001-* && grep -qx '+for now' "$P"/0001-* &&
+	grep -qx '+new' "$P"/0001-* && ! grep -q ours "$P"/0001-* &&
+	grep -qx -- '-interim' "$P"/0002-* && grep -qx '+3' "$P"/0002-* &&
+	grep -qx -- '-for now' "$P"/0002-* && grep -qx '+ours' "$P"/0002-*
+}
+
+# refused WHAT: the check must say so.
+series_refused() {
+	! series --check >"$w/out" 2>&1 && cat "$w/out" && grep -qF "$1" "$w/out"
+}
+series_missing() {
+	new_series && patch_of 02-b drivers/whole.c mm/compat.c mm/hooked.c &&
+	sed -i '/whole/d' "$w/repo/series/02-b" &&
+	series_refused "drivers/whole.c: in no patch"
+}
+series_twice() {
+	new_series && patch_of 03-c mm/new.c && series_refused "mm/new.c: in 03-c after"
+}
+series_not_final() {
+	new_series && sed -i '/hooked/d' "$w/repo/series/02-b" &&
+	series_refused "mm/hooked.c: no final state after 01-a"
+}
+series_stray() {
+	new_series && sed -i '/compat/d' "$w/repo/series/01-a" &&
+	series_refused "series/01-a.d/mm/compat.c: not carried"
+}
+series_unknown() {
+	new_series && patch_of 03-c mm/nothing.c &&
+	series_refused "mm/nothing.c: in series/"
+}
+series_stale() {
+	new_series && assemble &&
+	sed -i 's/^-three/-THREE/' "$w/repo/series/01-a.d/mm/hooked.c.diff" &&
+	series_refused "hunk does not apply"
+}
+
+t "series: files in several states, and one that goes" series_states
+t "series: a path that no patch carries"	series_missing
+t "series: a path after its final state"	series_twice
+t "series: a path without a final state"	series_not_final
+t "series: a state that no patch carries"	series_stray
+t "series: a path that is nowhere"		series_unknown
+t "series: a state that does not apply"		series_stale
+
+#
 # Reading a console
 #
 

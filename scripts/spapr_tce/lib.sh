@@ -73,6 +73,28 @@ put() {
 	fi
 }
 
+# apply_hook PATH HOOK FROM OUT: OUT = FROM with the diff HOOK of PATH applied.
+apply_hook() {
+	names=$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$2")
+	[ "$names" = "b/$1" ] ||
+		die "$2: must be a diff of b/$1 and of nothing else"
+	[ -f "$3" ] || die "$2: there is no $1 to apply it to"
+	# One line of context either side; none of it may differ.
+	if ! patch -F0 -N -r - -o "$4" "$3" "$2" >"$4.log" 2>&1; then
+		{
+			echo "$2 does not apply:"
+			grep FAILED "$4.log" | head -n 1
+			sed -n 's/^Hunk #\([0-9]*\) FAILED.*/\1/p' "$4.log" |
+			while read -r n; do
+				awk -v n="$n" '/^@@/ { h++ } h == n' "$2"
+			done
+		} >&2
+		die "$2: hunk does not apply"
+	fi
+	rm -f "$4.log"
+	[ ! -x "$3" ] || chmod +x "$4"
+}
+
 # lock NAME: hold build/lock/NAME until this shell ends, so that two runs in
 # one checkout wait for each other.
 lock() {

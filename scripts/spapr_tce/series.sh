@@ -4,30 +4,91 @@
 # Export the overlay as patches for git am on the base kernel: one for each
 # file of series/ (see series/README), in build/series.
 #
-#   series.sh --check   only look whether every path is in exactly one patch
+#   series.sh --check   only look whether every path is carried as it should be
 
 . "$(dirname "$0")/lib.sh"
 
 patches() {
 	for p in "$top"/series/[0-9]*; do
-		echo "${p##*/}"
+		[ -d "$p" ] || echo "${p##*/}"
 	done | grep -v '^00'
 }
 message() { sed '/^---$/,$d' "$1"; }
 paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
 
+# is_interim PATCH PATH: does the patch carry a state that does not last?
+is_interim() {
+	[ -f "$top/series/$1.d/$2" ] || [ -f "$top/series/$1.d/$2.diff" ]
+}
+
+# What is carried, in order: path, patch, "interim" or "final".
+carried() {
+	for p in $(patches); do
+		paths "$top/series/$p" | while read -r f; do
+			state=final
+			! is_interim "$p" "$f" || state=interim
+			echo "$f $p $state"
+		done
+	done
+}
+
+# Each path ends in one final state, after which nothing carries it.
+wrong_order() {
+	awk '
+	$1 in last	{ print $1 ": in " $2 " after its final state in " last[$1] }
+	$3 == "final"	{ last[$1] = $2 }
+	$3 == "interim"	{ interim[$1] = $2 }
+	END {
+		for (f in interim)
+			if (!(f in last))
+				print f ": no final state after " interim[f]
+	}' "$tmp/carried"
+}
+
+stray_interim() {
+	(cd "$top/series" && find . -path "./*.d/*" -type f) |
+	sed 's|^\./\(.*\)\.d/|\1 |; s/\.diff$//' | while read -r p f; do
+		grep -qxF "$f $p interim" "$tmp/carried" ||
+			echo "series/$p.d/$f: not carried by series/$p"
+	done
+}
+
 # A hook is carried under the name of what it changes.
 check_paths() {
 	overlay_files | sed 's/\.diff$//' | sort >"$tmp/ours"
-	for p in $(patches); do
-		paths "$top/series/$p"
-	done | sort >"$tmp/carried"
-	uniq -d "$tmp/carried" | sed 's/$/: in more than one patch/' >"$tmp/wrong"
-	comm -23 "$tmp/ours" "$tmp/carried" |
-		sed 's/$/: in no patch of series\//' >>"$tmp/wrong"
-	sort -u "$tmp/carried" | comm -13 "$tmp/ours" - |
-		sed 's/$/: in series\/, but not in the repository/' >>"$tmp/wrong"
+	carried >"$tmp/carried"
+	cut -d ' ' -f 1 "$tmp/carried" | sort -u >"$tmp/names"
+	{
+		wrong_order
+		comm -23 "$tmp/ours" "$tmp/names" |
+			sed 's/$/: in no patch of series\//'
+		awk '$3 == "interim" { print $1 }' "$tmp/carried" |
+			sort -u - "$tmp/ours" | comm -13 - "$tmp/names" |
+			sed 's/$/: in series\/, but not in the repository/'
+		stray_interim
+	} >"$tmp/wrong"
 	[ ! -s "$tmp/wrong" ] || { cat "$tmp/wrong" >&2; return 1; }
+}
+
+# state PATCH PATH OUT: the file as it is after the patch; none if it is gone.
+state() {
+	interim=$top/series/$1.d/$2
+	rm -f "$3"
+	if [ -f "$interim" ]; then
+		cp "$interim" "$3"
+	elif [ -f "$interim.diff" ]; then
+		from=$base/$2
+		[ ! -f "$top/$2" ] || from=$top/$2
+		apply_hook "$2" "$interim.diff" "$from" "$3"
+	elif grep -qxF "$2" "$tmp/ours"; then
+		cp "$tree/$2" "$3"
+	fi
+}
+
+check_interim() {
+	awk '$3 == "interim"' "$tmp/carried" | while read -r f p _; do
+		state "$p" "$f" "$tmp/state"
+	done
 }
 
 sgit() { git -C "$repo" -c commit.gpgsign=false -c user.name="$user" -c user.email="$email" "$@"; }
@@ -49,7 +110,7 @@ commit_patches() {
 	for p in $(patches); do
 		paths "$top/series/$p" | while read -r f; do
 			mkdir -p "$repo/$(dirname "$f")"
-			cp "$tree/$f" "$repo/$f"
+			state "$p" "$f" "$repo/$f"
 		done
 		sgit add -A
 		message "$top/series/$p" | sgit commit -q -s -F - ||
@@ -74,6 +135,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 if [ "${1:-}" = --check ]; then
 	check_paths
+	check_interim
 	exit
 fi
 

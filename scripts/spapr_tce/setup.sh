@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [host] [bench] [clients] [docs]: install the Debian packages that are
+# setup.sh [host] [bench] [clients] [docs] [series]: install the Debian packages that are
 # missing, for kernels and emulated machines, and for what is named.  Fast when none is.
 
 . "$(dirname "$0")/lib.sh"
@@ -16,6 +16,7 @@ for group in "$@"; do
 	clients) packages="$packages mmdebstrap e2fsprogs" ;;
 	bench)	packages="$packages gnuplot-nox" ;;
 	docs)	packages="$packages python3-sphinx codespell" ;;
+	series)	packages="$packages coccinelle codespell" ;;
 	*)	die "no such group of packages: $group" ;;
 	esac
 done

@@ -69,28 +69,6 @@ link_tree() {
 	mv "$tree.new" "$tree"
 }
 
-# apply_hook PATH OUT: OUT = the base's PATH with our PATH.diff applied.
-apply_hook() {
-	hook=$top/$1.diff
-	names=$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$hook")
-	[ "$names" = "b/$1" ] ||
-		die "$1.diff: must be a diff of b/$1 and of nothing else"
-	[ -f "$base/$1" ] || die "$1.diff: the base kernel has no $1"
-	# One line of context either side; none of it may differ.
-	if ! patch -F0 -N -r - -o "$2" "$base/$1" "$hook" >"$2.log" 2>&1; then
-		{
-			echo "$1.diff does not apply to this base kernel:"
-			grep FAILED "$2.log" | head -n 1
-			sed -n 's/^Hunk #\([0-9]*\) FAILED.*/\1/p' "$2.log" |
-			while read -r n; do
-				awk -v n="$n" '/^@@/ { h++ } h == n' "$hook"
-			done
-		} >&2
-		die "$1.diff: hunk does not apply"
-	fi
-	[ ! -x "$base/$1" ] || chmod +x "$2"
-}
-
 # list_overlay: $tmp/files = what we have, $tmp/overlay = what it becomes.
 list_overlay() {
 	overlay_files >"$tmp/files"
@@ -117,8 +95,9 @@ lay_overlay() {
 	while read -r f; do
 		case $f in
 		*.diff)
-			apply_hook "${f%.diff}" "$tmp/out"
-			put "$tmp/out" "$tree/${f%.diff}"
+			path=${f%.diff}
+			apply_hook "$path" "$top/$f" "$base/$path" "$tmp/out"
+			put "$tmp/out" "$tree/$path"
 			rm -f "$tmp/out"
 			;;
 		*)

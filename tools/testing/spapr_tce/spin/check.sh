@@ -51,7 +51,7 @@ verifier() {
 	mkdir -p "$w/$name"
 	# shellcheck disable=SC2086 # flags
 	(cd "$w/$name" && cp "$model" . && spin -a "$@" region.pml &&
-	 gcc -w $cflags -o pan pan.c) >"$w/$name/build.log" 2>&1
+	 gcc -w $cflags pan.c -o pan) >"$w/$name/build.log" 2>&1
 }
 
 # search NAME PANFLAGS...: run it; what it says is in $w/NAME/log. It exits with
