@@ -114,6 +114,27 @@ hcall_figures() {
 	figures 2 "$build/hcalls.txt" "$cost"
 }
 
+# The picture of a window: 16 TCEs that have 2^27 - 1 others between them
+sparse_map() {
+	awk 'BEGIN {
+		print "table=7 start=0x0 page_shift=16 tces=2147483648 levels=4 level_shift=12 view=1"
+		for (i = 0; i < 16; i++)
+			printf "%x 1 0+1\n", i * 2^27
+	}'
+}
+shown_map() {
+	awk '/^    table 7: /		{ on = 1 }
+	on && /^[^ ]/		{ exit }
+	on			{ sub(/^    /, ""); print }' \
+		"$top/Documentation/arch/powerpc/tce-observe.rst" |
+		sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
+}
+picture() {
+	shown_map >"$build/docs-shown"
+	sparse_map | "$top/tools/spapr_tce/tce-map" --ascii --width 72 --rows 26 - |
+		diff "$build/docs-shown" -
+}
+
 # printed FILE NAME WHAT COMMAND: nobody has to run a benchmark for documents.
 printed() {
 	if [ -f "$1" ]; then
@@ -133,8 +154,11 @@ verdict contents	"tables of contents name what is there"	contents
 verdict spelling	"spelling"				spelled
 verdict files		"files that documents name are there"	missing_files
 verdict shown		"programs that documents show are tests" shown
+verdict picture		"the picture of a window is tce-map's"	picture
 verdict readme		"README has the figures of tce-cost.rst" \
 	figures 0 "$cost" "$top/README.md"
+verdict cover		"so has the cover letter" \
+	figures 0 "$cost" "$top/series/00-cover"
 printed "$build/bench-ours" bench "figures are those that make bench printed" \
 	bench_figures bench
 printed "$build/hcalls" hcalls "those of hypercalls are, too" \

@@ -1080,6 +1080,23 @@ int sys_klog_open(void)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The next record of the kernel's own; false when there is none */
+static bool klog_next(int fd, char *rec, size_t size)
+{
+	ssize_t n;
+
+	for (;;) {
+		n = read(fd, rec, size - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;	/* records were overwritten */
+		if (n <= 0)
+			return false;
+		rec[n] = 0;
+		if (!(strtoul(rec, NULL, 10) >> 3))
+			return true;
+	}
+}
+
 bool sys_klog_warned(int fd)
 {
 	static const char * const bad[] = {
@@ -1089,23 +1106,21 @@ bool sys_klog_warned(int fd)
 	char rec[8192];
 	bool warned = false;
 	unsigned int i;
-	ssize_t n;
 
-	if (fd < 0)
-		return false;
-	for (;;) {
-		n = read(fd, rec, sizeof(rec) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;	/* records were overwritten */
-		if (n <= 0)
-			break;
-		rec[n] = 0;
-		if (strtoul(rec, NULL, 10) >> 3)
-			continue;	/* not the kernel's own */
+	while (klog_next(fd, rec, sizeof(rec)))
 		for (i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 			warned |= !!strstr(rec, bad[i]);
-	}
 	return warned;
+}
+
+int sys_klog_said(int fd, const char *text)
+{
+	char rec[8192];
+	int times = 0;
+
+	while (klog_next(fd, rec, sizeof(rec)))
+		times += !!strstr(rec, text);
+	return times;
 }
 
 int sys_trace(const char *event, bool on)

@@ -227,6 +227,8 @@ bool sys_test_disk(char *path, size_t size, char *bdf, size_t bdf_size);
 /* The kernel log from here on; did it warn or run out of memory since? */
 int sys_klog_open(void);
 bool sys_klog_warned(int fd);
+/* How many of its messages since had @text */
+int sys_klog_said(int fd, const char *text);
 /* Forget what was traced, and trace @event ("spapr_tce/kvm_tce_hcall") or not */
 int sys_trace(const char *event, bool on);
 /* In how many lines of the trace there is @text */

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -624,6 +625,56 @@ TEST_F(observe, trace_failure)
 				   self->va + PAGES * SZ_64K, SZ_64K, DMA_RW));
 	EXPECT_EQ(0, traced("tce_map", ""));
 	trace_all(false);
+}
+
+/* ---- messages ------------------------------------------------------------ */
+
+#define DYNAMIC_DEBUG	"/sys/kernel/debug/dynamic_debug/control"
+
+static int messages(bool on)
+{
+	return sys_write_file(DYNAMIC_DEBUG, on ? "format \"spapr_tce: \" +p" :
+						  "format \"spapr_tce: \" -p");
+}
+
+/* How many messages since had this */
+__attribute__((format(printf, 2, 3)))
+static int said(int klog, const char *fmt, ...)
+{
+	char want[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(want, sizeof(want), fmt, ap);
+	va_end(ap);
+	return sys_klog_said(klog, want);
+}
+
+TEST_F(observe, messages)
+{
+	char *end = self->va + PAGES * SZ_64K;
+	int klog = sys_klog_open();
+	u64 start;
+
+	if (klog < 0 || messages(true))
+		SKIP(return, "the kernel has no dynamic debug");
+
+	ASSERT_EQ(-EINVAL, tce_map(self->c, self->start, end, SZ_64K, DMA_RW));
+	EXPECT_EQ(1, said(klog, "spapr_tce: 0x10000 bytes at %p are not all registered",
+			  end));
+	ASSERT_EQ(-EINVAL, unmap(self, self->size >> self->shift, 1));
+	EXPECT_EQ(1, said(klog, "spapr_tce: %#llx bytes at %#llx are not in one window",
+			  self->page, self->start + self->size));
+	ASSERT_EQ(-EINVAL, tce_create(self->c, 13, SZ_64K, 1, &start));
+	EXPECT_EQ(1, said(klog, "spapr_tce: no window of 0x10000 bytes with pages of 1 << 13 and 1 levels"));
+
+	/* None when nobody has asked, and none of what succeeds */
+	ASSERT_EQ(0, map(self, 0, 1));
+	EXPECT_EQ(0, said(klog, "spapr_tce: "));
+	ASSERT_EQ(0, messages(false));
+	ASSERT_EQ(-EINVAL, tce_map(self->c, self->start, end, SZ_64K, DMA_RW));
+	EXPECT_EQ(0, said(klog, "spapr_tce: "));
+	close(klog);
 }
 
 /* ---- guests ------------------------------------------------------------- */
