@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-all=passthrough,io,user,user64,fill,pull,unplug,kill
+all=passthrough,io,trace,user,user64,fill,pull,unplug,kill
 # MACHINE, CONFIG and TESTS may be meant for other parts of the check.
 machines=$(printf '%s\n' powernv9 powernv8 | grep -x "${MACHINE:-.*}" || :)
 tests=$(echo $all | tr , '\n' | grep -xE "$(echo "${TESTS:-.*}" | tr , '|')" |

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Make build/clients.ext4, a disk with a Debian root for ppc64el and Debian's
-# QEMU in it, from the mirrors that this machine's apt uses.  It is kept in the
-# cache, under a name made of all that it depends on.
+# QEMU, perf and trace-cmd in it, from the mirrors that this machine's apt uses.
+# It is kept in the cache, under a name made of all that it depends on.
 
 . "$(dirname "$0")/lib.sh"
 
 packages=coreutils,dash,grep,mawk,mount,qemu-system-ppc,sed,util-linux
+packages=$packages,linux-perf,trace-cmd
 
 "$here/setup.sh" clients
 lock clients-root

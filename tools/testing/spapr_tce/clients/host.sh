@@ -7,6 +7,7 @@
 #
 #   passthrough	a Linux guest makes a huge window and uses the disk
 #   io		the same in the default window, each I/O mapped and unmapped
+#   trace	the same, watched by perf and trace-cmd
 #   user	as an ordinary user, with memory for 2 TiB of window to come
 #   user64	the same with 128 TiB
 #   fill	a guest maps a page all over its window until nothing is left
@@ -118,9 +119,10 @@ options=
 start_qemu() {
 	: >$log
 	chmod 666 $log
+	# What the host has no firmware for, it cannot offer
+	m=$machine,kvm-type=HV,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken
 	# shellcheck disable=SC2086 # lists of words
-	$as_user qemu-system-ppc64 \
-		-M $machine,kvm-type=HV,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off \
+	$as_user qemu-system-ppc64 -M $m,cap-ccf-assist=off \
 		-accel kvm -nodefaults -display none -serial stdio \
 		-device "vfio-pci,host=$disk,id=disk" $options "$@" \
 		</dev/null >>$log 2>&1 &
@@ -344,6 +346,39 @@ test_io() {
 	nothing_left
 }
 
+# trace-cmd prints what it cannot make sense of as it is, and says so.
+test_trace() {
+	remember
+	append="$append disable_ddw"
+	perf stat -a -x , -o $tmp/perf -e spapr_tce:kvm_tce_hcall \
+		-e spapr_tce:tce_window_create sleep 1000 & perf=$!
+	trace-cmd start -b 32768 -e spapr_tce >$tmp/trace-cmd 2>&1
+	is "trace-cmd starts" "$(tail -n 1 $tmp/trace-cmd)" test $? = 0
+	run_linux -m ${ram}M
+	trace-cmd stop
+	kill -INT $perf
+	wait $perf
+	trace-cmd extract -o $tmp/trace.dat >$tmp/trace-cmd 2>&1
+	trace-cmd report -i $tmp/trace.dat >$tmp/report 2>>$tmp/trace-cmd
+	trace-cmd reset
+	check_linux
+	is "trace-cmd understands all events" "$(grep -m 1 -i fail $tmp/report)" \
+		test -z "$(grep -m 1 -i 'fail\|unknown' $tmp/report $tmp/trace-cmd)"
+	for e in tce_region_register tce_window_create tce_list tce_level_alloc \
+		'kvm_tce_hcall.*H_PUT_TCE' tce_region_unregister; do
+		is "trace-cmd reports $e" "$(tail -n 1 $tmp/trace-cmd)" \
+			grep -q "$e" $tmp/report
+	done
+	for e in kvm_tce_hcall tce_window_create; do
+		seen=$(grep -c "$e:" $tmp/report)
+		count=$(sed -n "s/^\([0-9]*\),.*:$e,.*/\1/p" $tmp/perf)
+		is "perf counts $e" "${count:-none}, trace-cmd has $seen" \
+			test "${count:-0}" -ge "$seen"
+	done
+	nothing_left
+	rm -f $tmp/trace.dat $tmp/report
+}
+
 test_user() {
 	remember
 	be_user
@@ -501,6 +536,7 @@ take_disk
 case $test in
 passthrough)	test_passthrough ;;
 io)		test_io ;;
+trace)		test_trace ;;
 user)		test_user ;;
 user64)		test_user64 ;;
 fill)		test_fill ;;
