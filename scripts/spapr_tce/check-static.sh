@@ -76,15 +76,20 @@ checkpatch_hooks() {
 # A hook is a -U1 diff; one that has grown belongs in a file of ours.  What it
 # takes out may have moved there already, so only new lines count.
 small_hooks() {
-	overlay_files | grep '\.diff$' | while read -r f; do
+	cd "$top" || return
+	overlay_files | grep '\.diff$' | to_paths | while read -r f; do
+		set --
+		for hook in "$f.diff" "$f.$(base_name).diff"; do
+			[ ! -f "$hook" ] || set -- "$@" "$hook"
+		done
 		awk -v f="$f" '
 		/^(---|\+\+\+) /	{ next }
 		/^@@/			{ ctx = 0; next }
 		/^-/			{ ctx = 0 }
 		/^\+/			{ n++; ctx = 0 }
-		/^ /			{ if (++ctx == 3) print f ":" NR ": more than one line of context" }
+		/^ /			{ if (++ctx == 3) print FILENAME ":" FNR ": more than one line of context" }
 		END			{ if (n > 40) print f ": " n " new lines" }
-		' "$top/$f"
+		' "$@"
 	done
 }
 
@@ -115,7 +120,8 @@ compile() {
 	kmake() {
 		make -C "$tree" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" "$@"
 	}
-	kmake -s KCONFIG_ALLCONFIG="$top/configs/default.config" allnoconfig
+	fragments default >"$obj/fragment"
+	kmake -s KCONFIG_ALLCONFIG="$obj/fragment" allnoconfig
 	kmake -s prepare
 	# What is not built anew says nothing.
 	(cd "$obj" && objects | xargs -r rm -f)

@@ -56,10 +56,51 @@ repo_files() {
 	done | sort -u
 }
 
-# overlay_files: those of them that go into the kernel tree.
-overlay_files() {
+# The kernels that there are hooks for.  PATH.diff is for all of them, and
+# PATH.6.12.diff or PATH.7.diff what only one of them needs, applied after it.
+bases='6\.12|7'
+
+# version_of DIR: the version of the kernel there
+version_of() {
+	sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$1/Makefile" |
+		head -n 3 | paste -sd .
+}
+
+bases_in_words() {
+	echo "$bases" | sed 's/\\//g; s/|/, /g; s/\(.*\), /\1 and /'
+}
+
+# base_name: which of them build/base is; nothing if it is none.
+base_name() {
+	version_of "$base" | sed -nE "s/^($bases)\..*/\1/p"
+}
+
+# overlay_files_any: those of them that go into some kernel tree ...
+overlay_files_any() {
 	repo_files | grep -Ev '^(\.|configs/|scripts/spapr_tce/|series/)' |
 		grep -E '/|\.diff$' || :
+}
+
+# overlay_files: ... and into this one.
+overlay_files() {
+	overlay_files_any |
+		sed -E "/\.$(base_name)\.diff$/b; /\.($bases)\.diff$/d"
+}
+
+# to_paths: what such files change, each path once.
+to_paths() {
+	sed -E "s/(\.($bases))?\.diff$//" | sort -u
+}
+
+# fragments CONFIG: its kernel configuration.  A later line wins over an earlier
+# one; as with hooks, NAME.config is for every base, NAME.7.config for one.
+fragments() {
+	for c in default "$1"; do
+		for f in "$c" "$c.$(base_name)"; do
+			[ ! -f "$top/configs/$f.config" ] || cat "$top/configs/$f.config"
+		done
+		[ "$c" != "$1" ] || break
+	done
 }
 
 # put SRC DST: make DST the same as SRC; touch nothing if it is.  The old file

@@ -16,9 +16,10 @@ patches() {
 message() { sed '/^---$/,$d' "$1"; }
 paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
 
-# A hook is carried under the name of what it changes.
+# A hook is carried under the name of what it changes; one that only another
+# base needs has its place in the series, too.
 check_paths() {
-	overlay_files | sed 's/\.diff$//' | sort >"$tmp/ours"
+	overlay_files_any | to_paths >"$tmp/ours"
 	for p in $(patches); do
 		paths "$top/series/$p"
 	done | sort >"$tmp/carried"
@@ -45,12 +46,21 @@ make_base() {
 	sgit checkout -q -b series
 }
 
+# paths_here PATCH: those of its paths that are something on this base.
+paths_here() {
+	paths "$top/series/$1" | grep -xF -f "$build/overlay"
+}
+
 commit_patches() {
 	for p in $(patches); do
-		paths "$top/series/$p" | while read -r f; do
+		if ! paths_here "$p" >"$tmp/here"; then
+			say "series/$p: nothing for this base"
+			continue
+		fi
+		while read -r f; do
 			mkdir -p "$repo/$(dirname "$f")"
 			cp "$tree/$f" "$repo/$f"
-		done
+		done <"$tmp/here"
 		sgit add -A
 		message "$top/series/$p" | sgit commit -q -s -F - ||
 			die "series/$p: nothing to commit"
@@ -89,4 +99,5 @@ repo=$tmp/repo out=$build/series
 make_base
 commit_patches
 export_patches
-say "$(patches | wc -l) patches in $out"
+say "$(git -C "$repo" rev-list --count base-kernel..series) patches for" \
+	"$(version_of "$base") in $out"
