@@ -95,6 +95,22 @@ small_hooks() {
 	done
 }
 
+# A hunk that serves both bases belongs in the hook for every base.
+twice_hooked() {
+	cd "$top" || return
+	overlay_files | sed -n "s/\\.$(base_name)\\.diff$//p" | while read -r f; do
+		for hook in $(overlay_files_any | grep -xE "$f\.($bases)\.diff"); do
+			[ "$hook" != "$f.$(base_name).diff" ] || continue
+			cp "$base/$f" "$build/twice"
+			[ ! -f "$f.diff" ] ||
+				patch -s -F0 -r - "$build/twice" "$f.diff"
+			! patch -s -f -F0 --dry-run -r - "$build/twice" "$hook" \
+				>/dev/null || echo "$hook: applies to this base, too"
+		done
+	done
+	rm -f "$build/twice" "$build/twice.orig"
+}
+
 kernel_docs() {
 	cd "$tree" || return
 	docs=$(whole_c | xargs -r grep -l '^/\*\*$' || :)
@@ -201,6 +217,7 @@ verdict shellcheck	"shellcheck"				shell_clean
 verdict checkpatch	"checkpatch --strict, our files"	checkpatch_files
 verdict hooks		"checkpatch --strict, hooks"		checkpatch_hooks
 verdict small		"hooks are small, with -U1 context"	none small_hooks
+verdict twice		"hooks for one base serve no other"	none twice_hooked
 verdict kernel-doc	"kernel-doc"				kernel_docs
 say "compiling what is ours with W=1 and sparse"
 compiled=0
