@@ -6,7 +6,7 @@
 
 S := scripts/spapr_tce
 
-export KSRC MACHINE CONFIG BASE TESTS TIME V JOBS MITIGATIONS
+export KSRC SUITE MACHINE CONFIG BASE TESTS TIME V JOBS MITIGATIONS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -17,6 +17,8 @@ help:   ## this text
 
 setup:  ## install the Debian packages that are missing
 	@$S/setup.sh host bench clients docs
+source: ## fetch the newest kernel source of SUITE, and say where it is, for KSRC=
+	@$S/source.sh
 tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
 	@$S/tree.sh
 kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
@@ -58,7 +60,8 @@ check-series: ## apply, build and boot the series patch by patch
 clean:  ## remove build/ (the compiler cache stays)
 	rm -rf build
 
-#V KSRC=PATH	another 6.12.y source: a directory or a tarball
+#V KSRC=PATH	another 6.12 or 7.x source: a directory or a tarball
+#V SUITE=NAME	source: of which Debian suite (default trixie-backports)
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
 #V CONFIG=NAME	default (64K pages), 4k, debug or kcsan
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
@@ -68,7 +71,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
-.PHONY: help setup tree kernel run check check-static check-docs check-host check-qemu \
+.PHONY: help setup source tree kernel run check check-static check-docs check-host check-qemu \
 	check-clients check-debug check-mutants check-stress fuzz bench bench-hcalls \
 	bench-host profile \
 	series check-series clean

@@ -25,7 +25,7 @@ texts() {
 	repo_files | grep -E '\.(rst|md)$'
 }
 rst_in_tree() {
-	overlay_files | sed 's/\.diff$//' | grep '^Documentation/.*\.rst$'
+	overlay_files | to_paths | grep '^Documentation/.*\.rst$'
 }
 
 # Sphinx reads the pages that have anything of ours, and all of powerpc, so
@@ -55,7 +55,7 @@ builds() {
 }
 # Pages have kernel-doc of our code in them, too.
 warnings() {
-	overlay_files | sed 's/\.diff$//' | grep / | grep -F -f - "$built" |
+	overlay_files | to_paths | grep / | grep -F -f - "$built" |
 		grep -E 'WARNING|ERROR|SEVERE|warning:' |
 		grep -v 'toctree contains reference to nonexisting document' || :
 }

@@ -58,6 +58,12 @@ new_repo() {
 	EOF2
 }
 
+# hook BASE WHAT: one more hook, of line five, that only BASE needs
+hook() {
+	printf -- '--- a/mm/hooked.c\n+++ b/mm/hooked.c\n@@ -4,2 +4,2 @@\n four\n-five\n+%s\n' \
+		"$2" >"$w/repo/mm/hooked.c.$1.diff"
+}
+
 assemble() {
 	SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build KSRC=$w/base \
 		"$here/tree.sh"
@@ -129,6 +135,23 @@ whole_and_hook() {
 	grep -q 'mm/hooked.c' "$w/out"
 }
 
+each_base_has_its_hooks() {
+	new_repo && hook 6.12 LTS && hook 7 new && assemble &&
+	[ "$(paste -sd ' ' "$T/mm/hooked.c")" = "one two 3 four LTS" ] &&
+	sed -i 's/= 6/= 7/; s/= 12/= 3/' "$w/base/Makefile" && assemble &&
+	[ "$(paste -sd ' ' "$T/mm/hooked.c")" = "one two 3 four new" ] &&
+	rm "$w/repo/mm/hooked.c.diff" && assemble &&
+	[ "$(paste -sd ' ' "$T/mm/hooked.c")" = "one two three four new" ] &&
+	rm "$w/repo/mm/hooked.c.7.diff" && assemble &&
+	cmp "$T/mm/hooked.c" "$w/base/mm/hooked.c"
+}
+
+whole_and_one_hook() {
+	new_repo && rm "$w/repo/mm/hooked.c.diff" && hook 6.12 LTS &&
+	echo >"$w/repo/mm/hooked.c" && ! assemble >"$w/out" 2>&1 &&
+	grep -q 'mm/hooked.c: both' "$w/out"
+}
+
 changed_base_is_noticed() {
 	new_repo && assemble && echo "newer base" >"$w/base/mm/other.c" &&
 	assemble && grep -q newer "$T/mm/other.c" &&
@@ -148,7 +171,8 @@ tarball_base() {
 
 other_version_is_refused() {
 	new_repo && sed -i 's/= 12/= 13/' "$w/base/Makefile" &&
-	! assemble >"$w/out" 2>&1 && grep -q '6.13.1' "$w/out"
+	! assemble >"$w/out" 2>&1 &&
+	grep -q '6.13.1; there are hooks for 6.12 and 7$' "$w/out"
 }
 
 t "tree: ours, new and hooked files are laid"	tree_is_laid
@@ -161,6 +185,8 @@ t "tree: no fuzz"				no_fuzz
 t "tree: a hook may move"			hook_may_move
 t "tree: a hook of nothing is refused"		hook_of_nothing
 t "tree: whole and hook at once is refused"	whole_and_hook
+t "tree: hooks that one base needs"		each_base_has_its_hooks
+t "tree: whole and one base's hook is refused"	whole_and_one_hook
 t "tree: a changed base is noticed"		changed_base_is_noticed
 t "tree: another tarball is noticed"		tarball_base
 t "tree: another version is refused"		other_version_is_refused

@@ -45,6 +45,8 @@ objects() {
 checkpatch_files() {
 	cd "$tree" || return
 	ignore=FILE_PATH_CHANGES,EMBEDDED_FILENAME
+	# kzalloc_obj(), which 7.x asks for, is not in 6.12.
+	ignore=$ignore,ALLOC_WITH_SIZEOF
 	whole_c | grep -Ev "$shims|$traces" | checkpatch $ignore || return
 	# Trace events are a language of their own.
 	whole_c | grep -E "$traces" | checkpatch \
@@ -76,23 +78,44 @@ checkpatch_hooks() {
 # A hook is a -U1 diff; one that has grown belongs in a file of ours.  What it
 # takes out may have moved there already, so only new lines count.
 small_hooks() {
-	overlay_files | grep '\.diff$' | while read -r f; do
+	cd "$top" || return
+	overlay_files | grep '\.diff$' | to_paths | while read -r f; do
+		set --
+		for hook in "$f.diff" "$f.$(base_name).diff"; do
+			[ ! -f "$hook" ] || set -- "$@" "$hook"
+		done
 		awk -v f="$f" '
 		/^(---|\+\+\+) /	{ next }
 		/^@@/			{ ctx = 0; next }
 		/^-/			{ ctx = 0 }
 		/^\+/			{ n++; ctx = 0 }
-		/^ /			{ if (++ctx == 3) print f ":" NR ": more than one line of context" }
+		/^ /			{ if (++ctx == 3) print FILENAME ":" FNR ": more than one line of context" }
 		END			{ if (n > 40) print f ": " n " new lines" }
-		' "$top/$f"
+		' "$@"
 	done
+}
+
+# A hunk that serves both bases belongs in the hook for every base.
+twice_hooked() {
+	cd "$top" || return
+	overlay_files | sed -n "s/\\.$(base_name)\\.diff$//p" | while read -r f; do
+		for hook in $(overlay_files_any | grep -xE "$f\.($bases)\.diff"); do
+			[ "$hook" != "$f.$(base_name).diff" ] || continue
+			cp "$base/$f" "$build/twice"
+			[ ! -f "$f.diff" ] ||
+				patch -s -F0 -r - "$build/twice" "$f.diff"
+			! patch -s -f -F0 --dry-run -r - "$build/twice" "$hook" \
+				>/dev/null || echo "$hook: applies to this base, too"
+		done
+	done
+	rm -f "$build/twice" "$build/twice.orig"
 }
 
 kernel_docs() {
 	cd "$tree" || return
 	docs=$(whole_c | xargs -r grep -l '^/\*\*$' || :)
 	# shellcheck disable=SC2086 # a list of names without spaces
-	[ -z "$docs" ] || perl scripts/kernel-doc -none -Wreturn -Werror $docs
+	[ -z "$docs" ] || scripts/kernel-doc -none -Wreturn -Werror $docs
 }
 
 # new_lines PATH: the numbers of its lines that are not the base's.
@@ -115,7 +138,8 @@ compile() {
 	kmake() {
 		make -C "$tree" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" "$@"
 	}
-	kmake -s KCONFIG_ALLCONFIG="$top/configs/default.config" allnoconfig
+	fragments default >"$obj/fragment"
+	kmake -s KCONFIG_ALLCONFIG="$obj/fragment" allnoconfig
 	kmake -s prepare
 	# What is not built anew says nothing.
 	(cd "$obj" && objects | xargs -r rm -f)
@@ -193,6 +217,7 @@ verdict shellcheck	"shellcheck"				shell_clean
 verdict checkpatch	"checkpatch --strict, our files"	checkpatch_files
 verdict hooks		"checkpatch --strict, hooks"		checkpatch_hooks
 verdict small		"hooks are small, with -U1 context"	none small_hooks
+verdict twice		"hooks for one base serve no other"	none twice_hooked
 verdict kernel-doc	"kernel-doc"				kernel_docs
 say "compiling what is ours with W=1 and sparse"
 compiled=0

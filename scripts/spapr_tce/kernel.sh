@@ -22,17 +22,11 @@ name=vmlinux$(kernel_name "$CONFIG")
 obj=$src/obj-$CONFIG
 
 # Variables that a configuration needs from the command line of make
-vars=$(sed -n 's/^#make //p' "$top/configs/$CONFIG.config")
+vars=$(fragments "$CONFIG" | sed -n 's/^#make //p')
 
 # shellcheck disable=SC2086 # a list of words
 kmake() {
 	make -C "$src" O="$obj" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" $vars "$@"
-}
-
-# A later line wins over an earlier one.
-merge_fragments() {
-	cat "$top/configs/default.config"
-	[ "$CONFIG" = default ] || cat "$top/configs/$CONFIG.config"
 }
 
 # Kconfig drops without a word what its dependencies do not allow.
@@ -69,7 +63,7 @@ check_config() {
 
 lock "$name"
 mkdir -p "$obj" "$CCACHE_DIR"
-merge_fragments >"$obj/fragment"
+fragments "$CONFIG" >"$obj/fragment"
 kmake -s KCONFIG_ALLCONFIG="$obj/fragment" allnoconfig \
 	>"$obj/config.log" 2>&1 </dev/null ||
 	{ cat "$obj/config.log" >&2; die "kernel configuration failed"; }

@@ -56,10 +56,51 @@ repo_files() {
 	done | sort -u
 }
 
-# overlay_files: those of them that go into the kernel tree.
-overlay_files() {
+# The kernels that there are hooks for.  PATH.diff is for all of them, and
+# PATH.6.12.diff or PATH.7.diff what only one of them needs, applied after it.
+bases='6\.12|7'
+
+# version_of DIR: the version of the kernel there
+version_of() {
+	sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' "$1/Makefile" |
+		head -n 3 | paste -sd .
+}
+
+bases_in_words() {
+	echo "$bases" | sed 's/\\//g; s/|/, /g; s/\(.*\), /\1 and /'
+}
+
+# base_name: which of them build/base is; nothing if it is none.
+base_name() {
+	version_of "$base" | sed -nE "s/^($bases)\..*/\1/p"
+}
+
+# overlay_files_any: those of them that go into some kernel tree ...
+overlay_files_any() {
 	repo_files | grep -Ev '^(\.|configs/|scripts/spapr_tce/|series/)' |
 		grep -E '/|\.diff$' || :
+}
+
+# overlay_files: ... and into this one.
+overlay_files() {
+	overlay_files_any |
+		sed -E "/\.$(base_name)\.diff$/b; /\.($bases)\.diff$/d"
+}
+
+# to_paths: what such files change, each path once.
+to_paths() {
+	sed -E "s/(\.($bases))?\.diff$//" | sort -u
+}
+
+# fragments CONFIG: its kernel configuration.  A later line wins over an earlier
+# one; as with hooks, NAME.config is for every base, NAME.7.config for one.
+fragments() {
+	for c in default "$1"; do
+		for f in "$c" "$c.$(base_name)"; do
+			[ ! -f "$top/configs/$f.config" ] || cat "$top/configs/$f.config"
+		done
+		[ "$c" != "$1" ] || break
+	done
 }
 
 # put SRC DST: make DST the same as SRC; touch nothing if it is.  The old file
@@ -73,26 +114,26 @@ put() {
 	fi
 }
 
-# apply_hook PATH HOOK FROM OUT: OUT = FROM with the diff HOOK of PATH applied.
+# apply_hook HOOK PATH FILE: apply HOOK, a diff of PATH, to FILE.
 apply_hook() {
-	names=$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$2")
-	[ "$names" = "b/$1" ] ||
-		die "$2: must be a diff of b/$1 and of nothing else"
-	[ -f "$3" ] || die "$2: there is no $1 to apply it to"
+	hook_name=${1#"$top/"}
+	names=$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$1")
+	[ "$names" = "b/$2" ] ||
+		die "$hook_name: must be a diff of b/$2 and of nothing else"
 	# One line of context either side; none of it may differ.
-	if ! patch -F0 -N -r - -o "$4" "$3" "$2" >"$4.log" 2>&1; then
+	if ! patch -F0 -N -r - "$3" "$1" >"$3.log" 2>&1; then
 		{
-			echo "$2 does not apply:"
-			grep FAILED "$4.log" | head -n 1
-			sed -n 's/^Hunk #\([0-9]*\) FAILED.*/\1/p' "$4.log" |
+			echo "$hook_name does not apply to" \
+				"this base kernel, $(version_of "$base"):"
+			grep FAILED "$3.log" | head -n 1
+			sed -n 's/^Hunk #\([0-9]*\) FAILED.*/\1/p' "$3.log" |
 			while read -r n; do
-				awk -v n="$n" '/^@@/ { h++ } h == n' "$2"
+				awk -v n="$n" '/^@@/ { h++ } h == n' "$1"
 			done
 		} >&2
-		die "$2: hunk does not apply"
+		die "$hook_name: hunk does not apply"
 	fi
-	rm -f "$4.log"
-	[ ! -x "$3" ] || chmod +x "$4"
+	rm -f "$3.orig" "$3.log"
 }
 
 # lock NAME: hold build/lock/NAME until this shell ends, so that two runs in

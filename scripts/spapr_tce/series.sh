@@ -16,18 +16,19 @@ patches() {
 message() { sed '/^---$/,$d' "$1"; }
 paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
 
-# is_interim PATCH PATH: does the patch carry a state that does not last?
-is_interim() {
-	[ -f "$top/series/$1.d/$2" ] || [ -f "$top/series/$1.d/$2.diff" ]
+# interim PATCH PATH: the files of a state that does not last
+interim() {
+	for f in "$2" "$2.diff" "$2.$(base_name).diff"; do
+		[ ! -f "$top/series/$1.d/$f" ] || echo "$top/series/$1.d/$f"
+	done
 }
 
 # What is carried, in order: path, patch, "interim" or "final".
 carried() {
 	for p in $(patches); do
 		paths "$top/series/$p" | while read -r f; do
-			state=final
-			! is_interim "$p" "$f" || state=interim
-			echo "$f $p $state"
+			echo "$f $p $([ -n "$(interim "$p" "$f")" ] &&
+				echo interim || echo final)"
 		done
 	done
 }
@@ -47,15 +48,16 @@ wrong_order() {
 
 stray_interim() {
 	(cd "$top/series" && find . -path "./*.d/*" -type f) |
-	sed 's|^\./\(.*\)\.d/|\1 |; s/\.diff$//' | while read -r p f; do
+	sed 's|^\./\(.*\)\.d/|\1 |' | to_paths | while read -r p f; do
 		grep -qxF "$f $p interim" "$tmp/carried" ||
 			echo "series/$p.d/$f: not carried by series/$p"
 	done
 }
 
-# A hook is carried under the name of what it changes.
+# A hook is carried under the name of what it changes; one that only another
+# base needs has its place in the series, too.
 check_paths() {
-	overlay_files | sed 's/\.diff$//' | sort >"$tmp/ours"
+	overlay_files_any | to_paths >"$tmp/ours"
 	carried >"$tmp/carried"
 	cut -d ' ' -f 1 "$tmp/carried" | sort -u >"$tmp/names"
 	{
@@ -72,17 +74,25 @@ check_paths() {
 
 # state PATCH PATH OUT: the file as it is after the patch; none if it is gone.
 state() {
-	interim=$top/series/$1.d/$2
 	rm -f "$3"
-	if [ -f "$interim" ]; then
-		cp "$interim" "$3"
-	elif [ -f "$interim.diff" ]; then
-		from=$base/$2
-		[ ! -f "$top/$2" ] || from=$top/$2
-		apply_hook "$2" "$interim.diff" "$from" "$3"
-	elif grep -qxF "$2" "$tmp/ours"; then
-		cp "$tree/$2" "$3"
+	# What nobody changes in the end is in the tree as the base has it.
+	if [ -z "$(interim "$1" "$2")" ]; then
+		[ ! -f "$tree/$2" ] || cp "$tree/$2" "$3"
+		return
 	fi
+	interim "$1" "$2" | while read -r i; do
+		case $i in
+		*.diff)
+			from=$base/$2
+			[ ! -f "$top/$2" ] || from=$top/$2
+			[ -f "$3" ] || cp -p "$from" "$3"
+			apply_hook "$i" "$2" "$3"
+			;;
+		*)
+			cp "$i" "$3"
+			;;
+		esac
+	done
 }
 
 check_interim() {
@@ -113,6 +123,10 @@ commit_patches() {
 			state "$p" "$f" "$repo/$f"
 		done
 		sgit add -A
+		if sgit diff --cached --quiet; then
+			say "series/$p: nothing for this base"
+			continue
+		fi
 		message "$top/series/$p" | sgit commit -q -s -F - ||
 			die "series/$p: nothing to commit"
 	done
@@ -151,4 +165,5 @@ repo=$tmp/repo out=$build/series
 make_base
 commit_patches
 export_patches
-say "$(patches | wc -l) patches in $out"
+say "$(git -C "$repo" rev-list --count base-kernel..series) patches for" \
+	"$(version_of "$base") in $out"

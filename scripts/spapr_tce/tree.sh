@@ -3,7 +3,7 @@
 #
 # Assemble build/tree: the base kernel with our files and hooks over it.
 #
-#   build/base   the base as it came, never written to
+#   build/base   the base (KSRC=, or Debian's 6.12) as it came, never written to
 #   build/tree   hard links to it, except where a file is ours or hooked
 #
 # In each, obj-CONFIG is where kernel.sh builds: right below the sources the
@@ -51,12 +51,9 @@ unpack_base() {
 	else
 		return 0
 	fi
-	version=$(sed -n 's/^\(VERSION\|PATCHLEVEL\|SUBLEVEL\) = //p' \
-		"$base/Makefile" | head -n 3 | paste -sd .)
-	case $version in
-	6.12.*) ;;
-	*) die "$src is kernel $version; this series is for 6.12.y" ;;
-	esac
+	version=$(version_of "$base")
+	[ -n "$(base_name)" ] ||
+		die "$src is kernel $version; there are hooks for $(bases_in_words)"
 	printf '%s\n' "$id" >"$build/base.id"
 	say "base kernel $version"
 }
@@ -69,11 +66,22 @@ link_tree() {
 	mv "$tree.new" "$tree"
 }
 
+# apply_hooks PATH OUT: OUT = the base's PATH with our hooks applied, the one
+# for every base first.
+apply_hooks() {
+	for hook in "$1.diff" "$1.$(base_name).diff"; do
+		grep -qxF "$hook" "$tmp/files" || continue
+		[ -f "$base/$1" ] || die "$hook: the base kernel has no $1"
+		[ -f "$2" ] || cp -p "$base/$1" "$2"
+		apply_hook "$top/$hook" "$1" "$2"
+	done
+}
+
 # list_overlay: $tmp/files = what we have, $tmp/overlay = what it becomes.
 list_overlay() {
 	overlay_files >"$tmp/files"
-	sed 's/\.diff$//' "$tmp/files" | sort >"$tmp/overlay"
-	twice=$(uniq -d "$tmp/overlay")
+	to_paths <"$tmp/files" >"$tmp/overlay"
+	twice=$(grep '\.diff$' "$tmp/files" | to_paths | grep -xF -f "$tmp/files" || :)
 	[ -z "$twice" ] || die "$twice: both ours whole and a hook"
 }
 
@@ -93,18 +101,14 @@ restore_dropped() {
 
 lay_overlay() {
 	while read -r f; do
-		case $f in
-		*.diff)
-			path=${f%.diff}
-			apply_hook "$path" "$top/$f" "$base/$path" "$tmp/out"
-			put "$tmp/out" "$tree/$path"
-			rm -f "$tmp/out"
-			;;
-		*)
+		if grep -qxF "$f" "$tmp/files"; then
 			put "$top/$f" "$tree/$f"
-			;;
-		esac
-	done <"$tmp/files"
+		else
+			apply_hooks "$f" "$tmp/out"
+			put "$tmp/out" "$tree/$f"
+			rm -f "$tmp/out"
+		fi
+	done <"$tmp/overlay"
 }
 
 "$here/setup.sh"

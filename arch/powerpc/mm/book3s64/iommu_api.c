@@ -186,12 +186,11 @@ static unsigned int page_unit_shift(struct page *page, unsigned long ua)
 static unsigned long pages_run(struct page **pages, unsigned long nr)
 {
 	struct folio *folio = page_folio(pages[0]);
-	unsigned long i, rest;
+	unsigned long first = folio_page_idx(folio, pages[0]), i;
 
-	rest = folio_nr_pages(folio) - folio_page_idx(folio, pages[0]);
-	nr = min(nr, rest);
+	nr = min(nr, folio_nr_pages(folio) - first);
 	for (i = 1; i < nr; i++)
-		if (pages[i] != nth_page(pages[0], i))
+		if (pages[i] != folio_page(folio, first + i))
 			break;
 
 	return i;

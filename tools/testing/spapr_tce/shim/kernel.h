@@ -341,7 +341,7 @@ static inline unsigned long folio_page_idx(const struct folio *folio,
 	return page - &folio->page;
 }
 
-#define nth_page(page, n)	((page) + (n))
+#define folio_page(folio, n)	(&(folio)->page + (n))
 
 #define FOLL_WRITE		0x01
 #define FOLL_LONGTERM		0x100
