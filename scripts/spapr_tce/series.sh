@@ -16,11 +16,18 @@ patches() {
 message() { sed '/^---$/,$d' "$1"; }
 paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
 
-# interim PATCH PATH: the files of a state that does not last
+# interim PATCH PATH: the files of a state that does not last.  The hook that
+# only this base needs is that of the repository, unless there is another.
 interim() {
-	for f in "$2" "$2.diff" "$2.$(base_name).diff"; do
-		[ ! -f "$top/series/$1.d/$f" ] || echo "$top/series/$1.d/$f"
-	done
+	d=$top/series/$1.d
+	if [ -f "$d/$2" ]; then
+		echo "$d/$2"
+	elif [ -f "$d/$2.diff" ]; then
+		echo "$d/$2.diff"
+		for f in "$d/$2.$(base_name).diff" "$top/$2.$(base_name).diff"; do
+			[ ! -f "$f" ] || { echo "$f"; break; }
+		done
+	fi
 }
 
 # What is carried, in order: path, patch, "interim" or "final".
