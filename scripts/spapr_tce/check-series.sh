@@ -150,6 +150,22 @@ recipients() {
 	done
 	perl scripts/get_maintainer.pl --self-test=patterns 2>&1 |
 		grep -iE 'spapr.tce|tce_' || :
+	in_entry
+}
+
+# All files that are ours whole are in our entry.
+in_entry() {
+	entry=$(sed -n '/^+VFIO SPAPR TCE/,/^+$/s/^+F:\t//p' "$top/MAINTAINERS.diff")
+	set -f
+	overlay_files | grep -v '\.diff$' | while read -r f; do
+		for pattern in $entry; do
+			# shellcheck disable=SC2254 # it is a pattern
+			case $f in
+			$pattern | ${pattern%/}/*) continue 2 ;;
+			esac
+		done
+		echo "$f: not in MAINTAINERS"
+	done
 }
 
 spelling() {
