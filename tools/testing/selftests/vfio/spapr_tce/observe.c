@@ -638,7 +638,7 @@ static int messages(bool on)
 }
 
 /* How many messages since had this */
-__attribute__((format(printf, 2, 3)))
+__printf(2, 3)
 static int said(int klog, const char *fmt, ...)
 {
 	char want[256];
