@@ -16,7 +16,7 @@ for group in "$@"; do
 	clients) packages="$packages mmdebstrap e2fsprogs" ;;
 	bench)	packages="$packages gnuplot-nox" ;;
 	docs)	packages="$packages python3-sphinx codespell" ;;
-	series)	packages="$packages coccinelle codespell" ;;
+	series)	packages="$packages coccinelle ocaml-nox codespell" ;;
 	*)	die "no such group of packages: $group" ;;
 	esac
 done
