@@ -350,13 +350,16 @@ test_io() {
 test_trace() {
 	remember
 	append="$append disable_ddw"
+	# It counts for as long as its child lives.
+	: >$tmp/tracing
 	perf stat -a -x , -o $tmp/perf -e spapr_tce:kvm_tce_hcall \
-		-e spapr_tce:tce_window_create sleep 1000 & perf=$!
+		-e spapr_tce:tce_window_create \
+		sh -c "while [ -e $tmp/tracing ]; do sleep 0.2; done" & perf=$!
 	trace-cmd start -b 32768 -e spapr_tce >$tmp/trace-cmd 2>&1
 	is "trace-cmd starts" "$(tail -n 1 $tmp/trace-cmd)" test $? = 0
 	run_linux -m ${ram}M
 	trace-cmd stop
-	kill -INT $perf
+	rm $tmp/tracing
 	wait $perf
 	trace-cmd extract -o $tmp/trace.dat >$tmp/trace-cmd 2>&1
 	trace-cmd report -i $tmp/trace.dat >$tmp/report 2>>$tmp/trace-cmd
