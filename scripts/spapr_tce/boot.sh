@@ -84,8 +84,13 @@ if [ "$DEVICES" = edus ]; then
 	esac
 fi
 
-# Each chip has six host bridges and half of the memory.
+# A driver that is bound and unbound frees interrupts. Where the emulator holds
+# one processor up between finding an interrupt's number and handling it, another
+# one frees it meanwhile, and irq_chip_eoi_parent() follows a NULL pointer; the
+# base kernel's, and seen once in some thousand times. One processor cannot.
 smp=2
+[ "$DEVICES" != nvme ] || smp=1
+# Each chip has six host bridges and half of the memory.
 if [ "$DEVICES" = nodes ]; then
 	smp=2,sockets=2,cores=1,threads=1
 	set -- -M "$MACHINE" -device "$edu,bus=pcie.0" -device "$edu,bus=pcie.6"
