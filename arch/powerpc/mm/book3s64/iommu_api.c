@@ -558,6 +558,31 @@ uncharge:
 	return ret;
 }
 
+/* One more registration of a region, or a new one; the caller has the lock */
+static struct mm_iommu_table_group_mem_t *
+region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
+		     unsigned long ua, unsigned long npages,
+		     unsigned long dev_hpa)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+	int ret;
+
+	mem = region_reuse(reg, ua, npages, dev_hpa != MM_IOMMU_NO_DEVICE);
+	if (mem)
+		return mem;
+
+	mem = region_alloc(mm, ua, npages);
+	if (!mem)
+		return ERR_PTR(-ENOMEM);
+	ret = region_set_up(reg, mem, dev_hpa);
+	if (ret) {
+		region_free(mem);
+		return ERR_PTR(ret);
+	}
+
+	return mem;
+}
+
 static long region_register(struct mm_struct *mm, unsigned long ua,
 			    unsigned long npages, unsigned long dev_hpa,
 			    struct mm_iommu_table_group_mem_t **pmem)
@@ -565,7 +590,7 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
 	struct mm_iommu_table_group_mem_t *mem;
 	struct mm_iommu_registry *reg;
 	unsigned long size, end;
-	long ret = 0;
+	long ret;
 
 	if (!npages || !PAGE_ALIGNED(ua) ||
 	    check_shl_overflow(npages, PAGE_SHIFT, &size) ||
@@ -577,22 +602,8 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
 		return -ENOMEM;
 
 	mutex_lock(&reg->lock);
-	mem = region_reuse(reg, ua, npages,
-			   dev_hpa != MM_IOMMU_NO_DEVICE);
-	if (mem) {
-		ret = PTR_ERR_OR_ZERO(mem);
-		goto out;
-	}
-
-	mem = region_alloc(mm, ua, npages);
-	if (!mem) {
-		ret = -ENOMEM;
-		goto out;
-	}
-	ret = region_set_up(reg, mem, dev_hpa);
-	if (ret)
-		region_free(mem);
-out:
+	mem = region_reuse_or_make(reg, mm, ua, npages, dev_hpa);
+	ret = PTR_ERR_OR_ZERO(mem);
 	trace_tce_region_register(ua, size, ret ? 0 : mem->used, ret);
 	mutex_unlock(&reg->lock);
 	if (!ret)
