@@ -71,7 +71,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
-.PHONY: help setup source tree kernel run check check-static check-docs check-host check-qemu \
-	check-clients check-debug check-mutants check-stress fuzz bench bench-hcalls \
-	bench-host profile \
-	series check-series clean
+.PHONY: help setup source tree kernel run check check-static check-docs \
+	check-host check-qemu check-clients check-debug check-mutants \
+	check-stress fuzz bench bench-hcalls bench-host profile series \
+	check-series clean

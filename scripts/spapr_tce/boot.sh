@@ -84,10 +84,10 @@ if [ "$DEVICES" = edus ]; then
 	esac
 fi
 
-# A driver that is bound and unbound frees interrupts. Where the emulator holds
-# one processor up between finding an interrupt's number and handling it, another
-# one frees it meanwhile, and irq_chip_eoi_parent() follows a NULL pointer; the
-# base kernel's, and seen once in some thousand times. One processor cannot.
+# A driver that is bound and unbound frees interrupts. Once, on a busy machine,
+# irq_chip_eoi_parent() followed a NULL pointer there: as it seems, the emulator
+# had held up one processor between finding an interrupt and handling it, and
+# another freed it meanwhile. One processor alone cannot.
 smp=2
 [ "$DEVICES" != nvme ] || smp=1
 # Each chip has six host bridges and half of the memory.

@@ -35,17 +35,16 @@ checkpatch() {
 		grep -vE "$not_code" || :
 }
 
+# kmake CONFIG ARGUMENT...
 kmake() {
-	config=$1
+	objects_of=$work/obj-$1
 	shift
-	make -C "$work" O="$work/obj-$config" CC="ccache ${CROSS_COMPILE}gcc" \
+	make -C "$work" O="$objects_of" CC="ccache ${CROSS_COMPILE}gcc" \
 		-j "$JOBS" "$@"
 }
 configure() {
 	mkdir -p "$work/obj-$1"
-	cat "$top/configs/default.config" >"$work/obj-$1/fragment"
-	[ "$1" = default ] ||
-		cat "$top/configs/$1.config" >>"$work/obj-$1/fragment"
+	fragments "$1" >"$work/obj-$1/fragment"
 	kmake "$1" -s KCONFIG_ALLCONFIG="$work/obj-$1/fragment" allnoconfig
 }
 

@@ -230,4 +230,4 @@ verdict spdx		"SPDX lines"				none no_spdx
 verdict registries	"no registry host names"		none registry_names
 verdict generated	"no generated files"			none generated
 verdict tests		"tests that documents name are there"	none missing_tests
-verdict series		"every path is in one patch"		"$here/series.sh" --check
+verdict series		"patches carry every path as they should"		"$here/series.sh" --check

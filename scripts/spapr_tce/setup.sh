@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [host] [bench] [clients] [docs] [series]: install the Debian packages that are
-# missing, for kernels and emulated machines, and for what is named.  Fast when none is.
+# setup.sh [host] [bench] [clients] [docs] [series]: install the Debian packages
+# that are missing, for kernels and emulated machines, and for what is named.
+# Fast when none is.
 
 . "$(dirname "$0")/lib.sh"
 

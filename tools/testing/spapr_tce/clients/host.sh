@@ -356,7 +356,8 @@ test_trace() {
 		-e spapr_tce:tce_window_create \
 		sh -c "while [ -e $tmp/tracing ]; do sleep 0.2; done" & perf=$!
 	trace-cmd start -b 32768 -e spapr_tce >$tmp/trace-cmd 2>&1
-	is "trace-cmd starts" "$(tail -n 1 $tmp/trace-cmd)" test $? = 0
+	started=$?
+	is "trace-cmd starts" "$(tail -n 1 $tmp/trace-cmd)" test $started = 0
 	run_linux -m ${ram}M
 	trace-cmd stop
 	rm $tmp/tracing
