@@ -11,6 +11,7 @@
  *
  * Kernel command line:
  *   spapr_tce.tests=a,b	run these only (default: those of /tests.list)
+ *   spapr_tce.only=NAME	of each of them that one test
  *   spapr_tce.timeout=N	seconds for each (default 120)
  *   spapr_tce.warmup=N	the first N may leave less free memory behind
  *   spapr_tce.stress=N	SPAPR_TCE_STRESS_SECONDS of their environment
@@ -152,7 +153,7 @@ static size_t say_lines(char *buf, size_t len, bool all)
 
 static void exec_test(const char *name, int out)
 {
-	char path[256];
+	char path[256], only[64];
 
 	setpgid(0, 0);
 	dup2(out, STDOUT_FILENO);
@@ -161,7 +162,10 @@ static void exec_test(const char *name, int out)
 	if (chdir("/tests"))
 		_exit(127);
 	snprintf(path, sizeof(path), "/tests/%s", name);
-	execl(path, name, NULL);
+	if (option("spapr_tce.only", only, sizeof(only)))
+		execl(path, name, "-t", only, NULL);
+	else
+		execl(path, name, NULL);
 	fprintf(stderr, "%s: %s\n", path, strerror(errno));
 	_exit(127);
 }
@@ -218,7 +222,7 @@ static long free_kib(void)
 	char *line, *save;
 	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || write(fd, "3", 1) != 1)
+	if (fd < 0 || write(fd, "7", 1) != 1)	/* 4: silently */
 		say("# drop_caches: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
