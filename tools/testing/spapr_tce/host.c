@@ -399,15 +399,11 @@ static unsigned int level_size(struct kmem_cache *cache)
 	return 0;
 }
 
-struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,
-					    unsigned int align,
-					    unsigned int flags,
-					    void (*ctor)(void *))
+static struct kmem_cache *level_cache_add(const char *name, unsigned int size,
+					  struct kmem_cache *cache)
 {
-	struct kmem_cache *cache;
 	unsigned int i;
 
-	cache = __real_kmem_cache_create(name, size, align, flags, ctor);
 	if (!strncmp(name, "tce_", 4)) {
 		for (i = 0; level_caches[i].cache; i++)
 			;
@@ -416,6 +412,23 @@ struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,
 	}
 
 	return cache;
+}
+
+struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,
+					    unsigned int align,
+					    unsigned int flags,
+					    void (*ctor)(void *))
+{
+	return level_cache_add(name, size,
+			       __real_kmem_cache_create(name, size, align, flags, ctor));
+}
+
+struct kmem_cache *__wrap___kmem_cache_create_args(const char *name, unsigned int size,
+						   struct kmem_cache_args *args,
+						   unsigned int flags)
+{
+	return level_cache_add(name, size,
+			       __real___kmem_cache_create_args(name, size, args, flags));
 }
 
 void *__wrap_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
@@ -429,7 +442,7 @@ void *__wrap_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru
 	return __real_kmem_cache_alloc_lru(cache, lru, gfp | __GFP_DIRECT_RECLAIM);
 }
 
-int __wrap_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+host_bulk_t __wrap_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
 				 size_t size, void **list)
 {
 	if (alloc_fails(gfp))

@@ -28,15 +28,20 @@ void *__real_kmalloc(size_t size, gfp_t gfp);
 void __real_kfree(void *p);
 void *__real_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
 				  int gfp);
-int __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
-				 size_t size, void **list);
+/* A number in 6.12, true or false in 7.x */
+typedef typeof(kmem_cache_alloc_bulk(NULL, 0, 0, NULL)) host_bulk_t;
+host_bulk_t __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+					 size_t size, void **list);
 void __real_kmem_cache_free(struct kmem_cache *cache, void *p);
 void __real_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
 				 void **list);
-struct kmem_cache *__real_kmem_cache_create(const char *name, unsigned int size,
-					    unsigned int align,
-					    unsigned int flags,
-					    void (*ctor)(void *));
+/* The one is there in 6.12, the other in 7.x */
+struct kmem_cache * __weak
+__real_kmem_cache_create(const char *name, unsigned int size, unsigned int align,
+			 unsigned int flags, void (*ctor)(void *));
+struct kmem_cache * __weak
+__real___kmem_cache_create_args(const char *name, unsigned int size,
+				struct kmem_cache_args *args, unsigned int flags);
 
 /*
  * Memory and processes.

@@ -34,6 +34,7 @@
 #include <linux/types.h>
 #include <linux/kernel.h>
 #include <linux/align.h>
+#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/bitops.h>
 #include <linux/bug.h>
@@ -50,6 +51,7 @@
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/rcupdate.h>
+#include <uapi/linux/stddef.h>
 
 /* tools/include is for programs of 32 bits, too */
 #undef __ffs
