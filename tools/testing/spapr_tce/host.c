@@ -414,6 +414,43 @@ static struct kmem_cache *level_cache_add(const char *name, unsigned int size,
 	return cache;
 }
 
+#ifdef kmem_cache_create
+struct kmem_cache *__wrap___kmem_cache_create_args(const char *name, unsigned int size,
+						   struct kmem_cache_args *args,
+						   unsigned int flags)
+{
+	return level_cache_add(name, size,
+			       __real___kmem_cache_create_args(name, size, args, flags));
+}
+
+struct slab_sheaf *__wrap_kmem_cache_prefill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+						   unsigned int size)
+{
+	if (alloc_fails(gfp))
+		return NULL;
+
+	return __real_kmem_cache_prefill_sheaf(cache, gfp | __GFP_DIRECT_RECLAIM, size);
+}
+
+int __wrap_kmem_cache_refill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+				   struct slab_sheaf **sheaf, unsigned int size)
+{
+	if (alloc_fails(gfp))
+		return -ENOMEM;
+
+	return __real_kmem_cache_refill_sheaf(cache, gfp | __GFP_DIRECT_RECLAIM,
+					      sheaf, size);
+}
+
+/* What a sheaf has left goes back with it, and was in no use */
+void *__wrap_kmem_cache_alloc_from_sheaf(struct kmem_cache *cache, gfp_t gfp,
+					 struct slab_sheaf *sheaf)
+{
+	usage_add(&host_usage.slab, 1);
+
+	return __real_kmem_cache_alloc_from_sheaf(cache, gfp, sheaf);
+}
+#else
 struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,
 					    unsigned int align,
 					    unsigned int flags,
@@ -422,14 +459,7 @@ struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,
 	return level_cache_add(name, size,
 			       __real_kmem_cache_create(name, size, align, flags, ctor));
 }
-
-struct kmem_cache *__wrap___kmem_cache_create_args(const char *name, unsigned int size,
-						   struct kmem_cache_args *args,
-						   unsigned int flags)
-{
-	return level_cache_add(name, size,
-			       __real___kmem_cache_create_args(name, size, args, flags));
-}
+#endif
 
 void *__wrap_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
 				  int gfp)

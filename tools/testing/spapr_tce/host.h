@@ -35,13 +35,22 @@ host_bulk_t __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
 void __real_kmem_cache_free(struct kmem_cache *cache, void *p);
 void __real_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
 				 void **list);
-/* The one is there in 6.12, the other in 7.x */
-struct kmem_cache * __weak
-__real_kmem_cache_create(const char *name, unsigned int size, unsigned int align,
-			 unsigned int flags, void (*ctor)(void *));
-struct kmem_cache * __weak
-__real___kmem_cache_create_args(const char *name, unsigned int size,
-				struct kmem_cache_args *args, unsigned int flags);
+#ifdef kmem_cache_create	/* 7.x, where the maple tree takes nodes by sheaves */
+struct kmem_cache *__real___kmem_cache_create_args(const char *name, unsigned int size,
+						   struct kmem_cache_args *args,
+						   unsigned int flags);
+struct slab_sheaf *__real_kmem_cache_prefill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+						   unsigned int size);
+int __real_kmem_cache_refill_sheaf(struct kmem_cache *cache, gfp_t gfp,
+				   struct slab_sheaf **sheaf, unsigned int size);
+void *__real_kmem_cache_alloc_from_sheaf(struct kmem_cache *cache, gfp_t gfp,
+					 struct slab_sheaf *sheaf);
+#else
+struct kmem_cache *__real_kmem_cache_create(const char *name, unsigned int size,
+					    unsigned int align,
+					    unsigned int flags,
+					    void (*ctor)(void *));
+#endif
 
 /*
  * Memory and processes.
