@@ -181,7 +181,7 @@ pinned() {
 # KiB that are free when no cache keeps any; on lists of CPUs, too: there may be
 # an eighth of all memory, which comes back within a minute.
 free_kb() {
-	echo 7 >/proc/sys/vm/drop_caches	# 4: without a message
+	echo 3 >/proc/sys/vm/drop_caches
 	mawk '$1 == "KernelPageSize:" { kb = $2 }
 	$1 == "pages" && $2 == "free" { n += $3 }
 	$1 == "count:" { n += $2 }
