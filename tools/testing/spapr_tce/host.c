@@ -472,8 +472,8 @@ void *__wrap_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru
 	return __real_kmem_cache_alloc_lru(cache, lru, gfp | __GFP_DIRECT_RECLAIM);
 }
 
-host_bulk_t __wrap_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
-				 size_t size, void **list)
+bulk_result __wrap_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+					 size_t size, void **list)
 {
 	if (alloc_fails(gfp))
 		return 0;

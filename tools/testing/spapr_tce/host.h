@@ -29,8 +29,8 @@ void __real_kfree(void *p);
 void *__real_kmem_cache_alloc_lru(struct kmem_cache *cache, struct list_lru *lru,
 				  int gfp);
 /* A number in 6.12, true or false in 7.x */
-typedef typeof(kmem_cache_alloc_bulk(NULL, 0, 0, NULL)) host_bulk_t;
-host_bulk_t __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
+#define bulk_result	typeof(kmem_cache_alloc_bulk(NULL, 0, 0, NULL))
+bulk_result __real_kmem_cache_alloc_bulk(struct kmem_cache *cache, gfp_t gfp,
 					 size_t size, void **list);
 void __real_kmem_cache_free(struct kmem_cache *cache, void *p);
 void __real_kmem_cache_free_bulk(struct kmem_cache *cache, size_t size,
