@@ -139,20 +139,20 @@ coccicheck() {
 }
 
 # Each patch must find its way to a list, and what is ours to our entry.
-recipients() {
-	cd "$tree" || return
+recipients() (
+	cd "$tree" || exit
 	for p in "$patches"/00[0-9][1-9]*.patch "$patches"/00[1-9]0*.patch; do
 		to=$(perl scripts/get_maintainer.pl --no-git --no-git-fallback \
-			--no-rolestats "$p") || return
+			--no-rolestats "$p") || exit
 		echo "$to" | grep -q 'linux-kernel@' || echo "${p##*/}: for nobody"
 		echo "$to" | grep -qE 'linuxppc-dev|kvm@|kselftest' ||
 			echo "${p##*/}: no list of a subsystem"
 	done
 	in_entry
-}
+)
 
 # All files that are ours whole are in our entry, and it names nothing else.
-in_entry() {
+in_entry() (
 	entry=$(sed -n '/^+VFIO SPAPR TCE/,/^+$/s/^+F:\t//p' "$top/MAINTAINERS.diff")
 	for pattern in $entry; do
 		[ -e "$pattern" ] || echo "MAINTAINERS: there is no $pattern"
@@ -167,7 +167,7 @@ in_entry() {
 		done
 		echo "$f: not in MAINTAINERS"
 	done
-}
+)
 
 spelling() {
 	sed -n '1,/^---$/p' "$patches"/*.patch | codespell -
