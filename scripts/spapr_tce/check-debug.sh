@@ -3,7 +3,7 @@
 #
 # The kselftests and the clients on kernels that check themselves: KASAN,
 # lockdep, kmemleak, fault injection and others (CONFIG=debug), and KCSAN.  It
-# takes an hour or two, so the check itself is without it.
+# takes hours, so the check itself is without it.
 
 . "$(dirname "$0")/lib.sh"
 

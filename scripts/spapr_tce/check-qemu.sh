@@ -33,9 +33,9 @@ matrix() {
 	EOF
 	# These kernels are slow, and boot only when asked for.  Poison is looked
 	# for where KASAN, which needs radix, is not at work: it would prepare a
-	# report of each eight bytes of a free page and then not give it, which
-	# takes longer than the tests that eat memory have.  The devices of stress
-	# write all the time, though, and KASAN sees no DMA.
+	# report of each eight bytes of a free page and then not give it, for which
+	# a test that eats memory had too little time on pseries.  The devices of
+	# stress write all the time, though, and KASAN sees no DMA.
 	case $CONFIG in
 	debug)	cat <<-EOF
 		powernv9-debug	powernv9 debug edu all -

@@ -446,9 +446,12 @@ int __wrap_kmem_cache_refill_sheaf(struct kmem_cache *cache, gfp_t gfp,
 void *__wrap_kmem_cache_alloc_from_sheaf(struct kmem_cache *cache, gfp_t gfp,
 					 struct slab_sheaf *sheaf)
 {
-	usage_add(&host_usage.slab, 1);
+	void *p = __real_kmem_cache_alloc_from_sheaf(cache, gfp, sheaf);
 
-	return __real_kmem_cache_alloc_from_sheaf(cache, gfp, sheaf);
+	if (p)
+		usage_add(&host_usage.slab, 1);
+
+	return p;
 }
 #else
 struct kmem_cache *__wrap_kmem_cache_create(const char *name, unsigned int size,

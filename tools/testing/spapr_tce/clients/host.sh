@@ -178,8 +178,8 @@ pinned() {
 	END { print n + 0 }' /proc/vmstat
 }
 
-# KiB that are free when no cache keeps any; on lists of CPUs, too: there may be
-# an eighth of all memory, which comes back within a minute.
+# KiB that are free when no cache keeps any; on lists of CPUs, too, which may
+# keep hundreds of MiB of a process that died, and give them back little by little.
 free_kb() {
 	echo 3 >/proc/sys/vm/drop_caches
 	mawk '$1 == "KernelPageSize:" { kb = $2 }
