@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # boot.sh KERNEL INITRD [APPEND]: boot KERNEL on an emulated MACHINE until it
-# powers off; the console is standard output.
+# powers off; the console is standard output.  The modules that kernel.sh left
+# beside KERNEL are appended to INITRD.
 #
 #   MACHINE   powernv8, powernv9, powernv10 or pseries
 #   DEVICES   edu: two of the teaching device, behind different host bridges
@@ -102,6 +103,15 @@ if [ "$DEVICES" = clients ]; then
 		-device nvme,drive=d0,serial=spapr-tce,bus=pcie.0 \
 		-drive "file=$build/clients.ext4,if=none,id=d1,format=raw,readonly=on" \
 		-device virtio-blk-pci,drive=d1,bus=pcie.1
+fi
+
+modules=$(echo "$kernel" | sed 's|vmlinux\([^/]*\)$|modules\1.cpio|')
+if [ -f "$modules" ]; then
+	# The kernel unpacks one archive after the other.
+	both=${initrd%.cpio}-$(basename "$modules")
+	cat "$initrd" "$modules" >"$both.$$"
+	mv "$both.$$" "$both"
+	initrd=$both
 fi
 
 [ -z "${ACCEL:-}" ] || set -- "$@" -accel "$ACCEL"

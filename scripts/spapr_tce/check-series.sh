@@ -54,7 +54,7 @@ watched() { progress "$@" 2>&3; }
 
 # builds CONFIG LOG: a warning is as bad as an error.
 builds() {
-	if ! watched "${p##*/} ($1)" "$2" kmake "$1" vmlinux; then
+	if ! watched "${p##*/} ($1)" "$2" kmake "$1" vmlinux modules; then
 		tail -n 30 "$2"
 		return 1
 	fi

@@ -7,6 +7,10 @@
 #   CONFIG=default   build/vmlinux
 #   CONFIG=x         build/vmlinux-x
 #   BASE=1           build/vmlinux-base, build/vmlinux-base-x
+#
+# If the configuration has modules, they are in build/modules-x.cpio, which
+# boot.sh appends to the initramfs: /modules/NAME.ko, and in /modules/list the
+# names in an order in which they can be loaded.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -70,5 +74,36 @@ kmake -s KCONFIG_ALLCONFIG="$obj/fragment" allnoconfig \
 check_config
 [ -f "$obj/vmlinux" ] ||
 	say "building $name: some minutes the first time"
-long "$name" "$logs/$name.log" kmake V="${V:-0}" vmlinux
+modules=$build/modules$(kernel_name "$CONFIG").cpio
+if ! grep -q '^CONFIG_[A-Z0-9_]*=m$' "$obj/.config"; then
+	long "$name" "$logs/$name.log" kmake V="${V:-0}" vmlinux
+	rm -f "$modules"
+	put "$obj/vmlinux" "$build/$name"
+	exit
+fi
+long "$name" "$logs/$name.log" kmake V="${V:-0}" vmlinux modules
+
+module_files() {
+	sed "s|^|$obj/|; s|\.o\$|.ko|" "$obj/modules.order"
+}
+# A module after those whose symbols it uses
+in_order() {
+	module_files | while read -r ko; do
+		m=$(basename "$ko" .ko)
+		echo "$m $m"
+		tr '\0' '\n' <"$ko" | sed -n 's/^depends=//p' | tr , '\n' |
+			sed "/./!d; s/\$/ $m/"
+	done | tsort
+}
+spec() {
+	echo "dir /modules 0755 0 0"
+	echo "file /modules/list $obj/modules.list 0644 0 0"
+	module_files | while read -r ko; do
+		echo "file /modules/${ko##*/} $ko 0644 0 0"
+	done
+}
+in_order >"$obj/modules.list"
+spec >"$obj/modules.spec"
+"$obj/usr/gen_init_cpio" "$obj/modules.spec" >"$obj/modules.cpio"
+put "$obj/modules.cpio" "$modules"
 put "$obj/vmlinux" "$build/$name"

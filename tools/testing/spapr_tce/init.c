@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The /init of the test initramfs: mount what programs need, run the test
- * programs of /tests one after the other with a time limit each, report them
- * as KTAP, power off.
+ * The /init of the test initramfs: mount what programs need, load the modules
+ * of /modules/list, run the test programs of /tests one after the other with a
+ * time limit each, report them as KTAP, power off.
  *
  * Everything is written to /dev/kmsg with a mark at the start of each line.
  * The kernel puts whole lines on the console from there, so what a program
@@ -30,6 +30,7 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -350,6 +351,32 @@ static int split(char *list, char **names, int max)
 	return n;
 }
 
+/*
+ * Load what is in /modules/list, in that order. KVM has a module for machines
+ * of each kind and refuses the others with ENODEV; a module that is missing for
+ * any other reason shows in the tests.
+ */
+static void load_modules(void)
+{
+	static char list[4096];
+	char *names[64], path[256];
+	int i, n, fd;
+
+	if (!slurp("/modules/list", list, sizeof(list)))
+		return;
+	n = split(list, names, ARRAY_SIZE(names));
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "/modules/%s.ko", names[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			say("# module %s: %s", names[i], strerror(errno));
+		else
+			say("# module %s", names[i]);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
 int main(void)
 {
 	static char list[4096], limit[16] = "120", warm[16] = "0", number[16];
@@ -369,6 +396,7 @@ int main(void)
 		setenv("SPAPR_TCE_STRESS_SEED", number, 1);
 	n = split(list, names, ARRAY_SIZE(names));
 
+	load_modules();
 	leaks_begin();
 	say("KTAP version 1");
 	say("1..%d", n);
