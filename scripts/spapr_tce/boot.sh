@@ -13,6 +13,7 @@
 #             nvme: those of edu, and the disk build/nvme.img
 #             nvme+mem: more memory could be added, too; only then Linux on
 #                  pseries makes a window of its own for the disk
+#             edu+nested: pseries lets its guest be a hypervisor (KVM HV)
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
@@ -24,9 +25,13 @@
 kernel=$1 initrd=$2 append=${3:-}
 MACHINE=${MACHINE:-powernv9} DEVICES=${DEVICES:-edu}
 
+nested=
 case $DEVICES in
 *+mem)
 	DEVICES=${DEVICES%+mem} MEM=4G,slots=2,maxmem=8G
+	;;
+*+nested)
+	DEVICES=${DEVICES%+nested} nested=,cap-nested-hv=on
 	;;
 esac
 
@@ -39,7 +44,7 @@ powernv*)
 	disk=bus=pcie.2,addr=0.0,multifunction=on
 	;;
 pseries)
-	set -- -M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken \
+	set -- -M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken$nested \
 		-device "$edu" \
 		-device spapr-pci-host-bridge,index=1,id=phb1 \
 		-device "$edu,bus=phb1.0" \

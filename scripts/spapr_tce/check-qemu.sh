@@ -9,6 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # name, machine, configuration, devices, tests, kernel command line
+some='abi|dma|faults|kvm|modules|prereg'
 matrix() {
 	cat <<-EOF
 	powernv9	powernv9 default edu  all  -
@@ -16,9 +17,12 @@ matrix() {
 	powernv8	powernv8 default edu  all  -
 	powernv10	powernv10 default edu all  -
 	powernv9-4k	powernv9 4k      edu  all  -
+	powernv9-hash-4k powernv9 4k     edu  $some disable_radix
+	powernv8-4k	powernv8 4k      edu  $some -
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
 	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
+	pseries-nested	pseries  default edu+nested kvm|kvm_storm -
 	pseries-single	pseries  default edu  lpar|abi multitce=off
 	powernv9-nvme	powernv9 default nvme nvme|prereg|handover iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg|handover iommu=nobypass

@@ -707,13 +707,8 @@ long mem_hugetlb_reserve(unsigned int shift, long count)
 	snprintf(path, sizeof(path),
 		 "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
 		 (1ULL << shift) >> 10);
-	/*
-	 * Gigantic pages are used when the machine was booted with some: to
-	 * make them at run time crashes 6.12 on pseries (alloc_contig_range).
-	 */
 	snprintf(buf, sizeof(buf), "%ld", count);
-	if (shift < 30)
-		sys_write_file(path, buf);
+	sys_write_file(path, buf);
 	return file_read(path, buf, sizeof(buf)) ? 0 : atol(buf);
 }
 
