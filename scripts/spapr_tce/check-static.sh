@@ -211,6 +211,41 @@ missing_tests() {
 	done
 }
 
+# Each reason to skip a test is in a class, and README.md says what that needs.
+skip_classes() {
+	sed -n 's/^\([a-z]*\)\t.*/\1/p' "$here/skips" | while read -r class; do
+		grep -q "^| $class |" "$top/README.md" ||
+			echo "README.md: nothing of the class $class of scripts/spapr_tce/skips"
+	done
+	cat "$top"/tools/testing/selftests/vfio/spapr_tce/*.c | tr '\n\t' '  ' |
+		grep -oE 'SKIP\([a-z ]+[0-9]?, *"[^"]*"' |
+		sed 's/.*"\(.*\)"$/\1/; /^%s$/d; s/%[a-z]*/1/g; s/.*/skip x (&)/' |
+		awk -f "$here/skips.awk" "$here/skips" - |
+		sed -n '/^ *[0-9]* *other$/,$s/^ /no class: /p'
+}
+
+# Configurations against Debian's; both want no compiler but for its version.
+like_distribution() {
+	obj=$tree/obj-config
+	mkdir -p "$obj"
+	for c in default 4k; do
+		fragments "$c" >"$obj/fragment"
+		make -C "$tree" O="$obj" -s KCONFIG_ALLCONFIG="$obj/fragment" \
+			allnoconfig >"$logs/static-allnoconfig.log" 2>&1 || return 1
+		"$here/check-config.sh" "$c" "$obj/.config"
+	done
+}
+config() {
+	what="configurations differ from Debian's only where it is explained"
+	rc=0
+	"$here/check-config.sh" default /dev/null >/dev/null 2>&1 || rc=$?
+	if [ $rc = 4 ]; then
+		echo "skip    static: $what (no package of Debian's configuration)"
+	else
+		verdict config "$what" none like_distribution
+	fi
+}
+
 mkdir -p "$logs"
 "$here/tree.sh"
 
@@ -228,6 +263,8 @@ verdict warnings	"W=1 and sparse have nothing to say"	none about_ours
 verdict programs	"test programs compile with -Werror"	programs
 verdict spdx		"SPDX lines"				none no_spdx
 verdict registries	"no registry host names"		none registry_names
+config
+verdict skips		"what skipped tests need is told"	none skip_classes
 verdict generated	"no generated files"			none generated
 verdict tests		"tests that documents name are there"	none missing_tests
 verdict series		"patches carry every path as they should"		"$here/series.sh" --check

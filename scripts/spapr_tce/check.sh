@@ -6,7 +6,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-mkdir -p "$build"
+mkdir -p "$build" "$logs"
 results=$(mktemp "$build/check.XXXXXX")
 trap 'rm -f "$results"' EXIT
 
@@ -14,7 +14,7 @@ for part in "$@"; do
 	say "check-$part"
 	rc=0
 	{ "$here/check-$part.sh" || echo $? >"$results.rc"; } |
-		tee -a "$results"
+		tee -a "$results" | grep --line-buffered -v '^skip ' || :
 	if [ -f "$results.rc" ]; then
 		rc=$(cat "$results.rc")
 		rm -f "$results.rc"
@@ -25,6 +25,10 @@ for part in "$@"; do
 	fi
 done
 
+if grep '^skip ' "$results" >"$logs/skipped"; then
+	say "skipped (each is in build/log/skipped):"
+	awk -f "$here/skips.awk" "$here/skips" "$logs/skipped" >&2
+fi
 say "failures:"
 grep '^not ok ' "$results" >&2 || say "none"
 awk '
