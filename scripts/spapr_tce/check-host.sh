@@ -413,7 +413,7 @@ t "console: an empty one is a failure"		ktap_empty
 #
 
 total() {
-	mkdir -p "$w/parts" && cp "$here/check.sh" "$here/lib.sh" "$w/parts" &&
+	mkdir -p "$w/parts" && cp "$here/check.sh" "$here/lib.sh" "$here"/skips* "$w/parts" &&
 	printf '#!/bin/sh\n%s\n' "$1" >"$w/parts/check-x.sh" &&
 	chmod +x "$w/parts/check-x.sh" || return
 	rc=0
@@ -423,12 +423,20 @@ total() {
 }
 total_good() { total 'echo "ok  a"; echo "ok  b"' "2 passed, 0 failed" 0; }
 total_skip() { total 'echo "ok  a"; echo "skip  b"' "1 passed, 0 failed, 1 skipped" 0; }
+total_classes() {
+	total 'echo "ok  a"; echo "skip  m: b (no edu device)"; echo "skip  m: c (no such thing)"; echo "skip  m: d (no edu device)"' \
+		"1 passed, 0 failed, 3 skipped" 0 2>"$w/said" &&
+	! grep '^skip' "$w/out" && grep -qxE ' +2  devices' "$w/said" &&
+	grep -qxE ' +2  no edu device' "$w/said" && grep -qxE ' +1  other' "$w/said" &&
+	[ "$(grep -c . "$w/b/log/skipped")" = 3 ]
+}
 total_bad() { total 'echo "ok  a"; echo "not ok  b"' "1 passed, 1 failed" 1; }
 total_broken() { total 'echo "ok  a"; exit 3' "1 passed, 1 failed" 1; }
 total_nothing() { total ':' "0 passed, 0 failed" 1; }
 
 t "total: passed"				total_good
 t "total: skipped ones are told apart"		total_skip
+t "total: skipped ones are counted by class"	total_classes
 t "total: one failure fails it"			total_bad
 t "total: a part that breaks off fails it"	total_broken
 t "total: nothing run is no success"		total_nothing
