@@ -153,6 +153,7 @@ unsigned long tce_account_pages(struct tce_account *account)
 {
 	return DIV_ROUND_UP(READ_ONCE(account->bytes), PAGE_SIZE);
 }
+EXPORT_SYMBOL_GPL(tce_account_pages);
 
 static int tce_account_set(struct tce_account *account, unsigned long bytes)
 {
