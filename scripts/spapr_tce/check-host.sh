@@ -498,27 +498,28 @@ ctrl_c() {
 		[ -s "$w/pid" ] && break
 		sleep 0.5
 	done
-	kill -INT -- -$group
-	wait $group
-	sleep 0.5
-	rm -rf "$w/bin"
-	! kill "$(cat "$w/pid")" 2>/dev/null
+	kill -INT -$group
+	sleep 2
+	rm -r "$w/bin"
+	[ -s "$w/pid" ] && ! kill "$(cat "$w/pid")"
 }
 nothing_in_tmp() {
 	rm -rf "$w/tmp" && mkdir "$w/tmp" || return
 	# shellcheck disable=SC2016 # the other shell's variables
 	TMPDIR=$w/tmp perl -e 'setpgrp; $SIG{INT} = "DEFAULT"; exec @ARGV' sh -c \
-		'. "$0" && tmp=$(mktemp -d) && trap "rm -rf $tmp" EXIT && sleep 3' \
+		'. "$0" && tmp=$(mktemp -d) && trap "rm -rf $tmp" EXIT && sleep 9' \
 		"$here/lib.sh" & group=$!
-	sleep 1
-	[ -n "$(ls -A "$w/tmp")" ] && kill -INT -- -$group
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ -z "$(ls -A "$w/tmp")" ] || break
+		sleep 0.2
+	done
+	kill -TERM -$group || return
 	wait $group
 	[ -z "$(ls -A "$w/tmp")" ]
 }
 help_lists_all() {
 	make -s -C "$top" help >"$w/out" &&
-	sed -n 's/^\.PHONY://p; /^\.PHONY/,$p' "$top/Makefile" | tr -s ' \t\\' '\n' |
-	grep -x '[a-z-][a-z-]*' | sort -u | while read -r target; do
+	sed -n 's/^\.PHONY://p; /^\.PHONY/,$p' "$top/Makefile" | grep -oE '[a-z][a-z-]+' | sort -u | while read -r target; do
 		grep -q "^  $target " "$w/out" || { echo "$target"; exit 1; }
 	done
 }
@@ -528,7 +529,7 @@ t "user: a machine that there is not"		unknown_machine
 t "user: a path with a space"			path_with_space
 t "user: no home"				no_home
 t "user: Ctrl-C ends the emulator"		ctrl_c
-t "user: Ctrl-C leaves nothing in /tmp"		nothing_in_tmp
+t "user: nothing is left in /tmp by who is killed" nothing_in_tmp
 t "user: make help has every target"		help_lists_all
 
 #
