@@ -6,6 +6,11 @@
 
 S := scripts/spapr_tce
 
+# What $(make -s source) gives when that fails would be taken for no KSRC at all.
+ifeq ($(origin KSRC)/$(KSRC),command line/)
+$(error KSRC is empty: has `make source` failed?)
+endif
+
 export KSRC SUITE MACHINE CONFIG BASE TESTS TIME V JOBS MITIGATIONS
 
 help:   ## this text
@@ -25,7 +30,7 @@ kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 	@$S/kernel.sh
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
-check:  ## the next six; the last line is the total
+check:  ## check-static, -docs, -host, -mutants, -qemu, -clients; the total last
 	@$S/check.sh static docs host mutants qemu clients
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
 	@$S/check.sh static
@@ -53,7 +58,7 @@ profile: ## which functions the instructions of a one-page request are in
 	@$S/profile.sh
 bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
-series: ## export build/series/*.patch for git am on the base kernel
+series: ## export build/series/*.patch for git am, signed off by git's user
 	@$S/series.sh
 check-series: ## apply, build and boot the series patch by patch
 	@$S/check.sh series

@@ -55,9 +55,6 @@ pseries)
 	[ "$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)" -gt 17000000 ] ||
 		append="$append TCE_BITS=27"
 	;;
-*)
-	die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries"
-	;;
 esac
 
 if [ "$DEVICES" = nvme ]; then
@@ -124,7 +121,8 @@ fi
 
 # The log buffer is large so that no line of a test gets lost, and devkmsg=on
 # because init writes there.
-exec timeout "${TIMEOUT:-600}" qemu-system-ppc64 "$@" \
+# In the foreground, so that Ctrl-C reaches it.
+exec timeout --foreground "${TIMEOUT:-600}" qemu-system-ppc64 "$@" \
 	-m "${MEM:-4G}" -smp "$smp" -no-reboot -display none -vga none \
 	-serial stdio -monitor none -kernel "$kernel" -initrd "$initrd" \
 	-append "console=hvc0 panic=-1 log_buf_len=4M printk.devkmsg=on $append" \

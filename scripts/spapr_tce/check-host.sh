@@ -64,10 +64,10 @@ hook() {
 		"$2" >"$w/repo/mm/hooked.c.$1.diff"
 }
 
-assemble() {
-	SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build KSRC=$w/base \
-		"$here/tree.sh"
+assemble_from() {
+	SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build "$@" "$here/tree.sh"
 }
+assemble() { KSRC=$w/base assemble_from; }
 
 T=$w/repo/build/tree
 
@@ -163,8 +163,7 @@ tarball_base() {
 	new_base "$w/base" 2 && tar -C "$w" -cJf "$w/b.tar.xz" base &&
 	rm -rf "$w/repo/build" &&
 	for k in a b; do
-		SPAPR_TCE_TOP=$w/repo SPAPR_TCE_BUILD=$w/repo/build \
-			KSRC=$w/$k.tar.xz "$here/tree.sh" || return
+		KSRC=$w/$k.tar.xz assemble_from || return
 	done &&
 	grep -q 'SUBLEVEL = 2' "$T/Makefile"
 }
@@ -175,6 +174,36 @@ other_version_is_refused() {
 	grep -q '6.13.1; there are hooks for 6.12 and 7$' "$w/out"
 }
 
+# What is refused, is refused before anything is touched.
+refused_source() {
+	new_repo && assemble && find "$w/repo/build" | sort >"$w/before" &&
+	! KSRC=$1 assemble_from >"$w/out" 2>&1 &&
+	cat "$w/out" && [ "$(grep -vc '^+' "$w/out")" = 1 ] && grep -q "$2" "$w/out" &&
+	find "$w/repo/build" | sort | diff "$w/before" - && assemble &&
+	[ "$(cat "$T/drivers/whole.c")" = ours ]
+}
+other_directory_is_refused() {
+	mkdir -p "$w/private" && echo secret >"$w/private/key" &&
+	refused_source "$w/private" 'not a kernel source'
+}
+no_tarball_is_refused() {
+	echo text >"$w/text.tar.xz" && refused_source "$w/text.tar.xz" 'not a tarball'
+}
+# Interrupted while the base is laid: the next run starts anew.
+interrupted_unpack() {
+	new_repo && tar -C "$w" -cJf "$w/a.tar.xz" base && cp -a "$w/base" "$w/other" &&
+	echo later >"$w/other/mm/other.c" && KSRC=$w/a.tar.xz assemble_from &&
+	mkdir -p "$w/bin" &&
+	printf '#!/bin/sh\n%s "$@"\nkill -INT 0\n' "$(command -v rsync)" >"$w/bin/rsync" &&
+	chmod +x "$w/bin/rsync" &&
+	! KSRC=$w/other PATH=$w/bin:$PATH assemble_from setsid -w &&
+	KSRC=$w/a.tar.xz assemble_from &&
+	[ "$(cat "$T/mm/other.c" "$w/repo/build/base/mm/other.c" | uniq)" = base ]
+}
+
+t "tree: a directory that is no kernel is refused"	other_directory_is_refused
+t "tree: a file that is no tarball is refused"	no_tarball_is_refused
+t "tree: an interrupted run"			interrupted_unpack
 t "tree: ours, new and hooked files are laid"	tree_is_laid
 t "tree: the base stays as it came"		base_stays_pristine
 t "tree: a second run writes nothing"		second_run_writes_nothing
@@ -440,6 +469,76 @@ t "total: skipped ones are counted by class"	total_classes
 t "total: one failure fails it"			total_bad
 t "total: a part that breaks off fails it"	total_broken
 t "total: nothing run is no success"		total_nothing
+
+#
+# What stands in a user's way
+#
+
+# says WHAT COMMAND...: it fails with one line, of WHAT.
+says() {
+	what=$1
+	shift
+	! "$@" >"$w/out" 2>&1 && cat "$w/out" && [ "$(wc -l <"$w/out")" = 1 ] &&
+		grep -q "$what" "$w/out"
+}
+empty_ksrc() {
+	! make -C "$top" check KSRC= >"$w/out" 2>&1 && cat "$w/out" &&
+		grep -q 'KSRC is empty' "$w/out" && ! grep -q == "$w/out"
+}
+unknown_machine() { says 'MACHINE=nonsense' env MACHINE=nonsense "$here/run.sh"; }
+path_with_space() {
+	mkdir -p "$w/a b" && says 'white space' env SPAPR_TCE_BUILD="$w/a b" "$here/tree.sh"
+}
+no_home() {
+	# shellcheck disable=SC2016 # lib.sh's variable
+	HOME=/proc/none XDG_CACHE_HOME='' sh -c '. "$0" && mkdir -p "$CCACHE_DIR"' \
+		"$here/lib.sh"
+}
+# An emulator that takes its time, and Ctrl-C: INT to the whole group.
+ctrl_c() {
+	mkdir -p "$w/bin" "$w/tmp" &&
+	printf '#!/bin/sh\necho $$ >"%s"\nexec sleep 60\n' "$w/pid" >"$w/bin/qemu-system-ppc64" &&
+	chmod +x "$w/bin/qemu-system-ppc64" && rm -f "$w/pid" || return
+	PATH=$w/bin:$PATH TMPDIR=$w/tmp TIMEOUT=60 \
+		perl -e 'setpgrp; $SIG{INT} = "DEFAULT"; exec @ARGV' \
+		sh -c '"$0" k i; exit' "$here/boot.sh" & group=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ -s "$w/pid" ] && break
+		sleep 0.5
+	done
+	kill -INT -$group
+	sleep 2
+	rm -r "$w/bin"
+	[ -s "$w/pid" ] && ! kill "$(cat "$w/pid")"
+}
+nothing_in_tmp() {
+	rm -rf "$w/tmp" && mkdir "$w/tmp" || return
+	# shellcheck disable=SC2016 # the other shell's variables
+	TMPDIR=$w/tmp perl -e 'setpgrp; $SIG{INT} = "DEFAULT"; exec @ARGV' sh -c \
+		'. "$0" && tmp=$(mktemp -d) && trap "rm -rf $tmp" EXIT && sleep 9' \
+		"$here/lib.sh" & group=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ -z "$(ls -A "$w/tmp")" ] || break
+		sleep 0.2
+	done
+	kill -TERM -$group || return
+	wait $group
+	[ -z "$(ls -A "$w/tmp")" ]
+}
+help_lists_all() {
+	make -s -C "$top" help >"$w/out" &&
+	sed -n 's/^\.PHONY://p; /^\.PHONY/,$p' "$top/Makefile" | grep -oE '[a-z][a-z-]+' | sort -u | while read -r target; do
+		grep -q "^  $target " "$w/out" || { echo "$target"; exit 1; }
+	done
+}
+
+t "user: KSRC= of a failed make source"		empty_ksrc
+t "user: a machine that there is not"		unknown_machine
+t "user: a path with a space"			path_with_space
+t "user: no home"				no_home
+t "user: Ctrl-C ends the emulator"		ctrl_c
+t "user: nothing is left in /tmp by who is killed" nothing_in_tmp
+t "user: make help has every target"		help_lists_all
 
 #
 # The kernel's files on this machine (tools/testing/spapr_tce)

@@ -14,6 +14,8 @@ base=$build/base		# the base kernel as it came
 tree=$build/tree		# the base with our files and hooks over it
 logs=$build/log
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spapr-tce
+# Where there is no home, or it cannot be written to
+mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache=$build/cache
 
 CONFIG=${CONFIG:-}
 MACHINE=${MACHINE:-}
@@ -31,6 +33,18 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL GNUMAKEFLAGS KBUILD_OUTPUT O
 
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+
+# Ctrl-C runs the EXIT traps, too, which a shell that is killed does not.
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+case $top$build in
+*[[:space:]]*) die "neither make nor the kernel can do with white space in a path: $top, $build" ;;
+esac
+case $MACHINE in
+''|powernv8|powernv9|powernv10|pseries) ;;
+*) die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries" ;;
+esac
 
 # kernel_name CONFIG: what tells its kernel from the others.
 kernel_name() {
@@ -144,20 +158,26 @@ lock() {
 	flock -n 9 || { say "waiting for another run ($1)"; flock 9; }
 }
 
+# steps LOG: how many steps are done, as far as its lines tell
+steps() { grep -cE '^(  [A-Z]|Get:|Setting up)' "$1"; }
+
 # progress WHAT LOG COMMAND...: run COMMAND with its output in LOG, and say
-# every 15 seconds how far it is.  With V=1 the output is shown as well.
+# every 15 seconds how far it is, and of how many steps if it was done from
+# nothing before.  With V=1 the output is shown as well.
 progress() {
 	what=$1 log=$2
 	shift 2
 	mkdir -p "$(dirname "$log")"
 	began=$(date +%s)
+	known=$cache/steps/$what
+	total=$(cat "$known" 2>/dev/null) || total=
 	: >"$log"
 	if [ "$V" = 1 ]; then
 		tail -n +1 -f --pid=$$ "$log" 9>&- & ticker=$!
 	else
 		# Neither outlive this shell, were it killed, nor hold its lock.
 		while sleep 15 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-			say "$what: $(grep -cE '^(  [A-Z]|Get:|Setting up)' "$log") steps," \
+			say "$what: $(steps "$log")${total:+ of at most $total} steps," \
 				"$(($(date +%s) - began)) s"
 		done 9>&- & ticker=$!
 	fi
@@ -166,8 +186,12 @@ progress() {
 	[ "$V" != 1 ] || sleep 1
 	kill $ticker 2>/dev/null || :
 	wait $ticker 2>/dev/null || :
-	[ $rc != 0 ] || say "$what: done, $(($(date +%s) - began)) s"
-	return $rc
+	[ $rc = 0 ] || return $rc
+	say "$what: done, $(($(date +%s) - began)) s"
+	if [ "$(steps "$log")" -gt "${total:-0}" ]; then
+		mkdir -p "$cache/steps"
+		steps "$log" >"$known"
+	fi
 }
 
 # long: progress, or die with what went wrong.

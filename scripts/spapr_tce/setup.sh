@@ -34,7 +34,7 @@ missing=$({
 as_root=
 if [ "$(id -u)" != 0 ]; then
 	command -v sudo >/dev/null ||
-		die "as root, please: apt-get install$missing"
+		die "as root, please: apt-get install --no-install-recommends$missing"
 	as_root=sudo
 fi
 say "installing$missing"
@@ -50,6 +50,6 @@ try_install() {
 # The package lists may be missing (a fresh image) or too old to fetch from.
 if ! try_install; then
 	long "apt-get update" "$logs/setup.log" apt update
-	try_install || { grep '^E:' "$logs/setup.log" >&2 || :
+	try_install || { grep -m 3 '^E:' "$logs/setup.log" >&2 || :
 		die "could not install$missing; see $logs/setup.log"; }
 fi

@@ -16,13 +16,30 @@
 . "$(dirname "$0")/lib.sh"
 
 # find_source: set src to the base kernel's tarball or directory, and id to
-# what tells it from any other.
+# what tells it from any other.  Nothing is touched before its version is known.
 find_source() {
 	src=${KSRC:-/usr/src/linux-source-6.12.tar.xz}
 	[ -e "$src" ] || die "$src: no such kernel source"
 	src=$(realpath "$src")
 	id="$src $(stat -c '%s %Y' "$src")"
 	[ ! -d "$src" ] || id="$src"
+	have=$(cat "$build/base.id" 2>/dev/null) || have=
+	[ "$have" = "$id" ] || check_source
+}
+
+check_source() {
+	if [ -d "$src" ]; then
+		version=$(version_of "$src" 2>/dev/null) || version=
+	else
+		mkdir -p "$tmp/source"
+		tar -xOf "$src" --wildcards --no-wildcards-match-slash \
+			--occurrence=1 '*/Makefile' >"$tmp/source/Makefile" 2>/dev/null ||
+			die "$src: not a tarball of a kernel"
+		version=$(version_of "$tmp/source")
+	fi
+	[ -n "$version" ] || die "$src: not a kernel source"
+	echo "$version" | grep -qE "^($bases)\." ||
+		die "$src is kernel $version; there are hooks for $(bases_in_words)"
 }
 
 # start_over: nothing made from another base may be taken for made from this.
@@ -30,8 +47,11 @@ start_over() {
 	rm -rf "$tree" "$build/overlay" "$base"/obj-* "$build/headers"
 }
 
+# base.id goes before the base is changed and comes back after it, so that an
+# interrupted run leaves nothing that passes for a whole base.
 unpack_base() {
 	if [ -d "$src" ]; then
+		rm -f "$build/base.id"
 		mkdir -p "$base"
 		changed=$(rsync -a --delete --out-format=%n \
 			--exclude '/obj-*' --exclude /.git --exclude /.config --exclude '*.o' \
@@ -39,23 +59,20 @@ unpack_base() {
 			--exclude /include/config --exclude /include/generated \
 			--exclude '/arch/*/include/generated' \
 			"$src/" "$base/")
-		if [ -n "$changed" ] || [ "$(cat "$build/base.id" 2>/dev/null)" != "$id" ]; then
-			start_over
-		fi
-	elif [ "$(cat "$build/base.id" 2>/dev/null)" != "$id" ]; then
+		[ -z "$changed" ] && [ "$have" = "$id" ] || start_over
+	elif [ "$have" != "$id" ]; then
 		say "unpacking $src"
+		rm -rf "$base.new"
+		mkdir -p "$base.new"
+		tar -C "$base.new" --strip-components=1 -xf "$src"
 		rm -rf "$build/base.id" "$base"
 		start_over
-		mkdir -p "$base"
-		tar -C "$base" --strip-components=1 -xf "$src"
+		mv "$base.new" "$base"
 	else
 		return 0
 	fi
-	version=$(version_of "$base")
-	[ -n "$(base_name)" ] ||
-		die "$src is kernel $version; there are hooks for $(bases_in_words)"
 	printf '%s\n' "$id" >"$build/base.id"
-	say "base kernel $version"
+	say "base kernel $(version_of "$base")"
 }
 
 link_tree() {
@@ -113,11 +130,11 @@ lay_overlay() {
 
 "$here/setup.sh"
 lock tree
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
 find_source
 unpack_base
 link_tree
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
 list_overlay
 restore_dropped
 # Before the files, so that an interrupted run leaves none that is not listed.
