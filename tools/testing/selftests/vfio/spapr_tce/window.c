@@ -289,7 +289,9 @@ TEST_F(window, levels)
 	vmlck = sys_vmlck();
 	for (levels = 1; levels <= 5; levels++) {
 		ret = tce_create(self->c, shift, huge, levels, &start);
-		if (levels > self->info.ddw.levels) {
+		/* an LPAR says one, and takes any: QEMU asks for two there */
+		if (self->info.ddw.levels > 1 &&
+		    levels > self->info.ddw.levels) {
 			EXPECT_EQ(-EINVAL, ret);
 			continue;
 		}
