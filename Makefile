@@ -11,7 +11,7 @@ ifeq ($(origin KSRC)/$(KSRC),command line/)
 $(error KSRC is empty: has `make source` failed?)
 endif
 
-export KSRC SUITE MACHINE CONFIG BASE TESTS TIME V JOBS MITIGATIONS
+export KSRC SUITE MACHINE CONFIG BASE TESTS TIME LONG V JOBS MITIGATIONS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -72,6 +72,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
+#V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes
 #V MITIGATIONS=off	profile: boot with mitigations=off
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps

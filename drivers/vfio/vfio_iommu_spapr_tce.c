@@ -718,7 +718,10 @@ static long tce_create(struct tce_container *c, void __user *arg)
 	if (!tce_any_group(c))
 		return -ENXIO;
 
-	max_levels = max(tce_any_group(c)->max_levels, 1U);
+	/* On an LPAR the hypervisor makes the table, by as many as it likes */
+	max_levels = tce_any_group(c)->max_levels;
+	if (max_levels <= 1)
+		max_levels = TCE_TREE_MAX_LEVELS;
 	if (create.page_shift >= BITS_PER_LONG_LONG ||
 	    !(tce_page_sizes(c) & BIT_ULL(create.page_shift)) ||
 	    !is_power_of_2(create.window_size) ||

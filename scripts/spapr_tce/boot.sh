@@ -10,9 +10,11 @@
 #             edus: five, in four groups: two functions of a card, one alone, and
 #                   two behind a switch
 #             nodes: two, each with a processor and a node of its own (powernv)
-#             nvme: those of edu, and the disk build/nvme.img
-#             nvme+mem: more memory could be added, too; only then Linux on
-#                  pseries makes a window of its own for the disk
+#             nvme: those of edu, and the disk build/nvme.img in a group with
+#                  one more edu
+#             nvme+mem: more memory could be added, too
+#             nvme+256m: the host bridge of the disk has IOMMU pages of 256 MiB
+#                  (pseries)
 #             edu+nested: pseries lets its guest be a hypervisor (KVM HV)
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #   TIMEOUT   seconds until the machine is turned off (default 600)
@@ -26,12 +28,16 @@ kernel=$1 initrd=$2 append=${3:-}
 MACHINE=${MACHINE:-powernv9} DEVICES=${DEVICES:-edu}
 
 nested=
+pgsz=
 case $DEVICES in
 *+mem)
 	DEVICES=${DEVICES%+mem} MEM=4G,slots=2,maxmem=8G
 	;;
 *+nested)
 	DEVICES=${DEVICES%+nested} nested=,cap-nested-hv=on
+	;;
+*+256m)
+	DEVICES=${DEVICES%+256m} pgsz=,pgsz=0x10011000
 	;;
 esac
 
@@ -48,7 +54,7 @@ pseries)
 		-device "$edu" \
 		-device spapr-pci-host-bridge,index=1,id=phb1 \
 		-device "$edu,bus=phb1.0" \
-		-device spapr-pci-host-bridge,index=2,id=phb2
+		-device "spapr-pci-host-bridge,index=2,id=phb2$pgsz"
 	disk=bus=phb2.0
 	# As a hypervisor QEMU asks for the memory of all TCEs of a window, of
 	# which it uses little: 16 GiB for 2^31.
@@ -58,6 +64,9 @@ pseries)
 esac
 
 if [ "$DEVICES" = nvme ]; then
+	# One more function in the disk's group, which the kernel finds first: what
+	# is done for the first device alone is not done for the disk.
+	[ "$MACHINE" != pseries ] || set -- "$@" -device "$edu,bus=phb2.0"
 	# Every boot finds the same disk: what it writes is forgotten.
 	set -- "$@" -drive "file=$build/nvme.img,if=none,id=d0,format=raw,snapshot=on" \
 		-device "nvme,drive=d0,serial=spapr-tce,$disk"
@@ -100,11 +109,16 @@ if [ "$DEVICES" = nodes ]; then
 fi
 
 if [ "$DEVICES" = clients ]; then
-	set -- -M "$MACHINE" \
+	root=bus=pcie.1
+	case $MACHINE in
+	powernv*)	set -- -M "$MACHINE"; disk=bus=pcie.0 ;;
+	pseries)	root=bus=phb1.0 ;;
+	esac
+	set -- "$@" \
 		-drive "file=$build/nvme.img,if=none,id=d0,format=raw,snapshot=on" \
-		-device nvme,drive=d0,serial=spapr-tce,bus=pcie.0 \
+		-device "nvme,drive=d0,serial=spapr-tce,$disk" \
 		-drive "file=$build/clients.ext4,if=none,id=d1,format=raw,readonly=on" \
-		-device virtio-blk-pci,drive=d1,bus=pcie.1
+		-device "virtio-blk-pci,drive=d1,$root"
 fi
 
 modules=$(echo "$kernel" | sed 's|vmlinux\([^/]*\)$|modules\1.cpio|')

@@ -22,17 +22,18 @@ matrix() {
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
 	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
-	pseries-nested	pseries  default edu+nested kvm|kvm_storm -
+	pseries-nested	pseries  default edu+nested kvm|kvm_storm|unplug -
 	pseries-single	pseries  default edu  lpar|abi multitce=off
 	powernv9-nvme	powernv9 default nvme nvme|prereg|handover iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg|handover iommu=nobypass
 	powernv9-bypass-nvme powernv9 default nvme handover -
 	pseries-nvme	pseries  default nvme+mem nvme|prereg|handover -
-	pseries-noddw-nvme pseries default nvme handover -
-	powernv9-edus	powernv9 default edus stress -
+	pseries-256m-nvme pseries default nvme+256m nvme -
+	pseries-noddw-nvme pseries default nvme handover disable_ddw
+	powernv9-edus	powernv9 default edus stress|unplug -
 	powernv9-hash-edus powernv9 default edus stress disable_radix
-	powernv8-edus	powernv8 default edus stress -
-	pseries-edus	pseries  default edus stress -
+	powernv8-edus	powernv8 default edus stress|unplug -
+	pseries-edus	pseries  default edus stress|unplug -
 	powernv9-nodes	powernv9 default nodes pressure -
 	EOF
 	# These kernels are slow, and boot only when asked for.  Poison is looked
@@ -67,7 +68,7 @@ chosen() {
 # devices, has boots of its own.
 tests_of() {
 	case $1 in
-	all) grep -vxE 'nvme|handover|stress' "$initrd/tests.list" ;;
+	all) grep -vxE 'nvme|handover|stress|unplug' "$initrd/tests.list" ;;
 	*) grep -xE "$1" "$initrd/tests.list" ;;
 	esac | paste -sd , -
 }

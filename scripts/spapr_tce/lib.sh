@@ -25,6 +25,7 @@ BASE=${BASE:-}
 KSRC=${KSRC:-}
 TESTS=${TESTS:-}
 TIME=${TIME:-}
+LONG=${LONG:-}
 
 export ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-
 export CCACHE_DIR="$cache/ccache" LC_ALL=C

@@ -655,6 +655,15 @@ int pnv_pci_ioda2_set_bypass(struct pnv_ioda_pe *pe, bool enable)
 	return 0;
 }
 
+/* As far as others see it: the group has no PE any more */
+void iommu_unregister_group(struct iommu_table_group *table_group)
+{
+	struct pnv_ioda_pe *pe = container_of(table_group, struct pnv_ioda_pe,
+					      table_group);
+
+	to_host_pe(pe)->no_iommudata = true;
+}
+
 long pnv_pci_ioda2_setup_default_config(struct pnv_ioda_pe *pe)
 {
 	struct iommu_table *tbl;
@@ -768,6 +777,7 @@ void machine_init(void)
 				.phb = phb_of_pe[i],
 				.pe_number = i,
 				.tce_bypass_base = 1UL << WINDOW_SHIFT,
+				.dma_setup_done = true,
 				.table_group = {
 					.tce32_size = SZ_1G,
 					.max_dynamic_windows_supported = 2,

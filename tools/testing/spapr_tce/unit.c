@@ -1384,6 +1384,45 @@ TEST_F(world, ownership_without_a_window)
 	world_check();
 }
 
+/* A PE whose last device was pulled out, whoever has it */
+TEST_F(world, unplug)
+{
+	struct host_pe *hpe = host_pes + 1;
+	struct iommu_table_group *group = &hpe->pe.table_group;
+	struct iommu_table *tbl, *used[2];
+	long tables = host_usage.tables;
+	int num;
+
+	/* the host: its table goes as well */
+	pnv_pci_ioda2_release_pe_dma(&hpe->pe);
+	EXPECT_EQ(host_usage.tables, tables - 1);
+	EXPECT_TRUE(hpe->no_iommudata);
+	EXPECT_FAULTS(hpe, WINDOW1 + 0x1000);
+	EXPECT_FAULTS(hpe, 0);
+	hpe->no_iommudata = false;
+	EXPECT_EQ(pnv_pci_ioda2_setup_default_config(&hpe->pe), 0);
+	EXPECT_EQ(host_usage.tables, tables);
+
+	/* a process: whoever else has a reference keeps its tables */
+	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+	for (num = 0; num < 2; num++) {
+		EXPECT_EQ(group->ops->create_user_table(group, num, 16, SZ_1G, 1,
+							current->mm, &tbl), 0);
+		EXPECT_EQ(group->ops->set_window(group, num, tbl), 0);
+		used[num] = tbl;
+	}
+	pnv_pci_ioda2_release_pe_dma(&hpe->pe);
+	for (num = 0; num < 2; num++) {
+		EXPECT_EQ(group->tables[num], NULL);
+		EXPECT_TRUE(list_empty(&used[num]->it_group_list));
+		EXPECT_EQ(used[num]->it_kref.count, 1);
+		iommu_tce_table_put(used[num]);
+	}
+	hpe->no_iommudata = false;
+	group->ops->release_ownership(group, NULL);
+	world_check();
+}
+
 /* Who does not give up a window keeps the bypass beside it */
 TEST_F(world, ownership_refused)
 {

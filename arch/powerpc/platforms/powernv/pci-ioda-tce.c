@@ -330,6 +330,36 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 	return 0;
 }
 
+/**
+ * pnv_pci_ioda2_release_pe_dma() - end all DMA of a PE whose last device is gone
+ * @pe: the PE
+ *
+ * VFIO or KVM may keep the PE's IOMMU group, and tables that its windows had;
+ * neither leads to the PE any more, which another device may get next.
+ *
+ * Context: process, may sleep.
+ */
+void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
+{
+	struct iommu_table_group *table_group = &pe->table_group;
+	struct iommu_table *host = NULL;
+	int num;
+
+	if (!pe->dma_setup_done)
+		return;
+
+	if (!pe->user_owned)
+		host = table_group->tables[0];
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+		if (table_group->tables[num])
+			pnv_pci_ioda2_unset_window(table_group, num);
+	pnv_pci_ioda2_set_bypass(pe, false);
+
+	iommu_unregister_group(table_group);
+	if (host)
+		iommu_tce_table_put(host);
+}
+
 #ifdef CONFIG_IOMMU_API
 /*
  * Kills in real mode. PHB3 has a register for them, later bridges leave it to

@@ -13,6 +13,7 @@
 #   fill	a guest maps a page all over its window until nothing is left
 #   pull	the disk is pulled while a guest reads it
 #   kill	QEMU is killed in a mapping storm, ROUNDS times
+#   lpar	as passthrough, on an LPAR and without KVM: all goes through VFIO
 #   unplug	the device is unplugged and plugged in a mapping storm, ROUNDS times
 
 # Functions are called by name, and counts are read from a file.
@@ -113,6 +114,7 @@ give_disk() {
 # ---- QEMU ------------------------------------------------------------------
 
 machine=pseries
+accel=kvm
 options=
 
 # start_qemu OPTION...: in the background, its console in $log; sets pid.
@@ -120,10 +122,11 @@ start_qemu() {
 	: >$log
 	chmod 666 $log
 	# What the host has no firmware for, it cannot offer
-	m=$machine,kvm-type=HV,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken
+	m=$machine,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken
+	[ $accel != kvm ] || m=$m,kvm-type=HV
 	# shellcheck disable=SC2086 # lists of words
 	$as_user qemu-system-ppc64 -M $m,cap-ccf-assist=off \
-		-accel kvm -nodefaults -display none -serial stdio \
+		-accel $accel -nodefaults -display none -serial stdio \
 		-device "vfio-pci,host=$disk,id=disk" $options "$@" \
 		</dev/null >>$log 2>&1 &
 	pid=$!
@@ -337,6 +340,22 @@ test_passthrough() {
 	got=$(dd if=/dev/nvme0n1 bs=1M skip=40 count=8 2>/dev/null |
 		cksum | cut -d ' ' -f 1)
 	is "host reads what the guest wrote" "$got, not $want" test "$got" = "$want"
+}
+
+# An emulated processor emulates another one: this takes its time. The hypervisor
+# of the host makes a window for the guest's; QEMU asks it for two levels.
+test_lpar() {
+	slow=$((slow * 12))
+	accel=tcg
+	remember
+	run_linux -m ${ram}M,slots=4,maxmem=1G
+	check_linux
+	window_is 31
+	slow=$((slow / 12))
+	nothing_left
+	give_disk
+	is "the host has its disk again" "" test "$(cat $tmp/cksum)" = \
+		"$(head -c $((32 << 20)) /dev/nvme0n1 | cksum | cut -d ' ' -f 1)"
 }
 
 test_io() {
@@ -560,6 +579,7 @@ user)		test_user ;;
 user64)		test_user64 ;;
 fill)		test_fill ;;
 kill)		test_kill ;;
+lpar)		test_lpar ;;
 unplug)		test_unplug ;;
 pull)		test_pull ;;
 *)		die "there is no such test" ;;

@@ -51,6 +51,7 @@ struct pnv_ioda_pe {
 	bool tce_bypass_enabled;
 	uint64_t tce_bypass_base;
 	bool user_owned;
+	bool dma_setup_done;
 };
 
 void __attribute__((format(printf, 2, 3)))
@@ -88,6 +89,7 @@ bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
 long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 			      struct iommu_table *tbl);
 long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num);
+void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe);
 extern struct iommu_table_group_ops pnv_pci_ioda2_ops;
 
 #endif

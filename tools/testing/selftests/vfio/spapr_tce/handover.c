@@ -264,4 +264,128 @@ TEST_F_TIMEOUT(handover, back_and_forth, 200)
 		TH_LOG("%lld bytes of memory are gone", lost);
 }
 
+/* ---- with another device in the group ------------------------------------- */
+
+/* An edu in the disk's group, bound to vfio-pci; false if there is none */
+static bool find_other(struct _test_data_handover *self, struct tce_dev *other)
+{
+	return tce_group_devs(&self->dev, other, 1) == 1 &&
+	       !tce_bind(other->bdf, "vfio-pci");
+}
+
+/*
+ * The disk is pulled out and found again while a process has its group, with
+ * windows of all kinds: the process has the disk as well, and afterwards the
+ * host's driver.
+ */
+TEST_F_TIMEOUT(handover, found_meanwhile, 100)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	struct tce_dev other;
+	u64 start;
+	int c, i;
+
+	if (!find_other(self, &other))
+		SKIP(return, "the disk is alone in its group");
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, tce_bind(self->bdf, "vfio-pci"));
+		c = tce_open(&self->dev, TCE_V2);
+		ASSERT_LE(0, c);
+		ASSERT_EQ(0, tce_get_info(c, &info));
+		ASSERT_EQ(0, tce_register(c, self->buf, BUF));
+		if (i & 1) {
+			ASSERT_EQ(0, tce_map(c, info.dma32_window_start + SZ_1M,
+					     self->buf, SZ_64K, DMA_RW));
+		} else {
+			ASSERT_EQ(0, tce_remove(c, info.dma32_window_start));
+		}
+		if (i & 2)
+			ASSERT_EQ(0, tce_create_any(c, sys_tce_shift(), SZ_1G,
+						    &start));
+		ASSERT_EQ(0, tce_unplug(self->bdf));
+		ASSERT_EQ(0, tce_replug(self->bdf));
+		/* not the host's as long as the process has the group */
+		EXPECT_NE(0, tce_bind(self->bdf, "nvme"));
+		tce_close(&self->dev, c);
+		ASSERT_EQ(0, tce_bind(self->bdf, "nvme"));
+		ASSERT_EQ(self->crc, disk_sum(self->path, sizeof(self->path),
+					      self->bdf, sizeof(self->bdf),
+					      self->buf))
+			TH_LOG("round %d: the disk reads wrong", i);
+	}
+}
+
+/* ---- memory that goes and comes ------------------------------------------- */
+
+/* The last block of memory that can be taken offline, and is; -1 if none can */
+static int take_offline(void)
+{
+	char path[64];
+	int nr, last = -1;
+
+	for (nr = 0; nr < 4096; nr++) {
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/memory/memory%d", nr);
+		if (!access(path, F_OK))
+			last = nr;
+	}
+	for (nr = last; nr > 0 && nr > last - 8; nr--)
+		if (!sys_mem_block(nr, false, 10))
+			return nr;
+	return -1;
+}
+
+/*
+ * The host maps memory for the disk as it is added, in its own window only: a
+ * process that has the disk then sees nothing of it, and the host's next window
+ * has all of the memory.
+ */
+TEST_F_TIMEOUT(handover, memory_comes, 100)
+{
+	struct tce_dev other;
+	u64 start = 0;
+	bool dma;
+	int c, i, nr;
+
+	dma = find_other(self, &other);
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, tce_bind(self->bdf, i & 1 ? "vfio-pci" : "nvme"));
+		c = i & 1 ? tce_open(&self->dev, TCE_V2) : -1;
+		if (i & 1) {
+			ASSERT_LE(0, c);
+			ASSERT_EQ(0, tce_register(c, self->buf, BUF));
+			ASSERT_EQ(0, tce_create_any(c, sys_tce_shift(), SZ_1G,
+						    &start));
+			ASSERT_EQ(0, tce_map(c, start, self->buf, BUF, DMA_RW));
+		}
+		nr = take_offline();
+		if (nr < 0) {
+			if (c >= 0)
+				tce_close(&self->dev, c);
+			SKIP(return, "no memory can be taken offline");
+		}
+		EXPECT_EQ(0, sys_mem_block(nr, true, 10));
+		if (c >= 0) {
+			/* what is mapped still is */
+			if (dma) {
+				mem_fill(self->buf, 1024, i);
+				EXPECT_EQ(0, tce_dev_open(&other));
+				EXPECT_EQ(0, edu_read_ram(&other, start, 0,
+							  1024));
+				EXPECT_EQ(0, edu_write_ram(&other,
+							   start + SZ_64K, 0,
+							   1024));
+				EXPECT_TRUE(mem_check(self->buf + SZ_64K, 1024,
+						      i));
+				tce_dev_close(&other);
+			}
+			tce_close(&self->dev, c);
+			ASSERT_EQ(0, tce_bind(self->bdf, "nvme"));
+		}
+		ASSERT_EQ(self->crc, disk_sum(self->path, sizeof(self->path),
+					      self->bdf, sizeof(self->bdf),
+					      self->buf));
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -117,10 +117,71 @@ int tce_bind(const char *bdf, const char *driver)
 	return dev_driver_is(bdf, driver) ? 0 : -ENODEV;
 }
 
+int tce_unbind(const char *bdf)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", bdf);
+	sys_write_file(path, bdf);
+	return dev_driver_is(bdf, NULL) ? 0 : -EBUSY;
+}
+
+static bool dev_there(const char *bdf)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s", bdf);
+	return !access(path, F_OK);
+}
+
+int tce_unplug(const char *bdf)
+{
+	char path[512];
+	int ret;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/remove", bdf);
+	ret = sys_write_file(path, "1");
+	if (!ret && dev_there(bdf))
+		ret = -EBUSY;
+	return ret;
+}
+
+int tce_replug(const char *bdf)
+{
+	int ret = sys_write_file("/sys/bus/pci/rescan", "1");
+
+	if (!ret && !dev_there(bdf))
+		ret = -ENODEV;
+	return ret;
+}
+
 static bool dev_is_edu(const char *bdf)
 {
 	return dev_attr(bdf, "vendor") == 0x1234 &&
 	       dev_attr(bdf, "device") == 0x11e8;
+}
+
+/*
+ * Can a process have the group of a device? Not while a driver of the host's has
+ * another one in it.
+ */
+static bool group_is_free(const char *bdf)
+{
+	char path[512];
+	struct dirent *de;
+	bool ok = true;
+	DIR *d;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu_group/devices", bdf);
+	d = opendir(path);
+	while (d && ok && (de = readdir(d)))
+		ok = de->d_name[0] == '.' || !strcmp(de->d_name, bdf) ||
+		     dev_driver_is(de->d_name, NULL) ||
+		     dev_driver_is(de->d_name, "vfio-pci") ||
+		     dev_driver_is(de->d_name, "pcieport");
+	if (d)
+		closedir(d);
+	return ok;
 }
 
 /* One more device, unless its group is there already. */
@@ -146,7 +207,11 @@ static int dev_add(struct tce_dev *devs, int n, const char *bdf)
 
 int tce_dev_at(struct tce_dev *dev, const char *bdf)
 {
-	return dev_add(dev, 0, bdf) ? 0 : -ENODEV;
+	char copy[sizeof(dev->bdf)];
+
+	/* It may be the device's own */
+	snprintf(copy, sizeof(copy), "%s", bdf);
+	return dev_add(dev, 0, copy) ? 0 : -ENODEV;
 }
 
 static int dev_cmp(const void *a, const void *b)
@@ -189,7 +254,8 @@ int tce_find_devs(struct tce_dev *devs, int max)
 				n = dev_add(devs, n, de->d_name);
 			continue;
 		}
-		if (dev_is_edu(de->d_name) && !tce_bind(de->d_name, "vfio-pci"))
+		if (dev_is_edu(de->d_name) && group_is_free(de->d_name) &&
+		    !tce_bind(de->d_name, "vfio-pci"))
 			n = dev_add(devs, n, de->d_name);
 	}
 	closedir(d);

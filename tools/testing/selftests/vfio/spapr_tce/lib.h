@@ -87,6 +87,10 @@ int tce_find_devs(struct tce_dev *devs, int max);
 
 /* Give a device to a driver */
 int tce_bind(const char *bdf, const char *driver);
+int tce_unbind(const char *bdf);
+/* Remove it as if it were pulled out; find it again. */
+int tce_unplug(const char *bdf);
+int tce_replug(const char *bdf);
 /* Fill @dev with the device, whatever its driver is */
 int tce_dev_at(struct tce_dev *dev, const char *bdf);
 /* All edu devices of the group of @dev, itself among them. Answers how many. */

@@ -198,6 +198,47 @@ TEST_F(nvme, uses_tces)
 		TH_LOG("no entry of any table is in use");
 }
 
+/*
+ * An LPAR maps all of its memory for the disk in a window of its own, if firmware
+ * makes one, whether memory could be added or not.
+ */
+TEST_F(nvme, window_of_all_memory)
+{
+	static const char prop[] = "linux,direct64-ddr-window-info";
+	u64 bytes = sysconf(_SC_PHYS_PAGES) * sys_page_size();
+	unsigned char window[24];
+	char path[512], text[4096] = "";
+	struct dirent *de;
+	int found = 0;
+	FILE *f;
+	DIR *d;
+
+	if (sys_powernv())
+		SKIP(return, "not an LPAR");
+	f = fopen("/proc/cmdline", "r");
+	if (f && fgets(text, sizeof(text), f) && strstr(text, "disable_ddw")) {
+		fclose(f);
+		SKIP(return, "booted with disable_ddw");
+	}
+	d = opendir("/proc/device-tree");
+	ASSERT_NE(NULL, d);
+	while ((de = readdir(d))) {
+		snprintf(path, sizeof(path), "/proc/device-tree/%s/%s",
+			 de->d_name, prop);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		ASSERT_EQ(sizeof(window), fread(window, 1, sizeof(window), f));
+		fclose(f);
+		found++;
+		/* the last of four words and a long: log2 of the size */
+		EXPECT_EQ(0, window[20] | window[21] | window[22]);
+		EXPECT_LE(bytes, 1ULL << window[23]);
+	}
+	closedir(d);
+	EXPECT_EQ(1, found);
+}
+
 /* What I/O mapped it unmaps: no entry stays in use. */
 TEST_F(nvme, no_leak)
 {

@@ -289,7 +289,9 @@ TEST_F(window, levels)
 	vmlck = sys_vmlck();
 	for (levels = 1; levels <= 5; levels++) {
 		ret = tce_create(self->c, shift, huge, levels, &start);
-		if (levels > self->info.ddw.levels) {
+		/* an LPAR says one, and takes any: QEMU asks for two there */
+		if (self->info.ddw.levels > 1 &&
+		    levels > self->info.ddw.levels) {
 			EXPECT_EQ(-EINVAL, ret);
 			continue;
 		}
@@ -307,7 +309,8 @@ TEST_F(window, levels)
 		if (table_at(start, &st)) {
 			EXPECT_EQ(huge >> shift, st.tces);
 			EXPECT_EQ(shift, st.page_shift);
-			EXPECT_LE(levels, st.levels);
+			EXPECT_LE(self->info.ddw.levels > 1 ? levels : 1,
+				  st.levels);
 			EXPECT_GE(5, st.levels);
 		}
 		EXPECT_TRUE(charge_exact(start));
