@@ -288,6 +288,13 @@ static void usage_add(long *counter, long n)
 	pthread_mutex_unlock(&usage_lock);
 }
 
+static void usage_max(long *counter, long n)
+{
+	pthread_mutex_lock(&usage_lock);
+	*counter = max(*counter, n);
+	pthread_mutex_unlock(&usage_lock);
+}
+
 static bool alloc_fails(gfp_t gfp)
 {
 	virtual_only("an allocation");
@@ -304,6 +311,7 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);
+	usage_max(&host_usage.largest, size);
 	if (size < SZ_4K || !is_power_of_2(size))
 		return __real_kmalloc(size, gfp | __GFP_DIRECT_RECLAIM);
 
@@ -322,142 +330,28 @@ void __wrap_kfree(void *p)
 	__real_kfree(p);
 }
 
-/*
- * Arrays that are larger than host_vmalloc_above are not in the linear mapping:
- * they can be read at two addresses, and while a thread is in real mode not at
- * the first one.
- */
-
-size_t host_vmalloc_above = SIZE_MAX;
-
-struct vmalloc_area {
-	struct list_head node;
-	char *virtual, *linear;
-	size_t size;
-};
-
-/* Callbacks of RCU, which free, may have a thread of their own */
-static pthread_mutex_t vmalloc_lock = PTHREAD_MUTEX_INITIALIZER;
-static LIST_HEAD(vmalloc_areas);
-
-static struct vmalloc_area *vmalloc_area_of(const void *p)
-{
-	struct vmalloc_area *area, *found = NULL;
-
-	pthread_mutex_lock(&vmalloc_lock);
-	list_for_each_entry(area, &vmalloc_areas, node)
-		if ((size_t)((const char *)p - area->virtual) < area->size)
-			found = area;
-	pthread_mutex_unlock(&vmalloc_lock);
-
-	return found;
-}
-
-/* Pages of it are not next to each other: their order is the other way round */
-static void vmalloc_map(struct vmalloc_area *area, int fd)
-{
-	size_t at;
-
-	area->linear = mmap(NULL, area->size, PROT_READ | PROT_WRITE,
-			    MAP_SHARED, fd, 0);
-	area->virtual = mmap(NULL, area->size, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (at = 0; at < area->size; at += PAGE_SIZE)
-		mmap(area->virtual + at, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_FIXED, fd, area->size - PAGE_SIZE - at);
-}
-
-static void *host_vmalloc(size_t size)
-{
-	struct vmalloc_area *area = calloc(1, sizeof(*area));
-	int fd = memfd_create("vmalloc", 0);
-
-	area->size = ALIGN(size, PAGE_SIZE);
-	if (fd < 0 || ftruncate(fd, area->size))
-		host_die("out of memory\n");
-	vmalloc_map(area, fd);
-	close(fd);
-	pthread_mutex_lock(&vmalloc_lock);
-	list_add(&area->node, &vmalloc_areas);
-	pthread_mutex_unlock(&vmalloc_lock);
-
-	return area->virtual;
-}
-
-static void host_vfree(struct vmalloc_area *area)
-{
-	pthread_mutex_lock(&vmalloc_lock);
-	list_del(&area->node);
-	pthread_mutex_unlock(&vmalloc_lock);
-	munmap(area->virtual, area->size);
-	munmap(area->linear, area->size);
-	free(area);
-}
-
-bool is_vmalloc_addr(const void *p)
-{
-	return vmalloc_area_of(p);
-}
-
-unsigned long vmalloc_to_phys(void *p)
-{
-	struct vmalloc_area *area = vmalloc_area_of(p);
-	size_t at = (char *)p - area->virtual;
-
-	host_preempt_real();
-
-	return __pa(area->linear + area->size - PAGE_SIZE -
-		    ALIGN_DOWN(at, PAGE_SIZE) + at % PAGE_SIZE);
-}
-
 void *kvmalloc(size_t size, gfp_t gfp)
 {
-	if (size <= host_vmalloc_above)
-		return kmalloc(size, gfp);
-	if (host_preempt)
-		host_preempt();
-	if (alloc_fails(gfp))
-		return NULL;
-	usage_add(&host_usage.slab, 1);
-
-	return host_vmalloc(size);
+	/* As the kernel has it */
+	return size > INT_MAX ? NULL : kmalloc(size, gfp);
 }
 
 void kvfree(void *p)
 {
-	struct vmalloc_area *area = vmalloc_area_of(p);
-
-	if (!area) {
-		kfree(p);
-		return;
-	}
-	usage_add(&host_usage.slab, -1);
-	host_vfree(area);
+	kfree(p);
 }
 
 #ifndef HOST_BENCH
-static void vmalloc_protect(int prot)
-{
-	struct vmalloc_area *area;
-
-	pthread_mutex_lock(&vmalloc_lock);
-	list_for_each_entry(area, &vmalloc_areas, node)
-		mprotect(area->virtual, area->size, prot);
-	pthread_mutex_unlock(&vmalloc_lock);
-}
-
 /* The CPU holds up RCU for as long as it is in the guest */
 void host_enter_real_mode(void)
 {
 	rcu_read_lock();
-	vmalloc_protect(PROT_NONE);
 	host_real_mode = true;
 }
 
 void host_leave_real_mode(void)
 {
 	host_real_mode = false;
-	vmalloc_protect(PROT_READ | PROT_WRITE);
 	rcu_read_unlock();
 }
 #endif
@@ -471,9 +365,7 @@ void host_preempt_real(void)
 	if (!host_preempt_rm || !host_real_mode)
 		return;
 	host_real_mode = false;
-	vmalloc_protect(PROT_READ | PROT_WRITE);
 	host_preempt_rm();
-	vmalloc_protect(PROT_NONE);
 	host_real_mode = true;
 #endif
 }
@@ -1070,25 +962,25 @@ struct workqueue_struct {
 	struct list_head works;
 };
 
-static struct workqueue_struct host_system_wq, host_user_wq;
-struct workqueue_struct *system_unbound_wq = &host_system_wq;
+/* Those of the system, and those that somebody has made */
+static struct workqueue_struct workqueues[4];
+static unsigned int nr_workqueues;
+struct workqueue_struct *system_unbound_wq;
 
-static void workqueue_init(struct workqueue_struct *wq)
+struct workqueue_struct *host_alloc_workqueue(void)
 {
+	struct workqueue_struct *wq = workqueues + nr_workqueues++;
+
 	mutex_init(&wq->running);
 	pthread_mutex_init(&wq->lock, NULL);
 	INIT_LIST_HEAD(&wq->works);
+
+	return wq;
 }
 
 static void __attribute__((constructor(150))) host_workqueues_init(void)
 {
-	workqueue_init(&host_system_wq);
-	workqueue_init(&host_user_wq);
-}
-
-struct workqueue_struct *host_alloc_workqueue(void)
-{
-	return &host_user_wq;
+	system_unbound_wq = host_alloc_workqueue();
 }
 
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
@@ -1132,11 +1024,63 @@ void flush_workqueue(struct workqueue_struct *wq)
 void host_run_works(void)
 {
 	struct mm_struct *mine = current->mm;
+	unsigned int i;
 
 	current->mm = NULL;
-	flush_workqueue(&host_user_wq);
-	flush_workqueue(&host_system_wq);
+	for (i = nr_workqueues; i--; )
+		flush_workqueue(workqueues + i);
 	current->mm = mine;
+}
+
+/* How many works wait for a worker */
+unsigned long host_works(void)
+{
+	struct list_head *node;
+	unsigned long nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr_workqueues; i++) {
+		pthread_mutex_lock(&workqueues[i].lock);
+		list_for_each(node, &workqueues[i].works)
+			nr++;
+		pthread_mutex_unlock(&workqueues[i].lock);
+	}
+
+	return nr;
+}
+
+/* Work for when readers of RCU have gone */
+static void rcu_work_func(struct rcu_head *rcu)
+{
+	struct rcu_work *rwork = container_of(rcu, struct rcu_work, rcu);
+
+	queue_work(rwork->wq, &rwork->work);
+}
+
+bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork)
+{
+	rwork->wq = wq;
+	call_rcu(&rwork->rcu, rcu_work_func);
+
+	return true;
+}
+
+/*
+ * Sleep until something else happens. Those that hold something up while an mm
+ * is stuck cannot be waited for.
+ */
+int host_sleep(void)
+{
+	virtual_only(__func__);
+	if (current->killed)
+		return -ERESTARTSYS;
+#ifndef HOST_BENCH
+	if (stuck_wait)
+		host_die("somebody sleeps until a stuck mm gets going\n");
+#endif
+	host_relax();
+
+	return 0;
 }
 
 /* Until nothing is left to do behind the back of the test */
@@ -1144,6 +1088,7 @@ void host_settle(void)
 {
 	host_run_works();
 	rcu_barrier();
+	host_run_works();
 }
 
 void seq_printf(struct seq_file *m, const char *fmt, ...)

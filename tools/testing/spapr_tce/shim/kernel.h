@@ -246,6 +246,8 @@ int mutex_lock_killable(struct mutex *m);
 #undef kzalloc_node
 #define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
 #define kmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
+#undef kcalloc
+#define kcalloc(n, size, gfp)			kzalloc((n) * (size), gfp)
 #define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
 #define free_page(addr)				kfree((void *)(addr))
 
@@ -286,10 +288,6 @@ static inline void *__va(unsigned long pa)
 
 #undef __pa
 #define __pa(p)			__pa((const void *)(unsigned long)(p))
-
-/* Arrays that real mode can read by their real address only; see host.c */
-bool is_vmalloc_addr(const void *p);
-unsigned long vmalloc_to_phys(void *p);
 
 struct mm_struct;
 
@@ -447,7 +445,17 @@ struct work_struct {
 	void (*func)(struct work_struct *work);
 };
 
+struct rcu_work {
+	struct work_struct work;
+	struct rcu_head rcu;
+	struct workqueue_struct *wq;
+};
+
+#define to_rcu_work(w)		container_of(w, struct rcu_work, work)
+#define INIT_RCU_WORK(rwork, fn)	INIT_WORK(&(rwork)->work, fn)
+
 struct workqueue_struct;
+bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork);
 extern struct workqueue_struct *system_unbound_wq;
 #define WQ_UNBOUND		0
 #define alloc_workqueue(name, flags, max)	host_alloc_workqueue()
@@ -459,6 +467,65 @@ void flush_workqueue(struct workqueue_struct *wq);
 	INIT_LIST_HEAD(&(work)->node);		\
 	(work)->func = (fn);			\
 } while (0)
+
+/*
+ * Sleeping: whoever does looks again and again.
+ */
+
+typedef struct {
+} wait_queue_head_t;
+
+#ifndef ERESTARTSYS
+#define ERESTARTSYS			512
+#endif
+int host_sleep(void);
+#define init_waitqueue_head(wq)		((void)(wq))
+#define wake_up_all(wq)			((void)(wq))
+#define wait_event_killable(wq, cond) ({		\
+	int _ret = 0;					\
+							\
+	while (!(cond) && !_ret)			\
+		_ret = host_sleep();			\
+	_ret;						\
+})
+
+/*
+ * Lists without locks.
+ */
+
+struct llist_node {
+	struct llist_node *next;
+};
+
+struct llist_head {
+	struct llist_node *first;
+};
+
+#define init_llist_head(list)		((list)->first = NULL)
+#define llist_del_all(list)		xchg(&(list)->first, NULL)
+
+static inline bool llist_add(struct llist_node *new, struct llist_head *head)
+{
+	struct llist_node *first = READ_ONCE(head->first);
+
+	do
+		new->next = first;
+	while (!__atomic_compare_exchange_n(&head->first, &first, new, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+
+	return !first;
+}
+
+#define llist_for_each_entry_safe(pos, n, node, member)			\
+	for (pos = llist_entry_safe(node, typeof(*pos), member);	\
+	     pos && (n = llist_entry_safe(pos->member.next,		\
+					  typeof(*pos), member), true);	\
+	     pos = n)
+#define llist_entry_safe(node, type, member) ({				\
+	struct llist_node *_n = (node);					\
+									\
+	_n ? container_of(_n, type, member) : NULL;			\
+})
 
 /* What is said to an admin goes nowhere, but not in real mode either */
 static inline void __attribute__((format(printf, 1, 2)))
