@@ -217,6 +217,9 @@ bool mutex_is_mine(const struct mutex *m)
  *	mm->stuck = true;
  *	request();
  *	EXPECT_TRUE(mm->stuck);
+ *
+ * With mm->stuck_fault it is a fault that does not end, and the mmap_lock is free.
+ * host_stuck() clears either when it wants to be another thread of the process.
  */
 
 /* What others do while somebody waits for a stuck mm */
@@ -228,8 +231,6 @@ static void mm_wait(struct mm_struct *mm)
 	struct mm_struct *mine = current->mm;
 	bool killed = current->killed;
 
-	if (!mm->stuck)
-		return;
 	if (stuck_wait)
 		host_die("more than one waits for a stuck mm\n");
 	if (mine && mine != mm)
@@ -244,26 +245,38 @@ static void mm_wait(struct mm_struct *mm)
 	/* Others may kill it */
 	current->killed |= killed;
 	mm->stuck = false;
+	mm->stuck_fault = false;
 #endif
+}
+
+/* A page of user memory is wanted; -EINTR if its owner is killed while it waits */
+static int mm_fault(struct mm_struct *mm)
+{
+	if (!mm->stuck && !mm->stuck_fault)
+		return 0;
+	mm_wait(mm);
+
+	return current->killed ? -EINTR : 0;
 }
 
 void mmap_write_lock(struct mm_struct *mm)
 {
 	virtual_only(__func__);
 	WARN_ON(host_mmap_locked);
-	mm_wait(mm);
+	if (mm->stuck)
+		mm_wait(mm);
 	model_lock(&mm->mmap_lock);
 }
 
 int mmap_write_lock_killable(struct mm_struct *mm)
 {
-	bool stuck = mm->stuck;
-
 	virtual_only(__func__);
 	WARN_ON(host_mmap_locked);
-	mm_wait(mm);
-	if (stuck && current->killed)
-		return -EINTR;
+	if (mm->stuck) {
+		mm_wait(mm);
+		if (current->killed)
+			return -EINTR;
+	}
 	model_lock(&mm->mmap_lock);
 
 	return 0;
@@ -320,6 +333,17 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xaa, size);
 
 	return p;
+}
+
+/* Of one page, which is no array */
+unsigned long host_get_free_page(gfp_t gfp)
+{
+	long largest = host_usage.largest;
+	void *p = kmalloc(PAGE_SIZE, gfp);
+
+	host_usage.largest = largest;
+
+	return (unsigned long)p;
 }
 
 void __wrap_kfree(void *p)
@@ -845,11 +869,8 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 	int done;
 
 	WARN_ON(!(flags & FOLL_LONGTERM) || nr <= 0);
-	if (mm->stuck) {
-		mm_wait(mm);
-		if (current->killed)
-			return -EINTR;
-	}
+	if (mm_fault(mm))
+		return -EINTR;
 	pthread_mutex_lock(&page_lock);
 	for (done = 0; done < nr; done++, i++) {
 		if (start < HOST_UA_BASE || i >= HOST_UA_PAGES ||
@@ -931,7 +952,8 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long size)
 		return size;
 	/* Arguments are where the host has them, memory of guests is not */
 	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT) {
-		mm_wait(current->mm);
+		if (mm_fault(current->mm))
+			return size;
 		from = host_user_data(current->mm, ua);
 	}
 	if (!from)
@@ -1065,6 +1087,9 @@ bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork)
 	return true;
 }
 
+/* How often somebody slept */
+unsigned long host_sleeps;
+
 /*
  * Sleep until something else happens. Those that hold something up while an mm
  * is stuck cannot be waited for.
@@ -1072,6 +1097,7 @@ bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork)
 int host_sleep(void)
 {
 	virtual_only(__func__);
+	__atomic_fetch_add(&host_sleeps, 1, __ATOMIC_SEQ_CST);
 	if (current->killed)
 		return -ERESTARTSYS;
 #ifndef HOST_BENCH

@@ -89,6 +89,7 @@ extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
 extern void (*host_stuck)(void);
+extern unsigned long host_sleeps;
 extern __thread bool host_mmap_locked;
 #ifdef HOST_BENCH
 static inline void host_enter_real_mode(void) { }

@@ -248,9 +248,10 @@ int mutex_lock_killable(struct mutex *m);
 #define kmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
 #undef kcalloc
 #define kcalloc(n, size, gfp)			kzalloc((n) * (size), gfp)
-#define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
+#define __get_free_page(gfp)			host_get_free_page(gfp)
 #define free_page(addr)				kfree((void *)(addr))
 
+unsigned long host_get_free_page(gfp_t gfp);
 void *kvmalloc(size_t size, gfp_t gfp);
 void kvfree(void *p);
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
@@ -386,6 +387,7 @@ struct host_pte {
  * @context: what the files under test keep in it
  * @mmap_lock: as the kernel's; readers exclude each other, too
  * @stuck: a page fault that does not end has @mmap_lock; see host_stuck
+ * @stuck_fault: a page fault does not end, but has no lock
  * @count: references
  * @locked_vm: what is charged, in pages
  * @limit: its RLIMIT_MEMLOCK in pages
@@ -396,6 +398,7 @@ struct mm_struct {
 	struct host_mm_context context;
 	struct mutex mmap_lock;
 	bool stuck;
+	bool stuck_fault;
 	int count;
 	unsigned long locked_vm;
 	unsigned long limit;
