@@ -139,6 +139,7 @@ struct region_piece {
  * @mapped: one plus the number of IOMMU pages that map the region
  * @used: number of registrations
  * @nr_pieces: number of @pieces
+ * @first_piece: number of the first piece: @ua, shifted by @piece_shift
  * @piece_shift: log2 of the size of a piece
  * @unit_shift: that of the smallest unit of any piece
  * @whole_shift: any IOMMU page up to this size is backed, everywhere in the
@@ -161,6 +162,7 @@ struct mm_iommu_table_group_mem_t {
 	atomic64_t mapped;
 	unsigned int used;
 	unsigned int nr_pieces;
+	unsigned long first_piece;
 	u8 piece_shift;
 	u8 unit_shift;
 	u8 whole_shift;
@@ -198,16 +200,10 @@ static unsigned long region_last(const struct mm_iommu_table_group_mem_t *mem)
 	return mem->ua + (mem->npages << PAGE_SHIFT) - 1;
 }
 
-static unsigned long region_piece_nr(const struct mm_iommu_table_group_mem_t *mem,
-				     unsigned long ua)
-{
-	return (ua >> mem->piece_shift) - (mem->ua >> mem->piece_shift);
-}
-
 static struct region_piece *
 region_piece(const struct mm_iommu_table_group_mem_t *mem, unsigned long ua)
 {
-	return mem->pieces + region_piece_nr(mem, ua);
+	return mem->pieces + ((ua >> mem->piece_shift) - mem->first_piece);
 }
 
 static unsigned long piece_offset(const struct region_piece *piece,
@@ -271,7 +267,8 @@ static int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem)
 	mem->piece_shift = max(MM_IOMMU_PIECE_SHIFT,
 			       PAGE_SHIFT + ilog2(mem->npages) + 1 -
 			       MM_IOMMU_PIECES_SHIFT);
-	nr = region_piece_nr(mem, region_last(mem)) + 1;
+	mem->first_piece = mem->ua >> mem->piece_shift;
+	nr = (region_last(mem) >> mem->piece_shift) - mem->first_piece + 1;
 	if (nr == 1)
 		return 0;
 
@@ -542,6 +539,7 @@ static int region_set_device(struct mm_iommu_table_group_mem_t *mem,
 	unsigned long differ = mem->ua ^ hpa;
 
 	mem->piece_shift = UNIT_SHIFT_ANY;
+	mem->first_piece = mem->ua >> UNIT_SHIFT_ANY;
 	piece->shift = UNIT_SHIFT_ANY;
 	piece->first = mem->ua >> UNIT_SHIFT_ANY;
 	piece->nr = 1;
@@ -1371,6 +1369,12 @@ static noinline void region_fill(struct mm_iommu_table_group_mem_t *mem,
 	unsigned long size = 1UL << page_shift, step, units, nr, hpa;
 	const struct region_piece *piece;
 	const u64 *unit;
+
+	/* Many requests are for one page, and spend a good part of it here */
+	if (npages == 1) {
+		tce_store(tces, region_hpa(mem, ua) | perm);
+		return;
+	}
 
 	while (npages) {
 		piece = region_piece(mem, ua);
