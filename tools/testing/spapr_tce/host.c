@@ -132,9 +132,21 @@ void mutex_unlock(struct mutex *m)
 {
 	WARN_ON(cmpxchg(&m->owner, (const void *)&host_task, NULL) != &host_task);
 }
+
+int mutex_lock_killable(struct mutex *m)
+{
+	mutex_lock(m);
+
+	return 0;
+}
 #else
+/* Within host_stuck(): others run while one waits for a stuck mm */
+static __thread bool stuck_wait;
+
 static void mutex_take(struct mutex *m)
 {
+	if (stuck_wait && mutex_is_mine(m))
+		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
 	WARN_ON(mutex_is_mine(m));
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
@@ -153,6 +165,16 @@ void mutex_unlock(struct mutex *m)
 	WARN_ON(!mutex_is_mine(m));
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&m->lock);
+}
+
+/* A lock that is free is taken even by those who are being killed */
+int mutex_lock_killable(struct mutex *m)
+{
+	if (stuck_wait && mutex_is_mine(m) && current->killed)
+		return -EINTR;
+	mutex_lock(m);
+
+	return 0;
 }
 #endif
 
@@ -179,6 +201,93 @@ bool mutex_is_mine(const struct mutex *m)
 }
 
 /*
+ * mmap_lock. One that is stuck (a fault in memory of FUSE, or of a server that
+ * does not answer) is got once host_stuck() has returned. Before that, host_stuck()
+ * does what others do meanwhile. None of it may need a lock that is held by
+ * whoever waits, nor wait for the same mm; and only the process itself may wait,
+ * or a worker. So a test of a request that may wait is:
+ *
+ *	mm->stuck = true;
+ *	host_stuck = others;	sets current->mm, makes requests of others
+ *	request();		or host_run_works()
+ *	EXPECT_FALSE(mm->stuck);	it has come to wait
+ *
+ * and of one that may not, with @mm of another process:
+ *
+ *	mm->stuck = true;
+ *	request();
+ *	EXPECT_TRUE(mm->stuck);
+ *
+ * With mm->stuck_fault it is a fault that does not end, and the mmap_lock is free.
+ * host_stuck() clears either when it wants to be another thread of the process.
+ */
+
+/* What others do while somebody waits for a stuck mm */
+void (*host_stuck)(void);
+
+static void mm_wait(struct mm_struct *mm)
+{
+#ifndef HOST_BENCH
+	struct mm_struct *mine = current->mm;
+	bool killed = current->killed;
+
+	if (stuck_wait)
+		host_die("more than one waits for a stuck mm\n");
+	if (mine && mine != mm)
+		host_die("a process waits for the stuck mm of another\n");
+	if (!host_stuck)
+		host_die("nobody gets a stuck mm going again\n");
+	stuck_wait = true;
+	current->killed = false;
+	host_stuck();
+	stuck_wait = false;
+	current->mm = mine;
+	/* Others may kill it */
+	current->killed |= killed;
+	mm->stuck = false;
+	mm->stuck_fault = false;
+#endif
+}
+
+/* A page of user memory is wanted; -EINTR if its owner is killed while it waits */
+static int mm_fault(struct mm_struct *mm)
+{
+	if (!mm->stuck && !mm->stuck_fault)
+		return 0;
+	mm_wait(mm);
+
+	return current->killed ? -EINTR : 0;
+}
+
+void mmap_write_lock(struct mm_struct *mm)
+{
+	virtual_only(__func__);
+	WARN_ON(host_mmap_locked);
+	if (mm->stuck)
+		mm_wait(mm);
+	model_lock(&mm->mmap_lock);
+}
+
+int mmap_write_lock_killable(struct mm_struct *mm)
+{
+	virtual_only(__func__);
+	WARN_ON(host_mmap_locked);
+	if (mm->stuck) {
+		mm_wait(mm);
+		if (current->killed)
+			return -EINTR;
+	}
+	model_lock(&mm->mmap_lock);
+
+	return 0;
+}
+
+void mmap_write_unlock(struct mm_struct *mm)
+{
+	model_unlock(&mm->mmap_lock);
+}
+
+/*
  * Allocators: those of tools/, which never fail, between our own checks (the
  * linker's --wrap). An allocation that must not fail is no step.
  */
@@ -189,6 +298,13 @@ static void usage_add(long *counter, long n)
 {
 	pthread_mutex_lock(&usage_lock);
 	*counter += n;
+	pthread_mutex_unlock(&usage_lock);
+}
+
+static void usage_max(long *counter, long n)
+{
+	pthread_mutex_lock(&usage_lock);
+	*counter = max(*counter, n);
 	pthread_mutex_unlock(&usage_lock);
 }
 
@@ -208,6 +324,7 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);
+	usage_max(&host_usage.largest, size);
 	if (size < SZ_4K || !is_power_of_2(size))
 		return __real_kmalloc(size, gfp | __GFP_DIRECT_RECLAIM);
 
@@ -218,6 +335,17 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 	return p;
 }
 
+/* Of one page, which is no array */
+unsigned long host_get_free_page(gfp_t gfp)
+{
+	long largest = host_usage.largest;
+	void *p = kmalloc(PAGE_SIZE, gfp);
+
+	host_usage.largest = largest;
+
+	return (unsigned long)p;
+}
+
 void __wrap_kfree(void *p)
 {
 	virtual_only("kfree()");
@@ -226,142 +354,28 @@ void __wrap_kfree(void *p)
 	__real_kfree(p);
 }
 
-/*
- * Arrays that are larger than host_vmalloc_above are not in the linear mapping:
- * they can be read at two addresses, and while a thread is in real mode not at
- * the first one.
- */
-
-size_t host_vmalloc_above = SIZE_MAX;
-
-struct vmalloc_area {
-	struct list_head node;
-	char *virtual, *linear;
-	size_t size;
-};
-
-/* Callbacks of RCU, which free, may have a thread of their own */
-static pthread_mutex_t vmalloc_lock = PTHREAD_MUTEX_INITIALIZER;
-static LIST_HEAD(vmalloc_areas);
-
-static struct vmalloc_area *vmalloc_area_of(const void *p)
-{
-	struct vmalloc_area *area, *found = NULL;
-
-	pthread_mutex_lock(&vmalloc_lock);
-	list_for_each_entry(area, &vmalloc_areas, node)
-		if ((size_t)((const char *)p - area->virtual) < area->size)
-			found = area;
-	pthread_mutex_unlock(&vmalloc_lock);
-
-	return found;
-}
-
-/* Pages of it are not next to each other: their order is the other way round */
-static void vmalloc_map(struct vmalloc_area *area, int fd)
-{
-	size_t at;
-
-	area->linear = mmap(NULL, area->size, PROT_READ | PROT_WRITE,
-			    MAP_SHARED, fd, 0);
-	area->virtual = mmap(NULL, area->size, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	for (at = 0; at < area->size; at += PAGE_SIZE)
-		mmap(area->virtual + at, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_FIXED, fd, area->size - PAGE_SIZE - at);
-}
-
-static void *host_vmalloc(size_t size)
-{
-	struct vmalloc_area *area = calloc(1, sizeof(*area));
-	int fd = memfd_create("vmalloc", 0);
-
-	area->size = ALIGN(size, PAGE_SIZE);
-	if (fd < 0 || ftruncate(fd, area->size))
-		host_die("out of memory\n");
-	vmalloc_map(area, fd);
-	close(fd);
-	pthread_mutex_lock(&vmalloc_lock);
-	list_add(&area->node, &vmalloc_areas);
-	pthread_mutex_unlock(&vmalloc_lock);
-
-	return area->virtual;
-}
-
-static void host_vfree(struct vmalloc_area *area)
-{
-	pthread_mutex_lock(&vmalloc_lock);
-	list_del(&area->node);
-	pthread_mutex_unlock(&vmalloc_lock);
-	munmap(area->virtual, area->size);
-	munmap(area->linear, area->size);
-	free(area);
-}
-
-bool is_vmalloc_addr(const void *p)
-{
-	return vmalloc_area_of(p);
-}
-
-unsigned long vmalloc_to_phys(void *p)
-{
-	struct vmalloc_area *area = vmalloc_area_of(p);
-	size_t at = (char *)p - area->virtual;
-
-	host_preempt_real();
-
-	return __pa(area->linear + area->size - PAGE_SIZE -
-		    ALIGN_DOWN(at, PAGE_SIZE) + at % PAGE_SIZE);
-}
-
 void *kvmalloc(size_t size, gfp_t gfp)
 {
-	if (size <= host_vmalloc_above)
-		return kmalloc(size, gfp);
-	if (host_preempt)
-		host_preempt();
-	if (alloc_fails(gfp))
-		return NULL;
-	usage_add(&host_usage.slab, 1);
-
-	return host_vmalloc(size);
+	/* As the kernel has it */
+	return size > INT_MAX ? NULL : kmalloc(size, gfp);
 }
 
 void kvfree(void *p)
 {
-	struct vmalloc_area *area = vmalloc_area_of(p);
-
-	if (!area) {
-		kfree(p);
-		return;
-	}
-	usage_add(&host_usage.slab, -1);
-	host_vfree(area);
+	kfree(p);
 }
 
 #ifndef HOST_BENCH
-static void vmalloc_protect(int prot)
-{
-	struct vmalloc_area *area;
-
-	pthread_mutex_lock(&vmalloc_lock);
-	list_for_each_entry(area, &vmalloc_areas, node)
-		mprotect(area->virtual, area->size, prot);
-	pthread_mutex_unlock(&vmalloc_lock);
-}
-
 /* The CPU holds up RCU for as long as it is in the guest */
 void host_enter_real_mode(void)
 {
 	rcu_read_lock();
-	vmalloc_protect(PROT_NONE);
 	host_real_mode = true;
 }
 
 void host_leave_real_mode(void)
 {
 	host_real_mode = false;
-	vmalloc_protect(PROT_READ | PROT_WRITE);
 	rcu_read_unlock();
 }
 #endif
@@ -375,9 +389,7 @@ void host_preempt_real(void)
 	if (!host_preempt_rm || !host_real_mode)
 		return;
 	host_real_mode = false;
-	vmalloc_protect(PROT_READ | PROT_WRITE);
 	host_preempt_rm();
-	vmalloc_protect(PROT_NONE);
 	host_real_mode = true;
 #endif
 }
@@ -724,6 +736,7 @@ struct mm_struct *mm_create(unsigned long limit)
 
 	mm->count = 1;
 	mm->limit = limit;
+	mutex_init(&mm->mmap_lock);
 	mm_iommu_init(mm);
 
 	map_folios(mm, UA_SCATTERED, UA_HUGE, 0);
@@ -814,13 +827,14 @@ unsigned long totalram_pages(void)
 	return HOST_PAGES;
 }
 
-int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
+int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
+			struct task_struct *task, bool bypass_rlim)
 {
 	int ret = 0;
 
-	virtual_only(__func__);
-	WARN_ON(host_mmap_locked);
-	pthread_mutex_lock(&page_lock);
+	(void)task;
+	(void)bypass_rlim;
+	lockdep_assert_held(&mm->mmap_lock);
 	if (!inc) {
 		WARN_ON(mm->locked_vm < pages);
 		mm->locked_vm -= pages;
@@ -832,7 +846,17 @@ int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
 	} else {
 		mm->locked_vm += pages;
 	}
-	pthread_mutex_unlock(&page_lock);
+
+	return ret;
+}
+
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
+{
+	int ret;
+
+	mmap_write_lock(mm);
+	ret = __account_locked_vm(mm, pages, inc, current, capable(CAP_IPC_LOCK));
+	mmap_write_unlock(mm);
 
 	return ret;
 }
@@ -845,6 +869,8 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 	int done;
 
 	WARN_ON(!(flags & FOLL_LONGTERM) || nr <= 0);
+	if (mm_fault(mm))
+		return -EINTR;
 	pthread_mutex_lock(&page_lock);
 	for (done = 0; done < nr; done++, i++) {
 		if (start < HOST_UA_BASE || i >= HOST_UA_PAGES ||
@@ -925,8 +951,11 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long size)
 	if (copy_fails(from))
 		return size;
 	/* Arguments are where the host has them, memory of guests is not */
-	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT)
+	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT) {
+		if (mm_fault(current->mm))
+			return size;
 		from = host_user_data(current->mm, ua);
+	}
 	if (!from)
 		return size;
 	memcpy(to, from, size);
@@ -955,25 +984,25 @@ struct workqueue_struct {
 	struct list_head works;
 };
 
-static struct workqueue_struct host_system_wq, host_user_wq;
-struct workqueue_struct *system_unbound_wq = &host_system_wq;
+/* Those of the system, and those that somebody has made */
+static struct workqueue_struct workqueues[4];
+static unsigned int nr_workqueues;
+struct workqueue_struct *system_unbound_wq;
 
-static void workqueue_init(struct workqueue_struct *wq)
+struct workqueue_struct *host_alloc_workqueue(void)
 {
+	struct workqueue_struct *wq = workqueues + nr_workqueues++;
+
 	mutex_init(&wq->running);
 	pthread_mutex_init(&wq->lock, NULL);
 	INIT_LIST_HEAD(&wq->works);
+
+	return wq;
 }
 
 static void __attribute__((constructor(150))) host_workqueues_init(void)
 {
-	workqueue_init(&host_system_wq);
-	workqueue_init(&host_user_wq);
-}
-
-struct workqueue_struct *host_alloc_workqueue(void)
-{
-	return &host_user_wq;
+	system_unbound_wq = host_alloc_workqueue();
 }
 
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
@@ -1013,11 +1042,71 @@ void flush_workqueue(struct workqueue_struct *wq)
 	mutex_unlock(&wq->running);
 }
 
-/* Let workers do what they have */
+/* Let workers do what they have; they are of no process */
 void host_run_works(void)
 {
-	flush_workqueue(&host_user_wq);
-	flush_workqueue(&host_system_wq);
+	struct mm_struct *mine = current->mm;
+	unsigned int i;
+
+	current->mm = NULL;
+	for (i = nr_workqueues; i--; )
+		flush_workqueue(workqueues + i);
+	current->mm = mine;
+}
+
+/* How many works wait for a worker */
+unsigned long host_works(void)
+{
+	struct list_head *node;
+	unsigned long nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr_workqueues; i++) {
+		pthread_mutex_lock(&workqueues[i].lock);
+		list_for_each(node, &workqueues[i].works)
+			nr++;
+		pthread_mutex_unlock(&workqueues[i].lock);
+	}
+
+	return nr;
+}
+
+/* Work for when readers of RCU have gone */
+static void rcu_work_func(struct rcu_head *rcu)
+{
+	struct rcu_work *rwork = container_of(rcu, struct rcu_work, rcu);
+
+	queue_work(rwork->wq, &rwork->work);
+}
+
+bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork)
+{
+	rwork->wq = wq;
+	call_rcu(&rwork->rcu, rcu_work_func);
+
+	return true;
+}
+
+/* How often somebody slept */
+unsigned long host_sleeps;
+
+/*
+ * Sleep until something else happens. Those that hold something up while an mm
+ * is stuck cannot be waited for.
+ */
+int host_sleep(void)
+{
+	virtual_only(__func__);
+	__atomic_fetch_add(&host_sleeps, 1, __ATOMIC_SEQ_CST);
+	if (current->killed)
+		return -ERESTARTSYS;
+#ifndef HOST_BENCH
+	if (stuck_wait)
+		host_die("somebody sleeps until a stuck mm gets going\n");
+#endif
+	host_relax();
+
+	return 0;
 }
 
 /* Until nothing is left to do behind the back of the test */
@@ -1025,6 +1114,7 @@ void host_settle(void)
 {
 	host_run_works();
 	rcu_barrier();
+	host_run_works();
 }
 
 void seq_printf(struct seq_file *m, const char *fmt, ...)

@@ -88,8 +88,9 @@ extern void (*host_preempt)(void);
 extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
+extern void (*host_stuck)(void);
+extern unsigned long host_sleeps;
 extern __thread bool host_mmap_locked;
-extern size_t host_vmalloc_above;
 #ifdef HOST_BENCH
 static inline void host_enter_real_mode(void) { }
 static inline void host_leave_real_mode(void) { }
@@ -98,12 +99,14 @@ void host_enter_real_mode(void);
 void host_leave_real_mode(void);
 #endif
 void host_run_works(void);
+unsigned long host_works(void);
 void host_settle(void);
 void host_test_ends(void);
 
 /* What is in use, for the end of a test to be zero */
 struct host_usage {
 	long slab;
+	long largest;		/* object of a slab, so far, in bytes */
 	long level_bytes;
 	long level_pages;
 	long stat[HOST_STATS];	/* what the kernel says of them */

@@ -60,26 +60,16 @@ FIXTURE(kvm)
 FIXTURE_VARIANT(kvm)
 {
 	enum kvm_mode mode;
-	size_t vmalloc_above;
 };
 
 FIXTURE_VARIANT_ADD(kvm, virtual)
 {
 	.mode = KVM_VIRTUAL,
-	.vmalloc_above = SIZE_MAX,
 };
 
 FIXTURE_VARIANT_ADD(kvm, real)
 {
 	.mode = KVM_BOTH,
-	.vmalloc_above = SIZE_MAX,
-};
-
-/* What regions know of their pages is not in the linear mapping */
-FIXTURE_VARIANT_ADD(kvm, real_vmalloc)
-{
-	.mode = KVM_BOTH,
-	.vmalloc_above = 8,
 };
 
 /* A container with a window of 4K pages at 0 */
@@ -125,7 +115,6 @@ static void release(struct kvm *kvm, struct host_pe *hpe)
 
 FIXTURE_SETUP(kvm)
 {
-	host_vmalloc_above = variant->vmalloc_above;
 	machine_init();
 	self->mm = mm_create(1UL << 40);
 	self->other = mm_create(1UL << 40);

@@ -4,10 +4,15 @@
  * so that mapping it for a device is a look-up and a count.
  *
  * An mm has regions, which never overlap, in a maple tree. A region comes into
- * the tree complete and leaves it when its last count is gone:
+ * the tree complete and leaves it when its last count is gone. Pinning and
+ * unpinning may take minutes, or wait for a page fault that does not end, so
+ * neither is done under the registry's lock: a region that is being made, or
+ * taken apart, is on a list instead, where only other registrations see it.
+ * Whoever wants the range of such a region waits until it has left the list.
+ *
  *
  * - @used counts registrations (one per container) and changes under the
- *   registry's mutex.
+ *   registry's lock.
  * - @mapped is one for being registered at all, plus one for every IOMMU page
  *   that maps memory of the region. It only rises from a value above zero, and
  *   only where the region stays: inside the RCU section in which it was looked
@@ -18,8 +23,8 @@
  * A region whose registrations were dropped for good (the container was
  * closed) while something else still maps it, for example a table that KVM
  * holds, stays pinned, charged and in the tree until the last count goes. Then
- * a worker removes it, or whoever wants to register there before; the worker
- * frees it either way.
+ * the registry's worker removes it, or whoever wants to register there before;
+ * it is freed when both are done with it.
  *
  * Pages are pinned for writing. Whether they are marked dirty when they are
  * unpinned depends on whether any map ever allowed a device to write.
@@ -27,7 +32,9 @@
 #include <linux/bits.h>
 #include <linux/export.h>
 #include <linux/fs.h>
-#include <linux/io.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/log2.h>
 #include <linux/maple_tree.h>
 #include <linux/mm.h>
@@ -38,6 +45,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <asm/iommu_user.h>
@@ -54,14 +62,39 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_create);
 EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 
 /*
- * An element of mm_iommu_table_group_mem_t::units: the real address of the
- * unit, and in the bits below PAGE_SHIFT the log2 of the size of the folio
- * that it belongs to.
+ * What a region is translated by. A region is cut into pieces, at multiples of
+ * a power of two in user addresses; a piece has an array of units. All units of
+ * a piece are equally large, those of another piece need not be: one small page
+ * makes the array of its own piece long, and no other.
+ *
+ * Real mode reads the arrays, so they must be in the linear mapping, and that
+ * for the largest region: none is larger than a page, except lists of pages and
+ * of pieces, which are three orders of magnitude shorter. An array of units that
+ * needs more is made of blocks, of a page each. For 1 TiB of scattered pages of
+ * 4K the longest allocation is 24K, for pages of 64K 12K.
+ */
+
+/* A piece is at least so large (tests have smaller ones, to have many) */
+#ifndef MM_IOMMU_PIECE_SHIFT
+#define MM_IOMMU_PIECE_SHIFT	30
+#endif
+/* ... and a region has about so many pieces at most */
+#define MM_IOMMU_PIECES_SHIFT	10
+
+/* Units of a block */
+#ifndef MM_IOMMU_BLOCK_SHIFT
+#define MM_IOMMU_BLOCK_SHIFT	(PAGE_SHIFT - 3)
+#endif
+#define MM_IOMMU_BLOCK_UNITS	(1UL << MM_IOMMU_BLOCK_SHIFT)
+
+/*
+ * A unit: its real address, and in the bits below PAGE_SHIFT the log2 of the
+ * size of the folio that it belongs to.
  */
 #define UNIT_FOLIO_SHIFT	0x3fUL
 #define UNIT_HPA		(~(u64)0xfff)
 
-/* Before the first page is seen nothing limits the unit */
+/* Device memory is one unit, as large as can be */
 #define UNIT_SHIFT_ANY		(BITS_PER_LONG - 1)
 
 /* Instead of a real address: the region is ordinary memory */
@@ -70,44 +103,96 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 /* How much to unpin between two chances to reschedule */
 #define MM_IOMMU_UNPIN_PAGES	((unsigned long)SZ_64M >> PAGE_SHIFT)
 
+/* Frees regions, and removes those that were abandoned */
+static struct workqueue_struct *mm_iommu_wq;
+
+/**
+ * struct region_piece - a part of a region, with units of one size
+ * @units: the units, the first may begin below the piece; NULL before the first
+ *	   page is known
+ * @blocks: where they are, if they are more than a block
+ * @first: number of the first unit: its user address, shifted by @shift
+ * @nr: number of units
+ * @shift: log2 of the size of a unit: every part of the piece that is so large
+ *	   and naturally aligned in user addresses is physically contiguous
+ * @in_blocks: @blocks is in use, not @units
+ */
+struct region_piece {
+	union {
+		u64 *units;
+		u64 **blocks;
+	};
+	unsigned long first;
+	u32 nr;
+	u8 shift;
+	bool in_blocks;
+};
+
 /**
  * struct mm_iommu_table_group_mem_t - a registered region
- * @rcu: delays freeing until readers have gone
- * @release: gives the region back when the last count goes elsewhere
+ * @free: frees the region when readers have gone
+ * @abandoned: in mm_iommu_registry::abandoned
+ * @changing: in mm_iommu_registry::changing, or empty
  * @mm: whose memory it is; referenced
  * @ua: first user address, page aligned
  * @npages: size in system pages
  * @mapped: one plus the number of IOMMU pages that map the region
  * @used: number of registrations
- * @unit_shift: log2 of the backing unit: every part of the region that is so
- *	large and naturally aligned in user addresses is physically contiguous
+ * @nr_pieces: number of @pieces
+ * @first_piece: number of the first piece: @ua, shifted by @piece_shift
+ * @piece_shift: log2 of the size of a piece
+ * @unit_shift: that of the smallest unit of any piece
  * @whole_shift: any IOMMU page up to this size is backed, everywhere in the
  *	region; larger ones must be looked at
  * @device: device memory: neither pinned nor charged
  * @written: a device was allowed to write
- * @removed: not in the tree any more; left for @release to free
- * @units: one element per backing unit, the first may begin below @ua
+ * @removed: not in the tree any more, after having been there
+ * @reaped: the worker has met it on the list of those abandoned, and leaves it to
+ *	whoever is taking it apart
+ * @pieces: the pieces, in order; the first may begin below @ua
+ * @one: the only piece, where that is enough
  */
 struct mm_iommu_table_group_mem_t {
-	struct rcu_head rcu;
-	struct work_struct release;
+	struct rcu_work free;
+	struct llist_node abandoned;
+	struct list_head changing;
 	struct mm_struct *mm;
 	unsigned long ua;
 	unsigned long npages;
 	atomic64_t mapped;
 	unsigned int used;
+	unsigned int nr_pieces;
+	unsigned long first_piece;
+	u8 piece_shift;
 	u8 unit_shift;
 	u8 whole_shift;
 	bool device;
 	bool written;
 	bool removed;
-	u64 *units;
+	bool reaped;
+	struct region_piece *pieces;
+	struct region_piece one;
 };
 
-/* All regions of an mm; made with the first of them */
+/**
+ * struct mm_iommu_registry - all regions of an mm; made with the first of them
+ * @lock: of what follows, and of mm_iommu_table_group_mem_t::used. Never held
+ *	  over anything that may wait for the mmap_lock or for a page
+ * @regions: those that can be mapped
+ * @changing: those that are being made, or taken apart
+ * @left: how many have left @changing; wait for it to change at @wait
+ * @wait: who waits for a region to leave @changing
+ * @abandoned: regions that have lost their last count, for @reap
+ * @reap: removes them
+ */
 struct mm_iommu_registry {
-	struct mutex lock;	/* regions, and their mem->used */
+	struct mutex lock;
 	struct maple_tree regions;
+	struct list_head changing;
+	unsigned long left;
+	wait_queue_head_t wait;
+	struct llist_head abandoned;
+	struct work_struct reap;
 };
 
 static unsigned long region_last(const struct mm_iommu_table_group_mem_t *mem)
@@ -115,57 +200,173 @@ static unsigned long region_last(const struct mm_iommu_table_group_mem_t *mem)
 	return mem->ua + (mem->npages << PAGE_SHIFT) - 1;
 }
 
-static unsigned long region_unit(const struct mm_iommu_table_group_mem_t *mem,
-				 unsigned long ua)
+static struct region_piece *
+region_piece(const struct mm_iommu_table_group_mem_t *mem, unsigned long ua)
 {
-	return (ua >> mem->unit_shift) - (mem->ua >> mem->unit_shift);
+	return mem->pieces + ((ua >> mem->piece_shift) - mem->first_piece);
 }
 
-static unsigned long region_offset(const struct mm_iommu_table_group_mem_t *mem,
-				   unsigned long ua)
+static unsigned long piece_offset(const struct region_piece *piece,
+				  unsigned long ua)
 {
-	return ua & ((1UL << mem->unit_shift) - 1);
+	return ua & ((1UL << piece->shift) - 1);
+}
+
+/* The unit of @ua; *@nr is how many follow in memory, with itself */
+static __always_inline u64 *piece_units(const struct region_piece *piece,
+					unsigned long ua, unsigned long *nr)
+{
+	unsigned long i = (ua >> piece->shift) - piece->first;
+	unsigned long offset = i & (MM_IOMMU_BLOCK_UNITS - 1);
+
+	*nr = piece->nr - i;
+	if (likely(!piece->in_blocks))
+		return piece->units + i;
+
+	*nr = min(*nr, MM_IOMMU_BLOCK_UNITS - offset);
+
+	return piece->blocks[i >> MM_IOMMU_BLOCK_SHIFT] + offset;
+}
+
+static u64 *piece_unit(const struct region_piece *piece, unsigned long ua)
+{
+	unsigned long nr;
+
+	return piece_units(piece, ua, &nr);
+}
+
+static unsigned long piece_hpa(const struct region_piece *piece,
+			       unsigned long ua)
+{
+	return (*piece_unit(piece, ua) & UNIT_HPA) + piece_offset(piece, ua);
+}
+
+/* The part of the unit of @ua that lies behind it, in bytes */
+static unsigned long piece_rest(const struct region_piece *piece,
+				unsigned long ua)
+{
+	return (1UL << piece->shift) - piece_offset(piece, ua);
 }
 
 static unsigned long region_hpa(const struct mm_iommu_table_group_mem_t *mem,
 				unsigned long ua)
 {
-	return (mem->units[region_unit(mem, ua)] & UNIT_HPA) +
-	       region_offset(mem, ua);
-}
-
-/* The part of the unit of @ua that lies behind it, in bytes */
-static unsigned long region_rest(const struct mm_iommu_table_group_mem_t *mem,
-				 unsigned long ua)
-{
-	return (1UL << mem->unit_shift) - region_offset(mem, ua);
+	return piece_hpa(region_piece(mem, ua), ua);
 }
 
 /*
  * Building a region: pages come in batches, and each batch may show that the
- * unit must be smaller than was hoped so far.
+ * units of a piece must be smaller than was hoped so far.
  */
 
-static int region_resize_units(struct mm_iommu_table_group_mem_t *mem,
-			       unsigned int shift, unsigned long filled)
+static int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem)
 {
-	unsigned long nr = (region_last(mem) >> shift) - (mem->ua >> shift) + 1;
-	unsigned long ua = mem->ua, end = mem->ua + filled, i;
-	u64 *units;
+	struct region_piece *pieces;
+	unsigned int nr;
 
-	units = kvmalloc_array(nr, sizeof(*units),
-			       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!units)
+	mem->piece_shift = max(MM_IOMMU_PIECE_SHIFT,
+			       PAGE_SHIFT + ilog2(mem->npages) + 1 -
+			       MM_IOMMU_PIECES_SHIFT);
+	mem->first_piece = mem->ua >> mem->piece_shift;
+	nr = (region_last(mem) >> mem->piece_shift) - mem->first_piece + 1;
+	if (nr == 1)
+		return 0;
+
+	pieces = kcalloc(nr, sizeof(*pieces), GFP_KERNEL_ACCOUNT);
+	if (!pieces)
 		return -ENOMEM;
+	mem->pieces = pieces;
+	mem->nr_pieces = nr;
 
-	for (i = 0; ua < end; i++) {
-		units[i] = (region_hpa(mem, ua) - (ua & ((1UL << shift) - 1))) |
-			(mem->units[region_unit(mem, ua)] & UNIT_FOLIO_SHIFT);
-		ua = (ua | ((1UL << shift) - 1)) + 1;
+	return 0;
+}
+
+static void piece_free_units(struct region_piece *piece)
+{
+	unsigned long i;
+
+	if (!piece->in_blocks) {
+		kfree(piece->units);
+		return;
 	}
-	kvfree(mem->units);
-	mem->units = units;
-	mem->unit_shift = shift;
+	for (i = 0; i << MM_IOMMU_BLOCK_SHIFT < piece->nr; i++) {
+		kfree(piece->blocks[i]);
+		cond_resched();
+	}
+	kfree(piece->blocks);
+}
+
+static u64 *units_alloc(unsigned long nr)
+{
+	return kmalloc_array(nr, sizeof(u64), GFP_KERNEL_ACCOUNT);
+}
+
+/* On failure the caller frees what there is */
+static int piece_alloc_blocks(struct region_piece *piece)
+{
+	unsigned long i, left = piece->nr, nr;
+
+	piece->in_blocks = true;
+	piece->blocks = kcalloc(((left - 1) >> MM_IOMMU_BLOCK_SHIFT) + 1,
+				sizeof(*piece->blocks), GFP_KERNEL_ACCOUNT);
+	if (!piece->blocks) {
+		piece->nr = 0;
+		return -ENOMEM;
+	}
+
+	for (i = 0; left; i++, left -= nr) {
+		nr = min(left, MM_IOMMU_BLOCK_UNITS);
+		piece->blocks[i] = units_alloc(nr);
+		if (!piece->blocks[i])
+			return -ENOMEM;
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static int piece_alloc_units(struct region_piece *piece)
+{
+	if (piece->nr > MM_IOMMU_BLOCK_UNITS)
+		return piece_alloc_blocks(piece);
+
+	piece->units = units_alloc(piece->nr);
+
+	return piece->units ? 0 : -ENOMEM;
+}
+
+/* The user addresses of @mem that the piece of @ua has */
+static void piece_bounds(const struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long ua, unsigned long *start,
+			 unsigned long *last)
+{
+	unsigned long mask = (1UL << mem->piece_shift) - 1;
+
+	*start = max(mem->ua, ua & ~mask);
+	*last = min(region_last(mem), ua | mask);
+}
+
+/* Gives the piece that ends before @ua units of another size, or the first ones */
+static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
+			   struct region_piece *piece, unsigned long start,
+			   unsigned long last, unsigned long end,
+			   unsigned int shift)
+{
+	struct region_piece new = { .shift = shift, .first = start >> shift };
+	unsigned long mask = (1UL << shift) - 1, ua;
+
+	new.nr = (last >> shift) - new.first + 1;
+	if (piece_alloc_units(&new)) {
+		piece_free_units(&new);
+		return -ENOMEM;
+	}
+
+	for (ua = start; ua < end; ua = (ua | mask) + 1)
+		*piece_unit(&new, ua) = (piece_hpa(piece, ua) - (ua & mask)) |
+			(*piece_unit(piece, ua) & UNIT_FOLIO_SHIFT);
+	piece_free_units(piece);
+	*piece = new;
+	mem->unit_shift = min_t(unsigned int, mem->unit_shift, shift);
 
 	return 0;
 }
@@ -196,41 +397,63 @@ static unsigned long pages_run(struct page **pages, unsigned long nr)
 	return i;
 }
 
-static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
-			    unsigned long filled, struct page **pages,
-			    unsigned long nr)
+/* Pages of one piece; @ua is the address of the first */
+static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
+			   unsigned long ua, struct page **pages,
+			   unsigned long nr)
 {
-	unsigned int shift = mem->unit_shift;
-	unsigned long ua = mem->ua + filled, i, run;
+	struct region_piece *piece = region_piece(mem, ua);
+	unsigned long start, last, at = ua, i, run;
+	unsigned int shift;
 	u64 hpa, next = 0, folio;
 
-	if (filled)
-		next = region_hpa(mem, ua - PAGE_SIZE) + PAGE_SIZE;
+	piece_bounds(mem, ua, &start, &last);
+	shift = piece->units ? piece->shift : mem->piece_shift;
+	if (ua != start)
+		next = piece_hpa(piece, ua - PAGE_SIZE) + PAGE_SIZE;
 
 	for (i = 0; i < nr; i += run) {
 		run = pages_run(pages + i, nr - i);
 		hpa = page_to_phys(pages[i]);
-		shift = min(shift, page_unit_shift(pages[i], ua));
+		shift = min(shift, page_unit_shift(pages[i], at));
 		/* A unit cannot go on across a break in real addresses */
-		if ((filled || i) && hpa != next)
-			shift = min_t(unsigned int, shift, __ffs(ua));
-		ua += run << PAGE_SHIFT;
+		if (at != start && hpa != next)
+			shift = min_t(unsigned int, shift, __ffs(at));
+		at += run << PAGE_SHIFT;
 		next = hpa + (run << PAGE_SHIFT);
 	}
 
-	if (shift != mem->unit_shift && region_resize_units(mem, shift, filled))
+	if ((!piece->units || shift != piece->shift) &&
+	    piece_set_shift(mem, piece, start, last, ua, shift))
 		return -ENOMEM;
 
-	ua = mem->ua + filled;
 	for (i = 0; i < nr; i += run) {
 		folio = folio_shift(page_folio(pages[i]));
-		mem->units[region_unit(mem, ua)] =
-			(page_to_phys(pages[i]) - region_offset(mem, ua)) | folio;
-		run = min(region_rest(mem, ua) >> PAGE_SHIFT, nr - i);
+		*piece_unit(piece, ua) =
+			(page_to_phys(pages[i]) - piece_offset(piece, ua)) | folio;
+		run = min(piece_rest(piece, ua) >> PAGE_SHIFT, nr - i);
 		ua += run << PAGE_SHIFT;
 	}
 
 	return 0;
+}
+
+static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
+			    unsigned long ua, struct page **pages,
+			    unsigned long nr)
+{
+	unsigned long start, last, some;
+	int ret = 0;
+
+	for (; nr && !ret; nr -= some) {
+		piece_bounds(mem, ua, &start, &last);
+		some = min(nr, (last - ua + 1) >> PAGE_SHIFT);
+		ret = piece_add_pages(mem, ua, pages, some);
+		pages += some;
+		ua += some << PAGE_SHIFT;
+	}
+
+	return ret;
 }
 
 static void region_unpin(struct mm_iommu_table_group_mem_t *mem,
@@ -240,8 +463,8 @@ static void region_unpin(struct mm_iommu_table_group_mem_t *mem,
 
 	while (npages) {
 		hpa = region_hpa(mem, ua);
-		run = min3(region_rest(mem, ua) >> PAGE_SHIFT, npages,
-			   MM_IOMMU_UNPIN_PAGES);
+		run = min3(piece_rest(region_piece(mem, ua), ua) >> PAGE_SHIFT,
+			   npages, MM_IOMMU_UNPIN_PAGES);
 		unpin_user_page_range_dirty_lock(pfn_to_page(hpa >> PAGE_SHIFT),
 						 run, READ_ONCE(mem->written));
 		ua += run << PAGE_SHIFT;
@@ -278,13 +501,19 @@ static int region_pin(struct mm_iommu_table_group_mem_t *mem)
 		return -ENOMEM;
 
 	while (done < mem->npages) {
+		/* Pages that are there are pinned without a look at signals */
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
 		pinned = region_pin_some(mem->ua + (done << PAGE_SHIFT),
 					 min(mem->npages - done, batch), pages);
 		if (pinned < 0) {
 			ret = pinned;
 			break;
 		}
-		ret = region_add_pages(mem, done << PAGE_SHIFT, pages, pinned);
+		ret = region_add_pages(mem, mem->ua + (done << PAGE_SHIFT),
+				       pages, pinned);
 		if (ret) {
 			unpin_user_pages(pages, pinned);
 			break;
@@ -306,72 +535,22 @@ static int region_pin(struct mm_iommu_table_group_mem_t *mem)
 static int region_set_device(struct mm_iommu_table_group_mem_t *mem,
 			     unsigned long hpa)
 {
+	struct region_piece *piece = mem->pieces;
 	unsigned long differ = mem->ua ^ hpa;
 
-	mem->units = kvmalloc_array(1, sizeof(*mem->units), GFP_KERNEL_ACCOUNT);
-	if (!mem->units)
+	mem->piece_shift = UNIT_SHIFT_ANY;
+	mem->first_piece = mem->ua >> UNIT_SHIFT_ANY;
+	piece->shift = UNIT_SHIFT_ANY;
+	piece->first = mem->ua >> UNIT_SHIFT_ANY;
+	piece->nr = 1;
+	if (piece_alloc_units(piece))
 		return -ENOMEM;
 
-	mem->units[0] = hpa - region_offset(mem, mem->ua);
-	mem->whole_shift = differ ? __ffs(differ) : mem->unit_shift;
+	piece->units[0] = hpa - piece_offset(piece, mem->ua);
+	mem->whole_shift = differ ? __ffs(differ) : UNIT_SHIFT_ANY;
 	mem->device = true;
 
 	return 0;
-}
-
-static void region_free_rcu(struct rcu_head *rcu)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-
-	mem = container_of(rcu, struct mm_iommu_table_group_mem_t, rcu);
-	kvfree(mem->units);
-	kfree(mem);
-}
-
-/* Takes a region without counts out of the tree and gives back what it has */
-static void region_remove(struct mm_iommu_registry *reg,
-			  struct mm_iommu_table_group_mem_t *mem)
-{
-	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
-
-	lockdep_assert_held(&reg->lock);
-
-	/* Destruction cannot fail, and the tree may need a node for it */
-	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
-	if (!mem->device) {
-		region_unpin(mem, mem->npages);
-		account_locked_vm(mem->mm, mem->npages, false);
-	}
-	mem->removed = true;
-}
-
-/*
- * Frees a region that was removed. With its reference the mm may go, and the
- * registry with it: under the lock this is for callers that have one of their
- * own.
- */
-static void region_retire(struct mm_iommu_table_group_mem_t *mem)
-{
-	struct mm_struct *mm = mem->mm;
-
-	/* Readers may still look at it, but find no count to take */
-	call_rcu(&mem->rcu, region_free_rcu);
-	mmdrop(mm);
-}
-
-static void region_release_work(struct work_struct *work)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-	struct mm_iommu_registry *reg;
-
-	mem = container_of(work, struct mm_iommu_table_group_mem_t, release);
-	reg = mem->mm->context.iommu_registry;
-
-	mutex_lock(&reg->lock);
-	if (!mem->removed)
-		region_remove(reg, mem);
-	mutex_unlock(&reg->lock);
-	region_retire(mem);
 }
 
 static struct mm_iommu_table_group_mem_t *
@@ -389,17 +568,157 @@ region_alloc(struct mm_struct *mm, unsigned long ua, unsigned long npages)
 	mem->npages = npages;
 	mem->used = 1;
 	mem->unit_shift = UNIT_SHIFT_ANY;
+	mem->pieces = &mem->one;
+	mem->nr_pieces = 1;
 	atomic64_set(&mem->mapped, 1);
-	INIT_WORK(&mem->release, region_release_work);
+	INIT_LIST_HEAD(&mem->changing);
 
 	return mem;
 }
 
+/* The memory of a region; its mm, which it had a reference of, may be gone */
 static void region_free(struct mm_iommu_table_group_mem_t *mem)
 {
-	mmdrop(mem->mm);
-	kvfree(mem->units);
+	unsigned int i;
+
+	for (i = 0; i < mem->nr_pieces; i++)
+		piece_free_units(mem->pieces + i);
+	if (mem->pieces != &mem->one)
+		kfree(mem->pieces);
 	kfree(mem);
+}
+
+static void region_free_work(struct work_struct *work)
+{
+	region_free(container_of(to_rcu_work(work),
+				 struct mm_iommu_table_group_mem_t, free));
+}
+
+/*
+ * Frees a region that was removed. With its reference the mm may go, and the
+ * registry with it.
+ */
+static void region_retire(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct mm_struct *mm = mem->mm;
+
+	/*
+	 * Readers may still look at it, but find no count to take. Not in a
+	 * callback of RCU: a large region has many arrays.
+	 */
+	INIT_RCU_WORK(&mem->free, region_free_work);
+	queue_rcu_work(mm_iommu_wq, &mem->free);
+	mmdrop(mm);
+}
+
+/* Charges a region; -ENOMEM, or -EINTR if the process is killed meanwhile */
+static int region_charge(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct mm_struct *mm = mem->mm;
+	int ret;
+
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	ret = __account_locked_vm(mm, mem->npages, true, current,
+				  capable(CAP_IPC_LOCK));
+	mmap_write_unlock(mm);
+
+	return ret;
+}
+
+/* Gives back what a region has, outside of the registry's lock */
+static void region_unpin_all(struct mm_iommu_table_group_mem_t *mem)
+{
+	if (mem->device)
+		return;
+	region_unpin(mem, mem->npages);
+	account_locked_vm(mem->mm, mem->npages, false);
+}
+
+/*
+ * A region that is being made or taken apart: from here until region_changed()
+ * others cannot have its range.
+ */
+static void region_changing(struct mm_iommu_registry *reg,
+			    struct mm_iommu_table_group_mem_t *mem)
+{
+	lockdep_assert_held(&reg->lock);
+	list_add(&mem->changing, &reg->changing);
+}
+
+static void region_changed(struct mm_iommu_registry *reg,
+			   struct mm_iommu_table_group_mem_t *mem)
+{
+	lockdep_assert_held(&reg->lock);
+	list_del_init(&mem->changing);
+	WRITE_ONCE(reg->left, reg->left + 1);
+	wake_up_all(&reg->wait);
+}
+
+/* Takes a region without counts out of the tree; region_take_apart() is next */
+static void region_remove(struct mm_iommu_registry *reg,
+			  struct mm_iommu_table_group_mem_t *mem)
+{
+	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
+
+	lockdep_assert_held(&reg->lock);
+
+	/* Destruction cannot fail, and the tree may need a node for it */
+	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
+	mem->removed = true;
+	region_changing(reg, mem);
+}
+
+/*
+ * Gives back what a removed region has. Drops the lock meanwhile and has it again
+ * then. Returns whether the caller is to retire the region, if it was abandoned;
+ * else the worker will.
+ */
+static bool region_take_apart(struct mm_iommu_registry *reg,
+			      struct mm_iommu_table_group_mem_t *mem)
+{
+	mutex_unlock(&reg->lock);
+	region_unpin_all(mem);
+	mutex_lock(&reg->lock);
+	region_changed(reg, mem);
+
+	return mem->reaped;
+}
+
+/* Removes an abandoned region, unless somebody else does; retires it if need be */
+static void region_reap(struct mm_iommu_registry *reg,
+			struct mm_iommu_table_group_mem_t *mem)
+{
+	mutex_lock(&reg->lock);
+	mem->reaped = true;
+	if (!mem->removed) {
+		region_remove(reg, mem);
+		region_take_apart(reg, mem);
+	} else if (!list_empty(&mem->changing)) {
+		/* Who takes it apart will see that it is his now */
+		mem = NULL;
+	}
+	mutex_unlock(&reg->lock);
+	if (mem)
+		region_retire(mem);
+}
+
+/*
+ * A region keeps the registry, so it is gone with the last one of the list. What
+ * is abandoned meanwhile finds the list empty and queues the work once more.
+ */
+static void registry_reap_work(struct work_struct *work)
+{
+	struct mm_iommu_registry *reg;
+	struct mm_iommu_table_group_mem_t *mem, *next;
+	struct llist_node *list;
+
+	reg = container_of(work, struct mm_iommu_registry, reap);
+	list = llist_del_all(&reg->abandoned);
+	llist_for_each_entry_safe(mem, next, list, abandoned) {
+		region_reap(reg, mem);
+		cond_resched();
+	}
 }
 
 static bool region_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
@@ -407,13 +726,25 @@ static bool region_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
 	return atomic64_add_unless(&mem->mapped, nr, 0);
 }
 
+/*
+ * The last count went, and no registration is left. One work for all regions of
+ * the mm; until it is queued nobody takes the region off the list, and with the
+ * region the registry stays.
+ */
+static noinline void region_abandon(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct mm_iommu_registry *reg = mem->mm->context.iommu_registry;
+
+	if (llist_add(&mem->abandoned, &reg->abandoned))
+		queue_work(mm_iommu_wq, &reg->reap);
+}
+
 static void region_put(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
 {
 	s64 left = atomic64_sub_return(nr, &mem->mapped);
 
-	/* Only without a registration can this be the last count */
 	if (!left)
-		queue_work(system_unbound_wq, &mem->release);
+		region_abandon(mem);
 	WARN_ON_ONCE(left < 0);
 }
 
@@ -422,7 +753,7 @@ static struct mm_iommu_registry *registry_get(struct mm_struct *mm)
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
 	struct mm_iommu_registry *old;
 
-	if (reg)
+	if (reg || !mm_iommu_wq)
 		return reg;
 
 	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
@@ -431,6 +762,10 @@ static struct mm_iommu_registry *registry_get(struct mm_struct *mm)
 	mutex_init(&reg->lock);
 	mt_init_flags(&reg->regions, MT_FLAGS_USE_RCU | MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&reg->regions, &reg->lock);
+	INIT_LIST_HEAD(&reg->changing);
+	init_waitqueue_head(&reg->wait);
+	init_llist_head(&reg->abandoned);
+	INIT_WORK(&reg->reap, registry_reap_work);
 
 	old = cmpxchg(&mm->context.iommu_registry, NULL, reg);
 	if (old) {
@@ -473,6 +808,73 @@ static bool region_abandoned(const struct mm_iommu_table_group_mem_t *mem)
 	return !mem->used && !atomic64_read(&mem->mapped);
 }
 
+static bool region_is(const struct mm_iommu_table_group_mem_t *mem,
+		      unsigned long ua, unsigned long npages, bool device)
+{
+	return mem->ua == ua && mem->npages == npages && mem->device == device;
+}
+
+/* The first region in the list that shares an address with the range */
+static struct mm_iommu_table_group_mem_t *
+registry_find_changing(struct mm_iommu_registry *reg, unsigned long ua,
+		       unsigned long last)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	lockdep_assert_held(&reg->lock);
+	list_for_each_entry(mem, &reg->changing, changing)
+		if (mem->ua <= last && region_last(mem) >= ua)
+			return mem;
+
+	return NULL;
+}
+
+/* Waits until a region has left the list, without the lock meanwhile */
+static int registry_wait(struct mm_iommu_registry *reg)
+{
+	unsigned long left = reg->left;
+	int ret;
+
+	lockdep_assert_held(&reg->lock);
+	mutex_unlock(&reg->lock);
+	ret = wait_event_killable(reg->wait, READ_ONCE(reg->left) != left);
+	mutex_lock(&reg->lock);
+
+	return ret ? -EINTR : 0;
+}
+
+/*
+ * Sees to it that nothing is about to change in the range, which what the caller
+ * finds then is good for until he drops the lock. A region that is being made
+ * there and is not the very same can only be in the way.
+ */
+static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
+			   unsigned long npages, bool device)
+{
+	unsigned long start, last = ua + (npages << PAGE_SHIFT) - 1;
+	struct mm_iommu_table_group_mem_t *mem;
+	int ret = 0;
+
+	while (!ret) {
+		start = ua;
+		mem = mt_find(&reg->regions, &start, last);
+		if (mem && region_abandoned(mem)) {
+			region_remove(reg, mem);
+			if (region_take_apart(reg, mem))
+				region_retire(mem);
+			continue;
+		}
+		mem = registry_find_changing(reg, ua, last);
+		if (!mem)
+			return 0;
+		if (!mem->removed && !region_is(mem, ua, npages, device))
+			return -EINVAL;
+		ret = registry_wait(reg);
+	}
+
+	return ret;
+}
+
 /*
  * One more registration of the very same range, NULL when nothing is in the
  * way of a new region, else an error.
@@ -483,13 +885,16 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 {
 	unsigned long start = ua, last = ua + (npages << PAGE_SHIFT) - 1;
 	struct mm_iommu_table_group_mem_t *mem;
+	int ret;
 
-	while ((mem = mt_find(&reg->regions, &start, last)) &&
-	       region_abandoned(mem))
-		region_remove(reg, mem);
+	ret = registry_settle(reg, ua, npages, device);
+	if (ret)
+		return ERR_PTR(ret);
+
+	mem = mt_find(&reg->regions, &start, last);
 	if (!mem)
 		return NULL;
-	if (mem->ua != ua || mem->npages != npages || mem->device != device)
+	if (!region_is(mem, ua, npages, device))
 		return ERR_PTR(-EINVAL);
 	/* Unregistered, but something still maps it */
 	if (!mem->used)
@@ -503,57 +908,82 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
  * A request that cannot be met had better not start to fault memory in. What
  * is not RAM in the first place (device DAX) does not count.
  */
-static bool region_exceeds_memory(struct mm_iommu_table_group_mem_t *mem)
+static int region_check_size(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct vm_area_struct *vma;
 	bool dax;
 
 	if (mem->npages <= totalram_pages())
-		return false;
+		return 0;
 
-	mmap_read_lock(mem->mm);
+	if (mmap_read_lock_killable(mem->mm))
+		return -EINTR;
 	vma = find_vma(mem->mm, mem->ua);
 	dax = vma && vma_is_dax(vma);
 	mmap_read_unlock(mem->mm);
 
-	return !dax;
+	return dax ? 0 : -ENOMEM;
 }
 
-/* Brings a region to life: pays for it, pins it, makes it known */
-static int region_set_up(struct mm_iommu_registry *reg,
-			 struct mm_iommu_table_group_mem_t *mem,
-			 unsigned long dev_hpa)
+/* Charges and pins a region, without the registry's lock */
+static int region_make(struct mm_iommu_table_group_mem_t *mem)
 {
-	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
-	bool device = dev_hpa != MM_IOMMU_NO_DEVICE;
 	int ret;
 
-	if (device) {
-		ret = region_set_device(mem, dev_hpa);
-		return ret ? ret : mas_store_gfp(&mas, mem, GFP_KERNEL);
-	}
-
-	if (region_exceeds_memory(mem))
-		return -ENOMEM;
-
-	ret = account_locked_vm(mem->mm, mem->npages, true);
+	ret = region_check_size(mem);
+	if (ret)
+		return ret;
+	ret = region_charge(mem);
 	if (ret)
 		return ret;
 
-	ret = region_pin(mem);
+	ret = region_alloc_pieces(mem);
+	if (!ret)
+		ret = region_pin(mem);
 	if (ret)
-		goto uncharge;
+		account_locked_vm(mem->mm, mem->npages, false);
 
-	ret = mas_store_gfp(&mas, mem, GFP_KERNEL);
-	if (ret)
-		goto unpin;
+	return ret;
+}
 
-	return 0;
+static int region_publish(struct mm_iommu_registry *reg,
+			  struct mm_iommu_table_group_mem_t *mem)
+{
+	MA_STATE(mas, &reg->regions, mem->ua, region_last(mem));
 
-unpin:
-	region_unpin(mem, mem->npages);
-uncharge:
-	account_locked_vm(mem->mm, mem->npages, false);
+	lockdep_assert_held(&reg->lock);
+
+	return mas_store_gfp(&mas, mem, GFP_KERNEL);
+}
+
+/*
+ * Makes a region. Nobody sees it before it is complete, and nobody else may have
+ * its range meanwhile. The caller has the lock, which is dropped in between.
+ */
+static int region_make_known(struct mm_iommu_registry *reg,
+			     struct mm_iommu_table_group_mem_t *mem,
+			     unsigned long dev_hpa)
+{
+	int ret;
+
+	if (dev_hpa != MM_IOMMU_NO_DEVICE) {
+		ret = region_set_device(mem, dev_hpa);
+		return ret ? ret : region_publish(reg, mem);
+	}
+
+	region_changing(reg, mem);
+	mutex_unlock(&reg->lock);
+	ret = region_make(mem);
+	mutex_lock(&reg->lock);
+	if (!ret) {
+		ret = region_publish(reg, mem);
+		if (ret) {
+			mutex_unlock(&reg->lock);
+			region_unpin_all(mem);
+			mutex_lock(&reg->lock);
+		}
+	}
+	region_changed(reg, mem);
 
 	return ret;
 }
@@ -574,9 +1004,11 @@ region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 	mem = region_alloc(mm, ua, npages);
 	if (!mem)
 		return ERR_PTR(-ENOMEM);
-	ret = region_set_up(reg, mem, dev_hpa);
+	ret = region_make_known(reg, mem, dev_hpa);
 	if (ret) {
 		region_free(mem);
+		/* Not the last one: the caller has another */
+		mmdrop(mm);
 		return ERR_PTR(ret);
 	}
 
@@ -601,7 +1033,8 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
 	if (!reg)
 		return -ENOMEM;
 
-	mutex_lock(&reg->lock);
+	if (mutex_lock_killable(&reg->lock))
+		return -EINTR;
 	mem = region_reuse_or_make(reg, mm, ua, npages, dev_hpa);
 	ret = PTR_ERR_OR_ZERO(mem);
 	trace_tce_region_register(ua, size, ret ? 0 : mem->used, ret);
@@ -620,8 +1053,11 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
  * @pmem: where to put the region
  *
  * A range that is registered already, with the same start and size, is
- * registered once more without further pins or charge.
- * Context: process, may sleep; takes the mmap_lock.
+ * registered once more without further pins or charge. If another thread is just
+ * registering it, wait for that one, and if the range is just being unpinned, for
+ * the end of that.
+ * Context: process, may sleep; takes the mmap_lock. A process that is being
+ * killed does not wait.
  *
  * Return: 0; -EINVAL for a bad or partly registered range; -EBUSY when the
  * range was unregistered for good and is still mapped; -EFAULT when not
@@ -670,18 +1106,20 @@ EXPORT_SYMBOL_GPL(mm_iommu_newdev);
  *
  * Return: 0; -EBUSY when this is the last registration and some of the region
  * is mapped; -EAGAIN when it is not the last and the caller has not looked,
- * since counts do not tell its maps from those of others. Then the region
- * stays registered.
+ * since counts do not tell its maps from those of others; -EINTR when the process
+ * is being killed. After an error the region stays registered.
  */
 long mm_iommu_unregister(struct mm_struct *mm,
 			 struct mm_iommu_table_group_mem_t *mem, bool unmapped)
 {
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 	unsigned long ua = mem->ua, size = mem->npages << PAGE_SHIFT;
+	bool last = false;
 	unsigned int used;
 	long ret = 0;
 
-	mutex_lock(&reg->lock);
+	if (mutex_lock_killable(&reg->lock))
+		return -EINTR;
 	used = mem->used - 1;
 	if (mem->used > 1) {
 		if (unmapped)
@@ -690,13 +1128,16 @@ long mm_iommu_unregister(struct mm_struct *mm,
 			ret = -EAGAIN;
 	} else if (atomic64_cmpxchg(&mem->mapped, 1, 0) == 1) {
 		mem->used = 0;
+		last = true;
 		region_remove(reg, mem);
-		region_retire(mem);
+		region_take_apart(reg, mem);
 	} else {
 		ret = -EBUSY;
 	}
 	trace_tce_region_unregister(ua, size, ret ? used + 1 : used, ret);
 	mutex_unlock(&reg->lock);
+	if (last)
+		region_retire(mem);
 
 	return ret;
 }
@@ -715,15 +1156,19 @@ void mm_iommu_release(struct mm_struct *mm,
 		      struct mm_iommu_table_group_mem_t *mem)
 {
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
+	bool last;
 
 	mutex_lock(&reg->lock);
 	trace_tce_region_unregister(mem->ua, mem->npages << PAGE_SHIFT,
 				    mem->used - 1, 0);
-	if (!--mem->used && atomic64_dec_and_test(&mem->mapped)) {
+	last = !--mem->used && atomic64_dec_and_test(&mem->mapped);
+	if (last) {
 		region_remove(reg, mem);
-		region_retire(mem);
+		region_take_apart(reg, mem);
 	}
 	mutex_unlock(&reg->lock);
+	if (last)
+		region_retire(mem);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_release);
 
@@ -751,16 +1196,20 @@ EXPORT_SYMBOL_GPL(mm_iommu_covers);
 static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
 			      unsigned long ua, unsigned int page_shift)
 {
-	unsigned long i = region_unit(mem, ua), size = 1UL << page_shift;
-	u64 unit = mem->units[i], step = 1UL << mem->unit_shift, offset;
+	const struct region_piece *piece = region_piece(mem, ua);
+	unsigned long size = 1UL << page_shift, offset = 0;
+	u64 first = *piece_unit(piece, ua);
 
-	if ((unit & UNIT_FOLIO_SHIFT) < page_shift ||
-	    (unit & UNIT_HPA & (size - 1)))
+	if ((first & UNIT_FOLIO_SHIFT) < page_shift ||
+	    (first & UNIT_HPA & (size - 1)))
 		return false;
 
-	for (offset = step; offset < size; offset += step)
-		if (mem->units[++i] != unit + offset)
+	do {
+		piece = region_piece(mem, ua + offset);
+		if (*piece_unit(piece, ua + offset) != first + offset)
 			return false;
+		offset += 1UL << piece->shift;
+	} while (offset < size);
 
 	return true;
 }
@@ -773,7 +1222,8 @@ static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
 		return false;
 
 	for (; npages; npages--, ua += 1UL << page_shift)
-		if (!region_backs_page(mem, ua, page_shift))
+		if (page_shift > region_piece(mem, ua)->shift &&
+		    !region_backs_page(mem, ua, page_shift))
 			return false;
 
 	return true;
@@ -916,24 +1366,40 @@ static noinline void region_fill(struct mm_iommu_table_group_mem_t *mem,
 				 unsigned int page_shift, unsigned long perm,
 				 __be64 *tces)
 {
-	unsigned long size = 1UL << page_shift, nr, hpa;
+	unsigned long size = 1UL << page_shift, step, units, nr, hpa;
+	const struct region_piece *piece;
 	const u64 *unit;
 
-	if (page_shift >= mem->unit_shift) {
-		/* A unit or several make one IOMMU page */
-		unit = mem->units + region_unit(mem, ua);
-		for (; npages; npages--, unit += size >> mem->unit_shift)
-			tce_store(tces++, (*unit & UNIT_HPA) | perm);
+	/* Many requests are for one page, and spend a good part of it here */
+	if (npages == 1) {
+		tce_store(tces, region_hpa(mem, ua) | perm);
 		return;
 	}
 
 	while (npages) {
-		nr = min(npages, region_rest(mem, ua) >> page_shift);
-		hpa = region_hpa(mem, ua) | perm;
-		npages -= nr;
-		ua += nr << page_shift;
-		for (; nr; nr--, hpa += size)
-			tce_store(tces++, hpa);
+		piece = region_piece(mem, ua);
+		unit = piece_units(piece, ua, &units);
+		if (page_shift >= piece->shift) {
+			/* A unit or several make one IOMMU page */
+			step = size >> piece->shift;
+			nr = (units - 1) >> (page_shift - piece->shift);
+			nr = min(npages, nr + 1);
+			npages -= nr;
+			ua += nr << page_shift;
+			for (; nr; nr--, unit += step)
+				tce_store(tces++, (*unit & UNIT_HPA) | perm);
+			continue;
+		}
+
+		for (; npages && units; units--) {
+			nr = min(npages, piece_rest(piece, ua) >> page_shift);
+			hpa = ((*unit++ & UNIT_HPA) + piece_offset(piece, ua)) |
+				perm;
+			npages -= nr;
+			ua += nr << page_shift;
+			for (; nr; nr--, hpa += size)
+				tce_store(tces++, hpa);
+		}
 	}
 }
 
@@ -1152,25 +1618,7 @@ void mm_iommu_put_list(struct mm_struct *mm, const struct iommu_user_list *list,
 /*
  * For real mode, where nothing sleeps, waits or is queued. What follows works
  * in virtual mode, too.
- *
- * An array that is not in the linear mapping is read through its real address.
  */
-static u64 region_unit_linear(const struct mm_iommu_table_group_mem_t *mem,
-			      unsigned long ua)
-{
-	u64 *unit = mem->units + region_unit(mem, ua);
-
-	if (is_vmalloc_addr(unit))
-		unit = __va(vmalloc_to_phys(unit));
-
-	return *unit;
-}
-
-static unsigned long region_hpa_linear(const struct mm_iommu_table_group_mem_t *mem,
-				       unsigned long ua)
-{
-	return (region_unit_linear(mem, ua) & UNIT_HPA) + region_offset(mem, ua);
-}
 
 /**
  * mm_iommu_fill_list() - translate a list, or part of it, to TCEs
@@ -1197,11 +1645,24 @@ void mm_iommu_fill_list(struct mm_struct *mm, const struct iommu_user_list *list
 			/* The counts keep it */
 			if (!mem || !region_has(mem, tce))
 				mem = region_at(mm, tce);
-			tce = region_hpa_linear(mem, tce);
+			tce = region_hpa(mem, tce);
 		}
 		tce_store(tces, tce);
 	}
 	rcu_read_unlock();
+}
+
+/* As region_check(), but to look at many units is more than real mode should do */
+static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
+			    unsigned long ua, const struct iommu_user_list *list,
+			    unsigned int page_shift)
+{
+	if (page_shift > mem->whole_shift &&
+	    (mem->device || !region_has(mem, ua) ||
+	     page_shift > region_piece(mem, ua)->shift))
+		return false;
+
+	return !region_check(mem, ua, list, page_shift);
 }
 
 /**
@@ -1229,9 +1690,7 @@ mm_iommu_check_list(struct mm_struct *mm, const struct iommu_user_list *list,
 		ua = list_ua(list, i);
 		if (!mem)
 			mem = region_at(mm, ua);
-		/* To look at units is more than real mode should do */
-		if (!mem || page_shift > mem->whole_shift ||
-		    region_check(mem, ua, list, page_shift)) {
+		if (!mem || !region_check_rm(mem, ua, list, page_shift)) {
 			mem = NULL;
 			break;
 		}
@@ -1277,7 +1736,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_lookup);
  * Context: as mm_iommu_lookup().
  *
  * Return: 0, or -EFAULT when the page is not in the region or not backed by
- * one that is as large; or when the latter would take more than a look.
+ * one that is as large.
  */
 long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
@@ -1286,14 +1745,11 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 	unsigned long page = ua & ~((1UL << pageshift) - 1);
 
 	if (page < mem->ua || page > region_last(mem) ||
-	    !region_pages(mem, page, 1, pageshift))
-		return -EFAULT;
-	if (pageshift > mem->whole_shift &&
-	    (is_vmalloc_addr(mem->units) ||
-	     !region_backs_all(mem, page, 1, pageshift)))
+	    !region_pages(mem, page, 1, pageshift) ||
+	    !region_backs(mem, page, 1, pageshift))
 		return -EFAULT;
 
-	*hpa = region_hpa_linear(mem, ua);
+	*hpa = region_hpa(mem, ua);
 
 	return 0;
 }
@@ -1417,6 +1873,15 @@ void mm_iommu_destroy(struct mm_struct *mm)
 		return;
 
 	WARN_ON_ONCE(!mtree_empty(&reg->regions));
+	WARN_ON_ONCE(!list_empty(&reg->changing));
 	kfree(reg);
 	mm->context.iommu_registry = NULL;
 }
+
+static int __init mm_iommu_start(void)
+{
+	mm_iommu_wq = alloc_workqueue("mm_iommu", WQ_UNBOUND, 0);
+
+	return mm_iommu_wq ? 0 : -ENOMEM;
+}
+core_initcall(mm_iommu_start);

@@ -194,7 +194,7 @@ void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
-#define mutex_lock_killable(m)	(mutex_lock(m), 0)
+int mutex_lock_killable(struct mutex *m);
 #define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
 #undef lockdep_assert_held
@@ -246,9 +246,12 @@ bool mutex_is_mine(const struct mutex *m);
 #undef kzalloc_node
 #define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
 #define kmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
-#define __get_free_page(gfp)			((unsigned long)kmalloc(PAGE_SIZE, gfp))
+#undef kcalloc
+#define kcalloc(n, size, gfp)			kzalloc((n) * (size), gfp)
+#define __get_free_page(gfp)			host_get_free_page(gfp)
 #define free_page(addr)				kfree((void *)(addr))
 
+unsigned long host_get_free_page(gfp_t gfp);
 void *kvmalloc(size_t size, gfp_t gfp);
 void kvfree(void *p);
 struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
@@ -286,10 +289,6 @@ static inline void *__va(unsigned long pa)
 
 #undef __pa
 #define __pa(p)			__pa((const void *)(unsigned long)(p))
-
-/* Arrays that real mode can read by their real address only; see host.c */
-bool is_vmalloc_addr(const void *p);
-unsigned long vmalloc_to_phys(void *p);
 
 struct mm_struct;
 
@@ -356,7 +355,6 @@ void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr,
 				 bool dirty);
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long nr,
 				      bool dirty);
-int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
 unsigned long totalram_pages(void);
 
 /*
@@ -384,8 +382,23 @@ struct host_pte {
 	bool readonly;
 };
 
+/**
+ * struct mm_struct - a process's memory
+ * @context: what the files under test keep in it
+ * @mmap_lock: as the kernel's; readers exclude each other, too
+ * @stuck: a page fault that does not end has @mmap_lock; see host_stuck
+ * @stuck_fault: a page fault does not end, but has no lock
+ * @count: references
+ * @locked_vm: what is charged, in pages
+ * @limit: its RLIMIT_MEMLOCK in pages
+ * @refused: a charge went over @limit
+ * @pte: what it maps from HOST_UA_BASE on
+ */
 struct mm_struct {
 	struct host_mm_context context;
+	struct mutex mmap_lock;
+	bool stuck;
+	bool stuck_fault;
 	int count;
 	unsigned long locked_vm;
 	unsigned long limit;
@@ -409,8 +422,17 @@ extern __thread struct task_struct host_task;
 
 /* No device DAX in the model */
 struct vm_area_struct;
-#define mmap_read_lock(mm)	((void)(mm))
-#define mmap_read_unlock(mm)	((void)(mm))
+void mmap_write_lock(struct mm_struct *mm);
+int mmap_write_lock_killable(struct mm_struct *mm);
+void mmap_write_unlock(struct mm_struct *mm);
+#define mmap_read_lock(mm)		mmap_write_lock(mm)
+#define mmap_read_lock_killable(mm)	mmap_write_lock_killable(mm)
+#define mmap_read_unlock(mm)		mmap_write_unlock(mm)
+#define CAP_IPC_LOCK			14
+#define capable(cap)			((void)(cap), false)
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
+int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
+			struct task_struct *task, bool bypass_rlim);
 #define find_vma(mm, addr)	((void)(mm), (void)(addr), (struct vm_area_struct *)NULL)
 #define vma_is_dax(vma)		((void)(vma), false)
 
@@ -426,7 +448,17 @@ struct work_struct {
 	void (*func)(struct work_struct *work);
 };
 
+struct rcu_work {
+	struct work_struct work;
+	struct rcu_head rcu;
+	struct workqueue_struct *wq;
+};
+
+#define to_rcu_work(w)		container_of(w, struct rcu_work, work)
+#define INIT_RCU_WORK(rwork, fn)	INIT_WORK(&(rwork)->work, fn)
+
 struct workqueue_struct;
+bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork);
 extern struct workqueue_struct *system_unbound_wq;
 #define WQ_UNBOUND		0
 #define alloc_workqueue(name, flags, max)	host_alloc_workqueue()
@@ -438,6 +470,65 @@ void flush_workqueue(struct workqueue_struct *wq);
 	INIT_LIST_HEAD(&(work)->node);		\
 	(work)->func = (fn);			\
 } while (0)
+
+/*
+ * Sleeping: whoever does looks again and again.
+ */
+
+typedef struct {
+} wait_queue_head_t;
+
+#ifndef ERESTARTSYS
+#define ERESTARTSYS			512
+#endif
+int host_sleep(void);
+#define init_waitqueue_head(wq)		((void)(wq))
+#define wake_up_all(wq)			((void)(wq))
+#define wait_event_killable(wq, cond) ({		\
+	int _ret = 0;					\
+							\
+	while (!(cond) && !_ret)			\
+		_ret = host_sleep();			\
+	_ret;						\
+})
+
+/*
+ * Lists without locks.
+ */
+
+struct llist_node {
+	struct llist_node *next;
+};
+
+struct llist_head {
+	struct llist_node *first;
+};
+
+#define init_llist_head(list)		((list)->first = NULL)
+#define llist_del_all(list)		xchg(&(list)->first, NULL)
+
+static inline bool llist_add(struct llist_node *new, struct llist_head *head)
+{
+	struct llist_node *first = READ_ONCE(head->first);
+
+	do
+		new->next = first;
+	while (!__atomic_compare_exchange_n(&head->first, &first, new, false,
+					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+
+	return !first;
+}
+
+#define llist_for_each_entry_safe(pos, n, node, member)			\
+	for (pos = llist_entry_safe(node, typeof(*pos), member);	\
+	     pos && (n = llist_entry_safe(pos->member.next,		\
+					  typeof(*pos), member), true);	\
+	     pos = n)
+#define llist_entry_safe(node, type, member) ({				\
+	struct llist_node *_n = (node);					\
+									\
+	_n ? container_of(_n, type, member) : NULL;			\
+})
 
 /* What is said to an admin goes nowhere, but not in real mode either */
 static inline void __attribute__((format(printf, 1, 2)))

@@ -22,6 +22,8 @@ variants() {
 	GRACE      R1 KVM freed without a grace period
 	GUEST_RCU  R1 KVM real mode is no RCU section
 	TWICE      R1 KVM two see the last count go
+	EARLY      R1 KVM a region is in the tree before it is pinned
+	HANDOVER   R1 KVM the worker frees what somebody else takes apart
 	KILL       R2 KVM count given back before the kill
 	WINDOW     R2 KVM window removed without a kill, table not closed
 	ADD        R3 KVM add instead of add_unless
@@ -35,6 +37,8 @@ variants() {
 	HELD       R4 KVM real mode maps over what is still held
 	FORGET     R4 KVM real mode forgets the last count
 	ERROR      R5 KVM a registration that fails keeps its charge
+	MAKING     R5 TWO a region being made is in nobody's way
+	NOWAIT     R5 KVM a region being taken apart is in nobody's way
 	CLOSE      R6 KVM close forgets its count
 	LAST_RM    R6 KVM real mode gives back what may be the last count
 	FLUSH      R7 KVM close flushes the release work under the lock

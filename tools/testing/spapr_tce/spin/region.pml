@@ -43,9 +43,14 @@ bit own[NREG];		/* the count for being registered at all is there */
 bit over[NREG];		/* the last count has gone */
 byte next;
 
-/* The registry: its mutex and the maple tree */
+/*
+ * The registry: its mutex, the maple tree, and the list of those that are being
+ * made or taken apart. There is one range, so at most one is on that list.
+ */
 bit reg_locked;
 byte tree = NONE;
+byte changing = NONE;
+bit reaped[NREG];	/* whoever takes it apart is to retire it */
 
 /* RCU: who is in a section, and whom a callback still waits for */
 byte readers;
@@ -170,9 +175,17 @@ inline put(p, last)
  * The life of a region
  */
 
+inline charge_it(r)
+{
+	charge[r]++;
+	/* A range is never charged twice at a time */
+	assert(R5_once || charge[0] + charge[1] == 1)
+}
+
 inline unpin(r)
 {
 	atomic {
+		HELD(r);
 		assert(R5_once || pins[r] == 1);
 		pins[r]--;
 		assert(R2_reached || !(LIVE_TCES(r) || CACHED(r)))
@@ -182,6 +195,7 @@ inline unpin(r)
 inline uncharge(r)
 {
 	atomic {
+		HELD(r);
 		assert(R5_once || charge[r] == 1);
 		charge[r]--
 	}
@@ -193,11 +207,22 @@ inline remove(r)
 	atomic {
 		assert(R5_once || tree == r);
 		HELD(r);
-		tree = NONE
+		tree = NONE;
+		removed[r] = 1;
+#ifndef BREAK_NOWAIT
+		assert(R5_once || changing == NONE);
+		changing = r
+#endif
 	}
-	unpin(r);
-	uncharge(r);
-	removed[r] = 1
+}
+
+/* region_take_apart(): the caller has the lock, but not all the time */
+inline take_apart(r)
+{
+	unlock();
+	atomic { unpin(r); uncharge(r) }
+	lock();
+	atomic { HELD(r); changing = NONE }
 }
 
 /* region_retire(): call_rcu() */
@@ -217,19 +242,39 @@ inline retire(r)
 	}
 }
 
-/* mm_iommu_new(): nobody else sees the region before it is in the tree */
+/*
+ * mm_iommu_new(): nobody else sees the region before it is in the tree. Whoever
+ * wants the same range waits, or is killed.
+ */
 inline register(mem, r)
 {
 	lock();
-	/* region_reuse() */
-	if
+	/* registry_settle() */
+	do
 	:: tree != NONE && used[tree] == 0 && mapped[tree] == 0 ->
 		did("register: removes what was abandoned\n");
 		r = tree;
 		remove(r);
+		take_apart(r);
+		if
+		:: reaped[r] ->
+			did("register: the worker has been here\n");
+			reaped[r] = 0;
+			retire(r)
+		:: else
+		fi;
 		r = NONE
-	:: else
-	fi;
+	:: changing != NONE && (tree == NONE || used[tree] > 0 || mapped[tree] > 0) ->
+		unlock();
+		if
+		:: changing == NONE -> did("register: has waited\n")
+		:: did("register: killed while it waits\n");
+			goto registered
+		fi;
+		lock()
+	:: else -> break
+	od;
+	/* region_reuse() */
 	if
 	:: tree != NONE && used[tree] > 0 ->
 		atomic { used[tree]++; mem = tree }
@@ -244,9 +289,20 @@ inline register(mem, r)
 			mapped[r] = 1;
 			own[r] = 1;
 			used[r] = 1;
+#ifdef BREAK_EARLY
+			tree = r;
+			unlock()
+		}
+		atomic {
+#endif
+#ifndef BREAK_MAKING
+			changing = r;
+#endif
+			unlock();
+			/* region_make() */
 			if
 			:: did("register: over the limit\n")
-			:: charge[r]++;
+			:: charge_it(r);
 			   if
 			   :: did("register: region_pin() fails\n");
 #ifndef BREAK_ERROR
@@ -254,35 +310,47 @@ inline register(mem, r)
 #else
 				skip
 #endif
-			   :: pins[r]++;
-			      if
-			      :: did("register: mas_store_gfp() fails\n");
-				 unpin(r);
-				 uncharge(r)
-			      :: next++;
-				 tree = r;
-				 mem = r;
-				 if
-				 :: r > 0 && state[0] == LIVE ->
-					did("registered again before the old one is freed\n")
-				 :: else
-				 fi
-			      fi
+			   :: pins[r]++
 			   fi
+			fi
+		}
+		lock();
+		atomic {
+			if
+			:: pins[r] == 0
+			:: pins[r] > 0 ->
+				/* Without the lock, but nobody can see that */
+				did("register: mas_store_gfp() fails\n");
+				unpin(r);
+				uncharge(r)
+			:: pins[r] > 0 ->
+				next++;
+				tree = r;
+				mem = r;
+				if
+				:: r > 0 && state[0] == LIVE ->
+					did("registered again before the old one is freed\n")
+				:: else
+				fi
 			fi;
+			changing = NONE;
 			if
 			:: mem == NONE ->		/* region_free() */
 				assert(R5_once || pins[r] + charge[r] == 0);
 				mapped[r] = 0;
 				own[r] = 0;
 				used[r] = 0;
+#ifdef BREAK_EARLY
+				tree = NONE;
+#endif
 				state[r] = NEW
 			:: else
-			fi;
-			r = NONE
+			fi
 		}
 	fi;
-	unlock()
+	unlock();
+registered:
+	r = NONE
 }
 
 /*
@@ -350,6 +418,7 @@ inline unregister(c, mem, busy)
 		}
 		used[mem] = 0;
 		remove(mem);
+		take_apart(mem);
 		retire(mem);
 		mem = NONE
 	fi;
@@ -379,7 +448,7 @@ inline release(mem, last)
 		last = (mapped[mem] == 0);	/* atomic64_read() */
 #endif
 		if
-		:: last -> remove(mem); retire(mem)
+		:: last -> remove(mem); take_apart(mem); retire(mem)
 		:: else -> did("close: the region stays\n")
 		fi
 	:: else
@@ -393,10 +462,11 @@ inline release(mem, last)
 	last = 0
 }
 
-/* region_release_work() */
+/* registry_reap_work(), region_reap() */
 active proctype worker()
 {
 	byte r;
+	bit mine = 1;
 
 end:	do
 	:: atomic {
@@ -412,17 +482,27 @@ end:	do
 	   fi;
 #endif
 	   lock();
+	   atomic {
+		HELD(r);
+#ifndef BREAK_HANDOVER
+		mine = !(removed[r] && changing == r);
+		reaped[r] = !mine
+#endif
+	   }
 	   if
 	   :: removed[r]
-	   :: else -> remove(r)
+	   :: else -> remove(r); take_apart(r)
 	   fi;
 	   unlock();
-	   retire(r);
-	   atomic { work[r] = 0; r = 0 }
+	   if
+	   :: mine -> retire(r)
+	   :: else -> did("abandoned, and somebody else retires it\n")
+	   fi;
+	   atomic { work[r] = 0; r = 0; mine = 1 }
 	od
 }
 
-/* The grace period, and region_free_rcu() */
+/* The grace period, and region_free_work() */
 active proctype grace()
 {
 end:	do
