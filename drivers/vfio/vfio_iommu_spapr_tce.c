@@ -183,8 +183,6 @@ static void tce_remove_window(struct tce_container *c, int num)
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
 	iommu_tce_table_put(tbl);
-	/* Levels are freed by a worker; the charge is gone on return */
-	iommu_user_flush();
 }
 
 static int tce_free_window(struct tce_container *c)
@@ -232,7 +230,6 @@ static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
 	ret = tce_set_window(c, num, tbl);
 	if (ret) {
 		iommu_tce_table_put(tbl);
-		iommu_user_flush();
 		return ret;
 	}
 	c->tables[num] = tbl;

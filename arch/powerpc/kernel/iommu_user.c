@@ -36,7 +36,7 @@
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
 #include <linux/export.h>
-#include <linux/init.h>
+#include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
@@ -44,7 +44,6 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_user.h>
@@ -57,7 +56,6 @@
 DEFINE_MUTEX(iommu_user_lock);
 LIST_HEAD(iommu_user_tables);
 static unsigned long iommu_user_last_id;
-static struct workqueue_struct *iommu_user_wq;
 
 /**
  * iommu_user_init_table() - make a table a user-owned one
@@ -1084,13 +1082,24 @@ bool iommu_user_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 	return all;
 }
 
-static void iommu_user_destroy_work(struct work_struct *work)
+/**
+ * iommu_user_destroy_table() - free all that a user-owned table has
+ * @tbl: a table without references, windows and callers
+ *
+ * Gives back what the TCEs hold, and frees the levels; @tbl itself is left to
+ * the caller. All is back in the owner's mm on return: nothing of one process
+ * is queued where another one would wait for it.
+ *
+ * Context: process, may sleep. Takes the mmap_lock of the table's mm, which may
+ * take that process as long as it likes: the caller holds no lock that another
+ * process waits for.
+ */
+void iommu_user_destroy_table(struct iommu_table *tbl)
 {
-	struct iommu_table_user *user = container_of(work,
-						     struct iommu_table_user,
-						     destroy);
-	struct iommu_table *tbl = user->tbl;
+	struct iommu_table_user *user = tbl->it_user;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
+
+	might_sleep();
 
 	/* Waits for readers, who look at what follows */
 	tce_debugfs_remove_table(user);
@@ -1103,46 +1112,8 @@ static void iommu_user_destroy_work(struct work_struct *work)
 	mutex_unlock(&iommu_user_lock);
 
 	tce_tree_destroy(&tbl->it_tree);
-	user->free_table(tbl);
+	tbl->it_user = NULL;
 	mmdrop(user->mm);
 	kfree(user->tces);
 	kfree(user);
 }
-
-/**
- * iommu_user_destroy_table() - free a user-owned table
- * @tbl: a table without references, windows and callers
- * @free_table: frees @tbl itself, when its levels have gone
- *
- * Gives back what the TCEs hold. All of this sleeps, so it is left to a
- * worker: the last reference may go anywhere, in an RCU callback for one.
- * iommu_user_flush() waits for it.
- */
-void iommu_user_destroy_table(struct iommu_table *tbl,
-			      void (*free_table)(struct iommu_table *tbl))
-{
-	struct iommu_table_user *user = tbl->it_user;
-
-	user->free_table = free_table;
-	INIT_WORK(&user->destroy, iommu_user_destroy_work);
-	queue_work(iommu_user_wq, &user->destroy);
-}
-
-/**
- * iommu_user_flush() - wait until tables whose last reference went are freed
- *
- * Context: process, may sleep; without the mmap_lock.
- */
-void iommu_user_flush(void)
-{
-	flush_workqueue(iommu_user_wq);
-}
-EXPORT_SYMBOL_GPL(iommu_user_flush);
-
-static int __init iommu_user_init(void)
-{
-	iommu_user_wq = alloc_workqueue("iommu_user", WQ_UNBOUND, 0);
-
-	return iommu_user_wq ? 0 : -ENOMEM;
-}
-core_initcall(iommu_user_init);

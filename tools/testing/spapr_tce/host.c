@@ -814,12 +814,17 @@ unsigned long totalram_pages(void)
 	return HOST_PAGES;
 }
 
+/* What other threads do while this one waits for the mmap_lock of @mm */
+void (*host_charges)(struct mm_struct *mm, bool inc);
+
 int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
 {
 	int ret = 0;
 
 	virtual_only(__func__);
 	WARN_ON(host_mmap_locked);
+	if (host_charges)
+		host_charges(mm, inc);
 	pthread_mutex_lock(&page_lock);
 	if (!inc) {
 		WARN_ON(mm->locked_vm < pages);

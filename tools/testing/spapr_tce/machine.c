@@ -582,9 +582,8 @@ int iommu_tce_table_put(struct iommu_table *tbl)
 	if (left)
 		return 0;
 	if (tbl->it_user)
-		iommu_user_destroy_table(tbl, table_destroy);
-	else
-		table_destroy(tbl);
+		iommu_user_destroy_table(tbl);
+	table_destroy(tbl);
 
 	return 1;
 }

@@ -1108,7 +1108,7 @@ TEST_F(world, window_remove_drops_maps)
 	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
 }
 
-/* Levels are freed by a worker, but who removes a window has what it cost */
+/* Who removes a window has what it cost */
 TEST_F(world, window_remove_gives_back)
 {
 	u64 start;
@@ -1121,6 +1121,50 @@ TEST_F(world, window_remove_gives_back)
 	EXPECT_EQ(req_remove(self->c, start), 0);
 	EXPECT_EQ(self->mm->locked_vm, 0);
 	EXPECT_EQ(req_create(self->c, 16, MB, 1, NULL), 0);
+}
+
+/*
+ * One process removes a window and waits for its mmap_lock, which a fault of its
+ * has, maybe for ever. Whoever else removes a window meanwhile does not wait.
+ */
+static struct {
+	struct mm_struct *mm;
+	struct mm_struct *other;
+	struct host_container *c;
+	u64 start;
+	int calls;
+	int ret;
+} stalled;
+
+static void remove_while_stalled(struct mm_struct *mm, bool inc)
+{
+	if (mm != stalled.other || inc)
+		return;
+	host_charges = NULL;
+	stalled.calls++;
+	current->mm = stalled.mm;
+	stalled.ret = req_remove(stalled.c, stalled.start);
+	vfio_close(stalled.c);
+	current->mm = stalled.other;
+}
+
+TEST_F(world, window_remove_waits_for_no_other)
+{
+	struct host_container *c;
+	u64 start;
+
+	stalled.mm = self->mm;
+	stalled.other = self->other;
+	stalled.c = self->c;
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &stalled.start));
+	current->mm = self->other;
+	c = second(self->c);
+	EXPECT_WORKS(req_create(c, 16, MB, 1, &start));
+	host_charges = remove_while_stalled;
+	EXPECT_WORKS(req_remove(c, start));
+	EXPECT_EQ(stalled.calls, 1);
+	EXPECT_EQ(stalled.ret, 0);
+	EXPECT_EQ(self->mm->locked_vm, 0);
 }
 
 TEST_F(world, table_bad_arguments)
@@ -1589,9 +1633,10 @@ TEST_F(world, list_for_a_closed_table)
 	vfio_close(self->c);
 	host_settle();
 	EXPECT_NE(self->mm->locked_vm, 0);
+	/* The last one frees it, then and there */
 	iommu_tce_table_put(tbl);
-	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_EQ(host_usage.tables, HOST_PES);
 }
 
 TEST_F(world, list_out_of_memory)

@@ -10,7 +10,6 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/processor.h>
-#include <linux/workqueue_types.h>
 
 #include <asm/iommu.h>
 #include <asm/tce_tree.h>
@@ -110,8 +109,6 @@ struct iommu_user_holder {
  * @node: in iommu_user_tables
  * @holders: of struct iommu_user_holder, changes under iommu_user_lock
  * @dir: directory in debugfs; gone, with all readers, before the table goes
- * @destroy: frees the table in process context
- * @free_table: how @destroy frees the table itself
  */
 struct iommu_table_user {
 	struct iommu_table *tbl;
@@ -124,8 +121,6 @@ struct iommu_table_user {
 	struct list_head node;
 	struct list_head holders;
 	struct dentry *dir;
-	struct work_struct destroy;
-	void (*free_table)(struct iommu_table *tbl);
 };
 
 struct mm_iommu_table_group_mem_t;
@@ -225,9 +220,7 @@ extern struct list_head iommu_user_tables;
 int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 			  unsigned int levels, unsigned int max_levels,
 			  bool in_memory);
-void iommu_user_destroy_table(struct iommu_table *tbl,
-			      void (*free_table)(struct iommu_table *tbl));
-void iommu_user_flush(void);
+void iommu_user_destroy_table(struct iommu_table *tbl);
 
 long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages,
@@ -268,9 +261,7 @@ static inline int iommu_user_init_table(struct iommu_table *tbl,
 	return -ENODEV;
 }
 
-static inline void
-iommu_user_destroy_table(struct iommu_table *tbl,
-			 void (*free_table)(struct iommu_table *tbl))
+static inline void iommu_user_destroy_table(struct iommu_table *tbl)
 {
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */

@@ -403,6 +403,7 @@ extern __thread struct task_struct host_task;
 #define task_tgid_nr(task)		((void)(task), 1)
 #define fatal_signal_pending(task)	((task)->killed)
 #define cond_resched()			virtual_only("cond_resched()")
+#define might_sleep()			virtual_only("might_sleep()")
 
 #define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
 #define mmdrop(mm)	WARN_ON(__atomic_sub_fetch(&(mm)->count, 1, __ATOMIC_SEQ_CST) < 1)
