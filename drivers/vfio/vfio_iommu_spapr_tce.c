@@ -497,7 +497,7 @@ static long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		return -ENOMEM;
 
 	ret = tce_pin_tces(ua, npages, tbl->it_page_shift,
-			   iommu_direction_to_tce_perm(direction), tces);
+			   iommu_user_tce_perm(tbl, direction), tces);
 	if (ret)
 		goto free;
 

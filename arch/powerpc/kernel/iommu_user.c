@@ -510,7 +510,7 @@ iommu_user_do_map(struct iommu_table *tbl, unsigned long entry,
 	struct iommu_user_source src = {
 		.mem = mem,
 		.ua = ua,
-		.perm = iommu_direction_to_tce_perm(direction),
+		.perm = iommu_user_tce_perm(tbl, direction),
 	};
 	unsigned long index = entry - tbl->it_offset;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
@@ -871,10 +871,13 @@ int iommu_user_commit_list(struct iommu_table *tbl, unsigned long entry,
 {
 	unsigned long npages = iommu_user_list_pages(tbl, list);
 	unsigned long index = entry - tbl->it_offset;
-	struct iommu_user_source src = { .list = list, .mem = list->mem };
+	struct iommu_user_list granted = *list;
+	struct iommu_user_source src = { .list = &granted, .mem = list->mem };
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	int ret = 0;
 	bool closed;
+
+	granted.write_reads = iommu_user_write_reads(tbl);
 
 	iommu_user_claim(tbl);
 	closed = tbl->it_user->closed;
@@ -958,14 +961,17 @@ void iommu_user_put_list_rm(struct iommu_table *tbl, unsigned long entry,
 	unsigned long npages = iommu_user_list_pages(tbl, list);
 	unsigned long end = index + npages;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct iommu_user_list granted = *list;
 	__be64 *leaf, *view, *stop;
 
+	granted.write_reads = iommu_user_write_reads(tbl);
 	while ((leaf = tce_cursor_next(&cur, &index, end, &nr))) {
-		mm_iommu_fill_list(tbl->it_user->mm, list, tbl->it_page_shift,
-				   page, nr, leaf);
+		mm_iommu_fill_list(tbl->it_user->mm, &granted,
+				   tbl->it_page_shift, page, nr, leaf);
 		view = tce_tree_view(&tbl->it_tree, leaf);
 		for (stop = view + nr; view < stop; view++)
-			tce_store(view, iommu_user_list_hold(tbl, list, page++));
+			tce_store(view, iommu_user_list_hold(tbl, &granted,
+							     page++));
 		index += nr;
 	}
 	iommu_user_kill_rm(tbl, entry, npages);

@@ -704,7 +704,8 @@ TEST_F(world, map_permissions)
 		bool read, write;
 	} kinds[] = {
 		{ VFIO_DMA_MAP_FLAG_READ, true, false },
-		{ VFIO_DMA_MAP_FLAG_WRITE, false, true },
+		/* as the host's own tables have it */
+		{ VFIO_DMA_MAP_FLAG_WRITE, true, true },
 		{ RW, true, true },
 	};
 	unsigned int i;
@@ -1478,7 +1479,11 @@ TEST_F(world, page_sizes_of_bridges)
 	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[0].pe.phb),
 		  SZ_4K | SZ_64K | SZ_2M | SZ_1G);
 	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[3].pe.phb),
-		  SZ_4K | SZ_64K | SZ_16M);
+		  SZ_4K | SZ_64K | SZ_16M | SZ_256M);
+	/* A later bridge whose firmware says nothing */
+	host_pes[0].pe.phb->hose->dn->nr_tce_sizes = 0;
+	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[0].pe.phb), SZ_4K | SZ_64K);
+	host_pes[0].pe.phb->hose->dn->nr_tce_sizes = 4;
 }
 
 /*
@@ -1740,6 +1745,7 @@ TEST_F(world, version1_dirty)
 	EXPECT_WORKS(req_unmap(c, 0, PG));
 	EXPECT_FALSE(page->dirty);
 	EXPECT_WORKS(req_map(c, 0, UA(0), PG, VFIO_DMA_MAP_FLAG_WRITE));
+	EXPECT_REACHES(host_pes + 2, 0, UA(0));
 	EXPECT_WORKS(req_unmap(c, 0, PG));
 	EXPECT_TRUE(page->dirty);
 }

@@ -12,6 +12,7 @@
 #include <linux/processor.h>
 
 #include <asm/iommu.h>
+#include <asm/tce.h>
 #include <asm/tce_tree.h>
 
 /*
@@ -132,12 +133,15 @@ struct mm_iommu_table_group_mem_t;
  * @nr: how many, at least 1
  * @page_shift: log2 of the size of a page; at least that of the IOMMU page, of
  *		which several may make one
+ * @write_reads: a page that may be written may be read as well; set by
+ *		 iommu_user_commit_list() and iommu_user_put_list_rm()
  * @mem: the region of one of the pages, while these are counted; or NULL
  */
 struct iommu_user_list {
 	const unsigned long *uas;
 	unsigned long nr;
 	unsigned int page_shift;
+	bool write_reads;
 	struct mm_iommu_table_group_mem_t *mem;
 };
 
@@ -156,7 +160,12 @@ iommu_user_list_page(const struct iommu_user_list *list,
 	unsigned int split = list->page_shift - page_shift;
 	unsigned long ua = list->uas[page >> split];
 
-	return ua ? ua + ((page & ((1UL << split) - 1)) << page_shift) : 0;
+	if (!ua)
+		return 0;
+	if (list->write_reads && (ua & TCE_PCI_WRITE))
+		ua |= TCE_PCI_READ;
+
+	return ua + ((page & ((1UL << split) - 1)) << page_shift);
 }
 
 /**
@@ -170,6 +179,40 @@ struct mm_iommu_span {
 	unsigned long start;
 	unsigned long size;
 };
+
+/**
+ * iommu_user_write_reads() - may a device read whatever it may write?
+ * @tbl: a user-owned table
+ *
+ * As with the tables of the host: a device that does an atomic operation, or
+ * reads back what it wrote to have it arrive, needs both. Where a hypervisor has
+ * the TCEs it is told what was asked for, and decides.
+ *
+ * Return: true if TCE_PCI_WRITE comes with TCE_PCI_READ.
+ */
+static inline bool iommu_user_write_reads(const struct iommu_table *tbl)
+{
+	return tbl->it_tree.view;
+}
+
+/**
+ * iommu_user_tce_perm() - permissions of TCEs
+ * @tbl: a user-owned table
+ * @direction: what the device may do
+ *
+ * Return: permission bits of a TCE of @tbl.
+ */
+static inline unsigned long
+iommu_user_tce_perm(const struct iommu_table *tbl,
+		    enum dma_data_direction direction)
+{
+	unsigned long perm = iommu_direction_to_tce_perm(direction);
+
+	if ((perm & TCE_PCI_WRITE) && iommu_user_write_reads(tbl))
+		perm |= TCE_PCI_READ;
+
+	return perm;
+}
 
 bool mm_iommu_find_span(struct mm_struct *mm,
 			struct mm_iommu_table_group_mem_t *guess,

@@ -24,7 +24,7 @@
  * @phb: the host bridge
  *
  * Return: a mask with bit n set for pages of 1 << n bytes, from the device
- * tree where firmware says it, else what every IODA2 bridge can do.
+ * tree where firmware says it, else what is known of bridges of that age.
  */
 unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
 {
@@ -37,7 +37,14 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
 						i, &shift); i++)
 		mask |= BIT(shift);
 
-	return mask ? mask : SZ_4K | SZ_64K | SZ_16M;
+	if (mask)
+		return mask;
+
+	mask = SZ_4K | SZ_64K;
+	if (phb->model == PNV_PHB_MODEL_PHB3)
+		mask |= SZ_16M | SZ_256M;
+
+	return mask;
 }
 
 /*
