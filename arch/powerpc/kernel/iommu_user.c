@@ -139,7 +139,10 @@ static noinline void iommu_user_trace_kill(struct iommu_table *tbl,
 	trace_tce_kill(tbl, entry, npages, 0);
 }
 
-/* PEs may come and go meanwhile; what a new one sees was written before */
+/*
+ * PEs may come and go meanwhile. The platform orders the TCEs, as they were
+ * written, before its look at who is there: a new one sees them.
+ */
 static __always_inline void
 iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
 		unsigned long npages)

@@ -84,6 +84,7 @@ bool fail_step(void)
  */
 
 #ifndef HOST_BENCH
+void (*host_barrier)(void);
 __thread bool host_real_mode;
 
 void virtual_only(const char *what)

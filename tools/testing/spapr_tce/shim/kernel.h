@@ -148,8 +148,19 @@ static inline void clear_bit_unlock(unsigned int nr, unsigned long *word)
 #undef mb
 #undef smp_rmb
 /* For barriers as the kernel has them, and more than enough */
-#define mb()			__atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define smp_rmb()		mb() /* see above */
+#define smp_rmb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+#ifdef HOST_BENCH
+#define mb()			smp_rmb()
+#else
+/* What another thread does right there, on either side of which is all else */
+extern void (*host_barrier)(void);
+#define mb() do {							\
+	void (*_fn)(void) = host_barrier;				\
+	smp_rmb();							\
+	if (_fn)							\
+		_fn();							\
+} while (0)
+#endif
 void host_relax(void);
 #define cpu_relax()		host_relax()
 
