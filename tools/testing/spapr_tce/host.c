@@ -133,9 +133,21 @@ void mutex_unlock(struct mutex *m)
 {
 	WARN_ON(cmpxchg(&m->owner, (const void *)&host_task, NULL) != &host_task);
 }
+
+int mutex_lock_killable(struct mutex *m)
+{
+	mutex_lock(m);
+
+	return 0;
+}
 #else
+/* Within host_stuck(): others run while one waits for a stuck mm */
+static __thread bool stuck_wait;
+
 static void mutex_take(struct mutex *m)
 {
+	if (stuck_wait && mutex_is_mine(m))
+		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
 	WARN_ON(mutex_is_mine(m));
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
@@ -154,6 +166,16 @@ void mutex_unlock(struct mutex *m)
 	WARN_ON(!mutex_is_mine(m));
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&m->lock);
+}
+
+/* A lock that is free is taken even by those who are being killed */
+int mutex_lock_killable(struct mutex *m)
+{
+	if (stuck_wait && mutex_is_mine(m) && current->killed)
+		return -EINTR;
+	mutex_lock(m);
+
+	return 0;
 }
 #endif
 
@@ -177,6 +199,80 @@ void model_unlock(struct mutex *m)
 bool mutex_is_mine(const struct mutex *m)
 {
 	return __atomic_load_n(&m->owner, __ATOMIC_RELAXED) == &host_task;
+}
+
+/*
+ * mmap_lock. One that is stuck (a fault in memory of FUSE, or of a server that
+ * does not answer) is got once host_stuck() has returned. Before that, host_stuck()
+ * does what others do meanwhile. None of it may need a lock that is held by
+ * whoever waits, nor wait for the same mm; and only the process itself may wait,
+ * or a worker. So a test of a request that may wait is:
+ *
+ *	mm->stuck = true;
+ *	host_stuck = others;	sets current->mm, makes requests of others
+ *	request();		or host_run_works()
+ *	EXPECT_FALSE(mm->stuck);	it has come to wait
+ *
+ * and of one that may not, with @mm of another process:
+ *
+ *	mm->stuck = true;
+ *	request();
+ *	EXPECT_TRUE(mm->stuck);
+ */
+
+/* What others do while somebody waits for a stuck mm */
+void (*host_stuck)(void);
+
+static void mm_wait(struct mm_struct *mm)
+{
+#ifndef HOST_BENCH
+	struct mm_struct *mine = current->mm;
+	bool killed = current->killed;
+
+	if (!mm->stuck)
+		return;
+	if (stuck_wait)
+		host_die("more than one waits for a stuck mm\n");
+	if (mine && mine != mm)
+		host_die("a process waits for the stuck mm of another\n");
+	if (!host_stuck)
+		host_die("nobody gets a stuck mm going again\n");
+	stuck_wait = true;
+	current->killed = false;
+	host_stuck();
+	stuck_wait = false;
+	current->mm = mine;
+	/* Others may kill it */
+	current->killed |= killed;
+	mm->stuck = false;
+#endif
+}
+
+void mmap_write_lock(struct mm_struct *mm)
+{
+	virtual_only(__func__);
+	WARN_ON(host_mmap_locked);
+	mm_wait(mm);
+	model_lock(&mm->mmap_lock);
+}
+
+int mmap_write_lock_killable(struct mm_struct *mm)
+{
+	bool stuck = mm->stuck;
+
+	virtual_only(__func__);
+	WARN_ON(host_mmap_locked);
+	mm_wait(mm);
+	if (stuck && current->killed)
+		return -EINTR;
+	model_lock(&mm->mmap_lock);
+
+	return 0;
+}
+
+void mmap_write_unlock(struct mm_struct *mm)
+{
+	model_unlock(&mm->mmap_lock);
 }
 
 /*
@@ -725,6 +821,7 @@ struct mm_struct *mm_create(unsigned long limit)
 
 	mm->count = 1;
 	mm->limit = limit;
+	mutex_init(&mm->mmap_lock);
 	mm_iommu_init(mm);
 
 	map_folios(mm, UA_SCATTERED, UA_HUGE, 0);
@@ -815,18 +912,14 @@ unsigned long totalram_pages(void)
 	return HOST_PAGES;
 }
 
-/* What other threads do while this one waits for the mmap_lock of @mm */
-void (*host_charges)(struct mm_struct *mm, bool inc);
-
-int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
+int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
+			struct task_struct *task, bool bypass_rlim)
 {
 	int ret = 0;
 
-	virtual_only(__func__);
-	WARN_ON(host_mmap_locked);
-	if (host_charges)
-		host_charges(mm, inc);
-	pthread_mutex_lock(&page_lock);
+	(void)task;
+	(void)bypass_rlim;
+	lockdep_assert_held(&mm->mmap_lock);
 	if (!inc) {
 		WARN_ON(mm->locked_vm < pages);
 		mm->locked_vm -= pages;
@@ -838,7 +931,17 @@ int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
 	} else {
 		mm->locked_vm += pages;
 	}
-	pthread_mutex_unlock(&page_lock);
+
+	return ret;
+}
+
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
+{
+	int ret;
+
+	mmap_write_lock(mm);
+	ret = __account_locked_vm(mm, pages, inc, current, capable(CAP_IPC_LOCK));
+	mmap_write_unlock(mm);
 
 	return ret;
 }
@@ -851,6 +954,11 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 	int done;
 
 	WARN_ON(!(flags & FOLL_LONGTERM) || nr <= 0);
+	if (mm->stuck) {
+		mm_wait(mm);
+		if (current->killed)
+			return -EINTR;
+	}
 	pthread_mutex_lock(&page_lock);
 	for (done = 0; done < nr; done++, i++) {
 		if (start < HOST_UA_BASE || i >= HOST_UA_PAGES ||
@@ -931,8 +1039,10 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long size)
 	if (copy_fails(from))
 		return size;
 	/* Arguments are where the host has them, memory of guests is not */
-	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT)
+	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT) {
+		mm_wait(current->mm);
 		from = host_user_data(current->mm, ua);
+	}
 	if (!from)
 		return size;
 	memcpy(to, from, size);
@@ -1019,11 +1129,15 @@ void flush_workqueue(struct workqueue_struct *wq)
 	mutex_unlock(&wq->running);
 }
 
-/* Let workers do what they have */
+/* Let workers do what they have; they are of no process */
 void host_run_works(void)
 {
+	struct mm_struct *mine = current->mm;
+
+	current->mm = NULL;
 	flush_workqueue(&host_user_wq);
 	flush_workqueue(&host_system_wq);
+	current->mm = mine;
 }
 
 /* Until nothing is left to do behind the back of the test */

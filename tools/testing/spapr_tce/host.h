@@ -88,7 +88,7 @@ extern void (*host_preempt)(void);
 extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
-extern void (*host_charges)(struct mm_struct *mm, bool inc);
+extern void (*host_stuck)(void);
 extern __thread bool host_mmap_locked;
 extern size_t host_vmalloc_above;
 #ifdef HOST_BENCH

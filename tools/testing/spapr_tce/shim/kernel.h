@@ -205,7 +205,7 @@ void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
-#define mutex_lock_killable(m)	(mutex_lock(m), 0)
+int mutex_lock_killable(struct mutex *m);
 #define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
 #undef lockdep_assert_held
@@ -367,7 +367,6 @@ void unpin_user_pages_dirty_lock(struct page **pages, unsigned long nr,
 				 bool dirty);
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long nr,
 				      bool dirty);
-int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
 unsigned long totalram_pages(void);
 
 /*
@@ -395,8 +394,21 @@ struct host_pte {
 	bool readonly;
 };
 
+/**
+ * struct mm_struct - a process's memory
+ * @context: what the files under test keep in it
+ * @mmap_lock: as the kernel's; readers exclude each other, too
+ * @stuck: a page fault that does not end has @mmap_lock; see host_stuck
+ * @count: references
+ * @locked_vm: what is charged, in pages
+ * @limit: its RLIMIT_MEMLOCK in pages
+ * @refused: a charge went over @limit
+ * @pte: what it maps from HOST_UA_BASE on
+ */
 struct mm_struct {
 	struct host_mm_context context;
+	struct mutex mmap_lock;
+	bool stuck;
 	int count;
 	unsigned long locked_vm;
 	unsigned long limit;
@@ -421,8 +433,17 @@ extern __thread struct task_struct host_task;
 
 /* No device DAX in the model */
 struct vm_area_struct;
-#define mmap_read_lock(mm)	((void)(mm))
-#define mmap_read_unlock(mm)	((void)(mm))
+void mmap_write_lock(struct mm_struct *mm);
+int mmap_write_lock_killable(struct mm_struct *mm);
+void mmap_write_unlock(struct mm_struct *mm);
+#define mmap_read_lock(mm)		mmap_write_lock(mm)
+#define mmap_read_lock_killable(mm)	mmap_write_lock_killable(mm)
+#define mmap_read_unlock(mm)		mmap_write_unlock(mm)
+#define CAP_IPC_LOCK			14
+#define capable(cap)			((void)(cap), false)
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
+int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
+			struct task_struct *task, bool bypass_rlim);
 #define find_vma(mm, addr)	((void)(mm), (void)(addr), (struct vm_area_struct *)NULL)
 #define vma_is_dax(vma)		((void)(vma), false)
 
