@@ -183,8 +183,6 @@ static void tce_remove_window(struct tce_container *c, int num)
 	tce_unset_window(c, num, NULL);
 	c->tables[num] = NULL;
 	iommu_tce_table_put(tbl);
-	/* Levels are freed by a worker; the charge is gone on return */
-	iommu_user_flush();
 }
 
 static int tce_free_window(struct tce_container *c)
@@ -232,7 +230,6 @@ static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
 	ret = tce_set_window(c, num, tbl);
 	if (ret) {
 		iommu_tce_table_put(tbl);
-		iommu_user_flush();
 		return ret;
 	}
 	c->tables[num] = tbl;
@@ -500,7 +497,7 @@ static long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		return -ENOMEM;
 
 	ret = tce_pin_tces(ua, npages, tbl->it_page_shift,
-			   iommu_direction_to_tce_perm(direction), tces);
+			   iommu_user_tce_perm(tbl, direction), tces);
 	if (ret)
 		goto free;
 

@@ -36,7 +36,7 @@
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
 #include <linux/export.h>
-#include <linux/init.h>
+#include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
@@ -44,7 +44,6 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_user.h>
@@ -57,7 +56,6 @@
 DEFINE_MUTEX(iommu_user_lock);
 LIST_HEAD(iommu_user_tables);
 static unsigned long iommu_user_last_id;
-static struct workqueue_struct *iommu_user_wq;
 
 /**
  * iommu_user_init_table() - make a table a user-owned one
@@ -141,7 +139,10 @@ static noinline void iommu_user_trace_kill(struct iommu_table *tbl,
 	trace_tce_kill(tbl, entry, npages, 0);
 }
 
-/* PEs may come and go meanwhile; what a new one sees was written before */
+/*
+ * PEs may come and go meanwhile. The platform orders the TCEs, as they were
+ * written, before its look at who is there: a new one sees them.
+ */
 static __always_inline void
 iommu_user_kill(struct iommu_table *tbl, unsigned long entry,
 		unsigned long npages)
@@ -512,7 +513,7 @@ iommu_user_do_map(struct iommu_table *tbl, unsigned long entry,
 	struct iommu_user_source src = {
 		.mem = mem,
 		.ua = ua,
-		.perm = iommu_direction_to_tce_perm(direction),
+		.perm = iommu_user_tce_perm(tbl, direction),
 	};
 	unsigned long index = entry - tbl->it_offset;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
@@ -575,7 +576,8 @@ iommu_user_trace_map(struct iommu_table *tbl, unsigned long entry,
  *
  * Return: 0; -EINVAL when not all of the memory is registered; -EPERM when an
  * IOMMU page is larger than what backs it; -ENOMEM when a level could not be
- * allocated or charged, or the hypervisor has no memory for the TCEs: in these
+ * allocated or charged, or the hypervisor has no memory for the TCEs; -EINTR
+ * when levels are missing and the current process is being killed: in these
  * cases nothing has changed. -EIO when the hypervisor refused a TCE for another
  * reason, or to have back what was mapped: then some of that may be unmapped.
  */
@@ -602,7 +604,7 @@ EXPORT_SYMBOL_GPL(iommu_user_map);
  *
  * Replaces what was mapped in the range. Context: process, may sleep.
  *
- * Return: 0; -ENOMEM or -EIO as iommu_user_map(), and the pins are the
+ * Return: 0; -ENOMEM, -EINTR or -EIO as iommu_user_map(), and the pins are the
  * caller's; 1 when the hypervisor neither takes the TCEs nor gives them up, and
  * the pins must stay for good.
  */
@@ -707,6 +709,7 @@ void iommu_user_close_table(struct iommu_table *tbl,
 	iommu_user_unclaim(tbl);
 
 	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, mem);
+	tce_account_settle(&tbl->it_user->account);
 }
 EXPORT_SYMBOL_GPL(iommu_user_close_table);
 
@@ -826,7 +829,7 @@ static unsigned long iommu_user_list_pages(struct iommu_table *tbl,
 int iommu_user_prepare_list(struct iommu_table *tbl, unsigned long entry,
 			    struct iommu_user_list *list)
 {
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct tce_cursor cur = { .tree = &tbl->it_tree, .ahead = true };
 	int ret;
 
 	ret = mm_iommu_get_list(tbl->it_user->mm, list, tbl->it_page_shift);
@@ -873,10 +876,13 @@ int iommu_user_commit_list(struct iommu_table *tbl, unsigned long entry,
 {
 	unsigned long npages = iommu_user_list_pages(tbl, list);
 	unsigned long index = entry - tbl->it_offset;
-	struct iommu_user_source src = { .list = list, .mem = list->mem };
+	struct iommu_user_list granted = *list;
+	struct iommu_user_source src = { .list = &granted, .mem = list->mem };
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	int ret = 0;
 	bool closed;
+
+	granted.write_reads = iommu_user_write_reads(tbl);
 
 	iommu_user_claim(tbl);
 	closed = tbl->it_user->closed;
@@ -960,14 +966,17 @@ void iommu_user_put_list_rm(struct iommu_table *tbl, unsigned long entry,
 	unsigned long npages = iommu_user_list_pages(tbl, list);
 	unsigned long end = index + npages;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct iommu_user_list granted = *list;
 	__be64 *leaf, *view, *stop;
 
+	granted.write_reads = iommu_user_write_reads(tbl);
 	while ((leaf = tce_cursor_next(&cur, &index, end, &nr))) {
-		mm_iommu_fill_list(tbl->it_user->mm, list, tbl->it_page_shift,
-				   page, nr, leaf);
+		mm_iommu_fill_list(tbl->it_user->mm, &granted,
+				   tbl->it_page_shift, page, nr, leaf);
 		view = tce_tree_view(&tbl->it_tree, leaf);
 		for (stop = view + nr; view < stop; view++)
-			tce_store(view, iommu_user_list_hold(tbl, list, page++));
+			tce_store(view, iommu_user_list_hold(tbl, &granted,
+							     page++));
 		index += nr;
 	}
 	iommu_user_kill_rm(tbl, entry, npages);
@@ -1084,13 +1093,24 @@ bool iommu_user_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 	return all;
 }
 
-static void iommu_user_destroy_work(struct work_struct *work)
+/**
+ * iommu_user_destroy_table() - free all that a user-owned table has
+ * @tbl: a table without references, windows and callers
+ *
+ * Gives back what the TCEs hold, and frees the levels; @tbl itself is left to
+ * the caller. All is back in the owner's mm on return: nothing of one process
+ * is queued where another one would wait for it.
+ *
+ * Context: process, may sleep. Takes the mmap_lock of the table's mm, which may
+ * take that process as long as it likes: the caller holds no lock that another
+ * process waits for.
+ */
+void iommu_user_destroy_table(struct iommu_table *tbl)
 {
-	struct iommu_table_user *user = container_of(work,
-						     struct iommu_table_user,
-						     destroy);
-	struct iommu_table *tbl = user->tbl;
+	struct iommu_table_user *user = tbl->it_user;
 	struct tce_cursor cur = { .tree = &tbl->it_tree };
+
+	might_sleep();
 
 	/* Waits for readers, who look at what follows */
 	tce_debugfs_remove_table(user);
@@ -1103,46 +1123,8 @@ static void iommu_user_destroy_work(struct work_struct *work)
 	mutex_unlock(&iommu_user_lock);
 
 	tce_tree_destroy(&tbl->it_tree);
-	user->free_table(tbl);
+	tbl->it_user = NULL;
 	mmdrop(user->mm);
 	kfree(user->tces);
 	kfree(user);
 }
-
-/**
- * iommu_user_destroy_table() - free a user-owned table
- * @tbl: a table without references, windows and callers
- * @free_table: frees @tbl itself, when its levels have gone
- *
- * Gives back what the TCEs hold. All of this sleeps, so it is left to a
- * worker: the last reference may go anywhere, in an RCU callback for one.
- * iommu_user_flush() waits for it.
- */
-void iommu_user_destroy_table(struct iommu_table *tbl,
-			      void (*free_table)(struct iommu_table *tbl))
-{
-	struct iommu_table_user *user = tbl->it_user;
-
-	user->free_table = free_table;
-	INIT_WORK(&user->destroy, iommu_user_destroy_work);
-	queue_work(iommu_user_wq, &user->destroy);
-}
-
-/**
- * iommu_user_flush() - wait until tables whose last reference went are freed
- *
- * Context: process, may sleep; without the mmap_lock.
- */
-void iommu_user_flush(void)
-{
-	flush_workqueue(iommu_user_wq);
-}
-EXPORT_SYMBOL_GPL(iommu_user_flush);
-
-static int __init iommu_user_init(void)
-{
-	iommu_user_wq = alloc_workqueue("iommu_user", WQ_UNBOUND, 0);
-
-	return iommu_user_wq ? 0 : -ENOMEM;
-}
-core_initcall(iommu_user_init);

@@ -52,19 +52,16 @@ static DEFINE_MUTEX(kvmppc_tce_lock);
  * Tables.
  */
 
+/* May free tables, so it waits for the mmap_lock of the guest's process */
 static void kvmppc_tce_free_links(struct list_head *links)
 {
 	struct kvmppc_tce_link *link, *next;
 
-	if (list_empty(links))
-		return;
 	list_for_each_entry_safe(link, next, links, node) {
 		iommu_user_remove_holder(&link->holder);
 		iommu_tce_table_put(link->tbl);
 		kfree(link);
 	}
-	/* What they cost has been given back on return */
-	iommu_user_flush();
 }
 
 static struct kvmppc_spapr_tce_table *
@@ -411,6 +408,7 @@ static long kvmppc_tce_answer(int ret)
 		return H_NOT_ENOUGH_RESOURCES;
 	case -EPERM:	/* a page that is not backed by one as large */
 		return H_PARAMETER;
+	case -EINTR:	/* the process is being killed */
 	case -EINVAL:	/* not registered; a container of v1 may still map it */
 		return H_TOO_HARD;
 	default:

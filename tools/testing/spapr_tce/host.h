@@ -147,6 +147,7 @@ struct host_pe {
 	struct host_tlb *tlb;
 	unsigned int nr_tlb;
 	unsigned int max_tlb;
+	unsigned long kills;
 	int eeh_calls;
 	int eeh_last;
 	int eeh_answer;

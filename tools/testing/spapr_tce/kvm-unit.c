@@ -192,7 +192,7 @@ static void check_mirror_of(struct kvm *kvm, const struct host_kvm_table *table,
 	for (k = 0; k < 1UL << split; k++) {
 		want = tce & TCE_RW ? hpa_of(kvm, (tce & ~(u64)TCE_RW) +
 					     (k << tbl->it_page_shift)) |
-			(tce & TCE_RW) : 0;
+			(tce & TCE_PCI_WRITE ? TCE_RW : TCE_PCI_READ) : 0;
 		got = pnv_tce_get(tbl, ((table->offset + i) << split) + k);
 		if (got != want)
 			host_die("%#lx is put at %#lx, and there is %#lx instead of %#lx\n",
@@ -732,7 +732,7 @@ TEST_F(kvm, put)
 	EXPECT_WORKS(PUT(LIOBN, 2 * P4, GPA(1) | TCE_PCI_WRITE));
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 4);
 	EXPECT_EQ(machine_dma(PHB3, P4, true), -EFAULT);
-	EXPECT_EQ(machine_dma(PHB3, 2 * P4, false), -EFAULT);
+	EXPECT_REACHES(PHB3, 2 * P4, GPA(1));
 	EXPECT_EQ(GET(LIOBN, 2 * P4), GPA(1) | TCE_PCI_WRITE);
 	/* Over what is mapped, of the same and of another region */
 	EXPECT_WORKS(PUT(LIOBN, P4, GPA(2) | TCE_RW));
@@ -1190,6 +1190,10 @@ TEST_F(kvm, real_mode_puts)
 	EXPECT_EQ(machine_dma(PHB3, P4, true), -EFAULT);
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 3);
 	EXPECT_EQ(get_tce(self->vcpu, KVM_REAL, LIOBN, P4), GPA(1) | TCE_PCI_READ);
+	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 2 * P4, GPA(1) | TCE_PCI_WRITE, 0));
+	EXPECT_REACHES(PHB3, 2 * P4, GPA(1));
+	EXPECT_EQ(get_tce(self->vcpu, KVM_REAL, LIOBN, 2 * P4), GPA(1) | TCE_PCI_WRITE);
+	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 2 * P4, 0, 0));
 	/* What is there is for virtual mode to replace */
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(2) | TCE_RW, 0));
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(1) | TCE_RW, 0));
@@ -1219,6 +1223,7 @@ TEST_F(kvm, real_mode_puts_lists)
 	write_list(self->kvm, GPA_LIST + 40 * 8, GPA(9) | TCE_PCI_WRITE, 0, 20);
 	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 500 * P4, GPA_LIST, 60));
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 41);
+	EXPECT_REACHES(PHB3, 540 * P4, GPA(9));
 	EXPECT_WORKS(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 500 * P4, 0, 10));
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 31);
 	/* Zeros alone */

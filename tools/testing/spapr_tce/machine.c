@@ -314,6 +314,7 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 	unsigned int i, kept = 0;
 
 	model_lock(&hpe->lock);
+	hpe->kills++;
 	for (i = 0; i < hpe->nr_tlb; i++) {
 		if (!in_range(range, hpe->tlb[i].window, hpe->tlb[i].index)) {
 			hpe->tlb[kept++] = hpe->tlb[i];
@@ -471,21 +472,21 @@ void pnv_pci_ioda2_tce_invalidate_pe(struct pnv_ioda_pe *pe)
 	tlb_kill(to_host_pe(pe), NULL);
 }
 
-static void machine_tce_kill(struct iommu_table *tbl, unsigned long index,
-			     unsigned long pages)
+/* Firmware counts pages by 32 bits, too, and has no larger ones than 2G */
+void pnv_pci_ioda2_tce_invalidate_pages(struct pnv_ioda_pe *pe,
+					unsigned int shift, unsigned long index,
+					unsigned int npages)
 {
-	unsigned long mask = (1UL << (WINDOW_SHIFT - tbl->it_page_shift)) - 1;
+	unsigned long mask = (1UL << (WINDOW_SHIFT - shift)) - 1;
 	struct range range = {
 		.window = index > mask,
 		.first = index & mask,
-		.nr = pages,
+		.nr = npages,
 	};
-	struct iommu_table_group_link *tgl;
 
-	list_for_each_entry_rcu(tgl, &tbl->it_group_list, next)
-		tlb_kill(to_host_pe(container_of(tgl->table_group,
-						 struct pnv_ioda_pe, table_group)),
-			 &range);
+	if (shift >= 32)
+		host_die("firmware is told of pages of 1 << %u\n", shift);
+	tlb_kill(to_host_pe(pe), &range);
 }
 
 void iommu_tce_kill(struct iommu_table *tbl, unsigned long entry,
@@ -548,7 +549,7 @@ int iommu_tce_check_ioba(unsigned long page_shift, unsigned long offset,
 }
 
 static struct iommu_table_ops machine_table_ops = {
-	.tce_kill = machine_tce_kill,
+	.tce_kill = pnv_pci_ioda2_tce_invalidate,
 	.tce_kill_rm = pnv_pci_ioda2_tce_kill_rm,
 	.get = pnv_tce_get,
 	.free = pnv_pci_ioda2_table_free_pages,
@@ -582,9 +583,8 @@ int iommu_tce_table_put(struct iommu_table *tbl)
 	if (left)
 		return 0;
 	if (tbl->it_user)
-		iommu_user_destroy_table(tbl, table_destroy);
-	else
-		table_destroy(tbl);
+		iommu_user_destroy_table(tbl);
+	table_destroy(tbl);
 
 	return 1;
 }

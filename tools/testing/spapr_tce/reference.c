@@ -314,8 +314,11 @@ static long predict_map(struct ref_container *c, const void *arg)
 		.index = (map->iova - c->windows[num].start) >> shift,
 		.nr = map->size >> shift,
 		.ua = map->vaddr,
-		/* The flags of VFIO and of a TCE are the same bits */
-		.perm = map->flags,
+		/*
+		 * The flags of VFIO and of a TCE are the same bits; what may
+		 * be written may be read.
+		 */
+		.perm = map->flags | (map->flags & VFIO_DMA_MAP_FLAG_WRITE) >> 1,
 	};
 
 	return 0;

@@ -37,6 +37,11 @@ static unsigned long hpa_of(struct mm_struct *mm, unsigned long ua)
 	return page_to_phys(mm->pte[i].page) + offset_in_page(ua);
 }
 
+static struct iommu_table *table_of(struct host_container *c, unsigned int num);
+static int put_list(struct iommu_table *tbl, unsigned long entry,
+		    const unsigned long *uas, unsigned long nr,
+		    unsigned int page_shift);
+
 FIXTURE(world)
 {
 	struct mm_struct *mm;
@@ -566,6 +571,140 @@ static bool dies(void (*what)(void))
 
 	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
 		WTERMSIG(status) == SIGABRT;
+}
+
+TEST_F(world, stuck_mm_is_seen)
+{
+	others_mm = self->other;
+	self->other->stuck = true;
+	EXPECT_TRUE(dies(wait_for_others_mm));
+	EXPECT_TRUE(dies(wait_with_a_lock));
+	self->other->stuck = false;
+}
+
+/*
+ * A process whose mm is stuck waits, and others do not.
+ */
+
+static struct host_container *others;
+static struct mm_struct *others_mm;
+static bool others_ran;
+
+static void others_do_all(void)
+{
+	struct host_container *c = others;
+
+	current->mm = others_mm;
+	WARN_ON(vfio_attach(c, host_pes + 1));
+	WARN_ON(vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU));
+	WARN_ON(req_register(c, UA(UA_HUGE), 32 * PG));
+	WARN_ON(req_map(c, 0, UA(UA_HUGE), 4 * PG, RW));
+	WARN_ON(req_create(c, 16, MB, 1, NULL));
+	WARN_ON(req_unmap(c, 0, PG));
+	WARN_ON(req_remove(c, WINDOW1));
+	WARN_ON(req_unregister(c, UA(UA_HUGE), 32 * PG) != -EBUSY);
+	vfio_close(c);
+	others_ran = true;
+}
+
+TEST_F(world, stuck_mm_register)
+{
+	others = self->c + 1;
+	others_mm = self->other;
+	host_stuck = others_do_all;
+	self->mm->stuck = true;
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(current->mm, self->mm);
+	EXPECT_FALSE(self->mm->stuck);
+	host_stuck = NULL;
+}
+
+/* The model does see when another process waits, */
+static void wait_for_others_mm(void)
+{
+	host_stuck = others_do_all;
+	account_locked_vm(others_mm, 1, true);
+}
+
+static DEFINE_MUTEX(stuck_lock);
+
+static void others_lock(void)
+{
+	current->mm = others_mm;
+	mutex_lock(&stuck_lock);
+}
+
+/* ... or wants a lock of who waits */
+static void wait_with_a_lock(void)
+{
+	host_stuck = others_lock;
+	mutex_lock(&stuck_lock);
+	current->mm->stuck = true;
+	account_locked_vm(current->mm, 1, true);
+}
+
+static bool dies(void (*what)(void))
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid) {
+		what();
+		_exit(0);
+	}
+
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+		WTERMSIG(status) == SIGABRT;
+}
+
+/* To wait for the own mm ends when the process is killed; nothing has changed */
+static void others_kill_me(void)
+{
+	others_ran = true;
+	current->killed = true;
+}
+
+TEST_F(world, stuck_mm_map_is_killed)
+{
+	struct tce_cursor cur = { };
+	u64 start;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
+	self->digest = world_digest(self->mm);
+	host_stuck = others_kill_me;
+	self->mm->stuck = true;
+	/* levels of more than a page */
+	cur.tree = &table_of(self->c, 1)->it_tree;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(world_digest(self->mm), self->digest);
+	/* What is not to be made can be done still, and all can be given back */
+	EXPECT_WORKS(req_unmap(self->c, start, 64 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_remove(self->c, start));
+	current->killed = false;
+	host_stuck = NULL;
+}
+
+/* A window that goes leaves nothing charged, also if KVM has its table still */
+TEST_F(world, window_charged_ahead)
+{
+	unsigned long uas[] = { UA(UA_HUGE) + 3 }, exact;
+	struct iommu_table *tbl;
+	u64 start;
+
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	tbl = iommu_tce_table_get(table_of(self->c, 0));
+	EXPECT_WORKS(put_list(tbl, tbl->it_offset, uas, 1, 16));
+	EXPECT_WORKS(req_remove(self->c, start));
+	exact = DIV_ROUND_UP(tbl->it_user->account.bytes, PG);
+	EXPECT_EQ(self->mm->locked_vm, exact + 64);
+	iommu_tce_table_put(tbl);
+	EXPECT_EQ(self->mm->locked_vm, 64);
 }
 
 TEST_F(world, stuck_mm_is_seen)
@@ -1146,7 +1285,8 @@ TEST_F(world, map_permissions)
 		bool read, write;
 	} kinds[] = {
 		{ VFIO_DMA_MAP_FLAG_READ, true, false },
-		{ VFIO_DMA_MAP_FLAG_WRITE, false, true },
+		/* as the host's own tables have it */
+		{ VFIO_DMA_MAP_FLAG_WRITE, true, true },
 		{ RW, true, true },
 	};
 	unsigned int i;
@@ -1550,7 +1690,7 @@ TEST_F(world, window_remove_drops_maps)
 	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
 }
 
-/* Levels are freed by a worker, but who removes a window has what it cost */
+/* Who removes a window has what it cost */
 TEST_F(world, window_remove_gives_back)
 {
 	u64 start;
@@ -1563,6 +1703,43 @@ TEST_F(world, window_remove_gives_back)
 	EXPECT_EQ(req_remove(self->c, start), 0);
 	EXPECT_EQ(self->mm->locked_vm, 0);
 	EXPECT_EQ(req_create(self->c, 16, MB, 1, NULL), 0);
+}
+
+/*
+ * One process removes a window and waits for its mmap_lock, which a fault of its
+ * has, maybe for ever. Whoever else removes a window meanwhile does not wait.
+ */
+static struct {
+	struct mm_struct *mm;
+	struct host_container *c;
+	u64 start;
+	int ret;
+} stalled;
+
+static void remove_while_stalled(void)
+{
+	current->mm = stalled.mm;
+	stalled.ret = req_remove(stalled.c, stalled.start);
+	vfio_close(stalled.c);
+}
+
+TEST_F(world, window_remove_waits_for_no_other)
+{
+	struct host_container *c;
+	u64 start;
+
+	stalled.mm = self->mm;
+	stalled.c = self->c;
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &stalled.start));
+	current->mm = self->other;
+	c = second(self->c);
+	EXPECT_WORKS(req_create(c, 16, MB, 1, &start));
+	self->other->stuck = true;
+	host_stuck = remove_while_stalled;
+	EXPECT_WORKS(req_remove(c, start));
+	EXPECT_FALSE(self->other->stuck);
+	EXPECT_EQ(stalled.ret, 0);
+	EXPECT_EQ(self->mm->locked_vm, 0);
 }
 
 TEST_F(world, table_bad_arguments)
@@ -1915,7 +2092,11 @@ TEST_F(world, page_sizes_of_bridges)
 	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[0].pe.phb),
 		  SZ_4K | SZ_64K | SZ_2M | SZ_1G);
 	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[3].pe.phb),
-		  SZ_4K | SZ_64K | SZ_16M);
+		  SZ_4K | SZ_64K | SZ_16M | SZ_256M);
+	/* A later bridge whose firmware says nothing */
+	host_pes[0].pe.phb->hose->dn->nr_tce_sizes = 0;
+	EXPECT_EQ(pnv_ioda_parse_tce_sizes(host_pes[0].pe.phb), SZ_4K | SZ_64K);
+	host_pes[0].pe.phb->hose->dn->nr_tce_sizes = 4;
 }
 
 /*
@@ -2070,9 +2251,10 @@ TEST_F(world, list_for_a_closed_table)
 	vfio_close(self->c);
 	host_settle();
 	EXPECT_NE(self->mm->locked_vm, 0);
+	/* The last one frees it, then and there */
 	iommu_tce_table_put(tbl);
-	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_EQ(host_usage.tables, HOST_PES);
 }
 
 TEST_F(world, list_out_of_memory)
@@ -2131,6 +2313,150 @@ TEST_F(world, table_behind_a_window)
 }
 
 /*
+ * Kills.
+ */
+
+/* Firmware counts the pages of a kill by 32 bits */
+TEST_F(world, kill_of_very_many)
+{
+	static const unsigned long npages[] = {
+		BIT(32), BIT(32) + 1, BIT(33) - 1, BIT(33),
+	};
+	unsigned int i;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 12, BIT(33) << 12, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	for (i = 0; i < ARRAY_SIZE(npages); i++) {
+		EXPECT_WORKS(req_map(self->c, start + 5 * 4096, UA(UA_HUGE),
+				     4096, RW));
+		EXPECT_REACHES(host_pes, start + 5 * 4096, UA(UA_HUGE));
+		EXPECT_WORKS(req_unmap(self->c, start, npages[i] << 12));
+		EXPECT_FAULTS(host_pes, start + 5 * 4096);
+	}
+}
+
+/*
+ * A PE joins while TCEs are changed: at the barrier that has to be between the
+ * last TCE and the look who is to be told.
+ */
+static struct {
+	struct iommu_table *tbl;
+	struct host_pe *hpe;
+	unsigned long index;
+	unsigned long tce;
+	unsigned long kills;
+	int calls;
+} joins;
+
+static void join_at_barrier(void)
+{
+	struct iommu_table_group *group = &joins.hpe->pe.table_group;
+	bool real = host_real_mode;
+
+	host_barrier = NULL;
+	if (real)
+		host_leave_real_mode();
+	joins.calls++;
+	joins.tce = pnv_tce_get(joins.tbl, joins.index);
+	if (group->ops->set_window(group, 1, joins.tbl))
+		host_die("a PE cannot join\n");
+	joins.kills = joins.hpe->kills;
+	if (real)
+		host_enter_real_mode();
+}
+
+/* Its owner gives it back what it has, less what it got at the barrier */
+#define EXPECT_JOINED() do {						\
+	EXPECT_EQ(joins.calls, 1);					\
+	EXPECT_EQ(joins.tce, pnv_tce_get(joins.tbl, joins.index));	\
+	EXPECT_EQ(joins.hpe->kills, joins.kills + 1);			\
+	joins.hpe->pe.table_group.ops->unset_window(			\
+		&joins.hpe->pe.table_group, 1);				\
+	joins.calls = 0;						\
+	world_check();							\
+} while (0)
+
+static void prepare_to_join(struct host_container *c, struct host_pe *hpe)
+{
+	joins.tbl = table_of(c, 1);
+	joins.index = joins.tbl->it_offset + 3;
+	joins.hpe = hpe;
+	hpe->pe.table_group.ops->take_ownership(&hpe->pe.table_group, NULL);
+}
+
+static void joiner_leaves(void)
+{
+	struct iommu_table_group *group = &joins.hpe->pe.table_group;
+
+	group->ops->release_ownership(group, NULL);
+}
+
+TEST_F(world, joins_while_tces_change)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, start + 3 * K64, UA(UA_HUGE), K64, RW));
+	prepare_to_join(self->c, host_pes + 1);
+	host_barrier = join_at_barrier;
+	EXPECT_EQ(req_map(self->c, start + 3 * K64, UA(UA_HUGE) + K64, K64, RW), 0);
+	EXPECT_JOINED();
+	host_barrier = join_at_barrier;
+	EXPECT_EQ(req_unmap(self->c, start + 3 * K64, K64), 0);
+	EXPECT_JOINED();
+	joiner_leaves();
+}
+
+TEST_F(world, joins_while_real_mode_unmaps)
+{
+	struct host_container *c = self->c + 1;
+	u64 start;
+
+	EXPECT_WORKS(vfio_attach(c, host_pes + 3));
+	EXPECT_WORKS(vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_WORKS(req_create(c, 16, MB, 1, &start));
+	EXPECT_WORKS(req_register(c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(c, start + 3 * K64, UA(UA_HUGE), K64, RW));
+	prepare_to_join(c, host_pes + 4);
+	host_barrier = join_at_barrier;
+	host_enter_real_mode();
+	EXPECT_TRUE(tce_claim_try_rm(&joins.tbl->it_user->claim));
+	EXPECT_TRUE(iommu_user_unmap_rm(joins.tbl, joins.index, 1));
+	tce_unclaim_rm(&joins.tbl->it_user->claim);
+	host_leave_real_mode();
+	EXPECT_JOINED();
+	joiner_leaves();
+}
+
+/* Who joins has a barrier as well, before its bridge can look at a TCE */
+static void kill_at_barrier(void)
+{
+	host_barrier = NULL;
+	joins.calls++;
+	joins.kills = joins.hpe->kills;
+	/* another thread has changed a TCE, and looks who is there */
+	joins.tbl->it_ops->tce_kill(joins.tbl, joins.index, 1);
+}
+
+TEST_F(world, killed_while_it_joins)
+{
+	struct iommu_table_group *group = &host_pes[1].pe.table_group;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	prepare_to_join(self->c, host_pes + 1);
+	host_barrier = kill_at_barrier;
+	EXPECT_EQ(group->ops->set_window(group, 1, joins.tbl), 0);
+	EXPECT_EQ(joins.calls, 1);
+	/* by that thread, and when its window was made */
+	EXPECT_EQ(joins.hpe->kills, joins.kills + 2);
+	group->ops->unset_window(group, 1);
+	joiner_leaves();
+}
+
+/*
  * Version 1.
  */
 
@@ -2176,6 +2502,7 @@ TEST_F(world, version1_dirty)
 	EXPECT_WORKS(req_unmap(c, 0, PG));
 	EXPECT_FALSE(page->dirty);
 	EXPECT_WORKS(req_map(c, 0, UA(0), PG, VFIO_DMA_MAP_FLAG_WRITE));
+	EXPECT_REACHES(host_pes + 2, 0, UA(0));
 	EXPECT_WORKS(req_unmap(c, 0, PG));
 	EXPECT_TRUE(page->dirty);
 }
@@ -2947,6 +3274,109 @@ static void reserve_first(void)
 }
 
 /* Somebody else was faster: what is superfluous goes back */
+/*
+ * Who is being killed makes no more levels, wherever it is by then, and leaves
+ * none of those that it has made for this. To free takes its time, too.
+ */
+static unsigned long rescheds, kill_after;
+
+static void kill_myself(void)
+{
+	if (++rescheds == kill_after)
+		current->killed = true;
+}
+
+TEST(tree_killed)
+{
+	struct mm_struct *mm = mm_create(1UL << 40);
+	const unsigned long leaves = 40;
+	struct tce_account account;
+	struct tce_cursor cur = { };
+	struct tce_tree tree;
+	unsigned long bytes, pages, n;
+	int ret;
+
+	tce_account_init(&account, mm);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 31, 1, 5, 16, 0, &account, true), 0);
+	cur.tree = &tree;
+	bytes = account.bytes;
+	pages = mm->locked_vm;
+	for (n = 1;; n++) {
+		rescheds = 0;
+		kill_after = n;
+		host_resched = kill_myself;
+		ret = tce_cursor_reserve(&cur, 1000, leaves << tce_tree_level_bits(&tree),
+					 GFP_KERNEL);
+		host_resched = NULL;
+		current->killed = false;
+		if (!ret)
+			break;
+		EXPECT_EQ(ret, -EINTR);
+		EXPECT_EQ(account.bytes, bytes);
+		EXPECT_EQ(mm->locked_vm, pages);
+		EXPECT_EQ((unsigned long)host_usage.level_bytes, bytes);
+		EXPECT_EQ(tce_tree_walk(&tree, 1000), NULL);
+	}
+	EXPECT_GT(n, leaves);
+	/* What is there is found by anybody */
+	current->killed = true;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 1000, 10, GFP_KERNEL), 0);
+	rescheds = 0;
+	host_resched = kill_myself;
+	tce_tree_destroy(&tree);
+	host_resched = NULL;
+	EXPECT_GE(rescheds, leaves);
+	current->killed = false;
+	EXPECT_EQ(mm->locked_vm, 0);
+	mm_destroy(mm);
+}
+
+/* Levels that come one by one are charged in steps; otherwise exactly */
+TEST(tree_charged_ahead)
+{
+	const unsigned long step = DIV_ROUND_UP(SZ_64K, PG), steps = 5;
+	struct mm_struct *mm = mm_create(1UL << 40);
+	struct tce_cursor cur = { .ahead = true }, exact = { };
+	unsigned long i, leaf, base, leaves;
+	struct tce_account account;
+	struct tce_tree tree;
+
+	tce_account_init(&account, mm);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account, true), 0);
+	cur.tree = &tree;
+	exact.tree = &tree;
+	leaf = 1UL << tce_tree_level_bits(&tree);
+	leaves = steps * SZ_64K / (2 * leaf * sizeof(u64));
+	base = mm->charges;
+	for (i = 0; i < leaves; i++) {
+		EXPECT_EQ(tce_cursor_reserve(&cur, i * leaf, 1, GFP_KERNEL), 0);
+		EXPECT_EQ(mm->locked_vm, round_up(DIV_ROUND_UP(account.bytes, PG), step));
+		EXPECT_EQ(mm->locked_vm, tce_account_pages(&account));
+	}
+	EXPECT_LE(mm->charges - base, steps + 1);
+	EXPECT_EQ(tce_cursor_reserve(&exact, i * leaf, 1, GFP_KERNEL), 0);
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
+
+	/* As far as the limit lets exact charges */
+	mm->limit = mm->locked_vm + DIV_ROUND_UP(2 * leaf * sizeof(u64), PG);
+	EXPECT_EQ(tce_cursor_reserve(&cur, ++i * leaf, 1, GFP_KERNEL), 0);
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
+	while (!tce_cursor_reserve(&cur, ++i * leaf, 1, GFP_KERNEL))
+		;
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
+	EXPECT_GT(DIV_ROUND_UP(account.bytes + 2 * leaf * sizeof(u64), PG), mm->limit);
+
+	mm->limit = 1UL << 40;
+	for (i++; mm->locked_vm == DIV_ROUND_UP(account.bytes, PG) && i < 2 * leaves + 9; i++)
+		EXPECT_EQ(tce_cursor_reserve(&cur, i * leaf, 1, GFP_KERNEL), 0);
+	EXPECT_EQ(step == 1, mm->locked_vm == DIV_ROUND_UP(account.bytes, PG));
+	tce_account_settle(&account);
+	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(mm->locked_vm, 0);
+	mm_destroy(mm);
+}
+
 TEST(tree_race)
 {
 	struct mm_struct *mm = mm_create(1000);

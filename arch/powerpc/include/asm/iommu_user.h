@@ -10,9 +10,9 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/processor.h>
-#include <linux/workqueue_types.h>
 
 #include <asm/iommu.h>
+#include <asm/tce.h>
 #include <asm/tce_tree.h>
 
 /*
@@ -110,8 +110,6 @@ struct iommu_user_holder {
  * @node: in iommu_user_tables
  * @holders: of struct iommu_user_holder, changes under iommu_user_lock
  * @dir: directory in debugfs; gone, with all readers, before the table goes
- * @destroy: frees the table in process context
- * @free_table: how @destroy frees the table itself
  */
 struct iommu_table_user {
 	struct iommu_table *tbl;
@@ -124,8 +122,6 @@ struct iommu_table_user {
 	struct list_head node;
 	struct list_head holders;
 	struct dentry *dir;
-	struct work_struct destroy;
-	void (*free_table)(struct iommu_table *tbl);
 };
 
 struct mm_iommu_table_group_mem_t;
@@ -137,12 +133,15 @@ struct mm_iommu_table_group_mem_t;
  * @nr: how many, at least 1
  * @page_shift: log2 of the size of a page; at least that of the IOMMU page, of
  *		which several may make one
+ * @write_reads: a page that may be written may be read as well; set by
+ *		 iommu_user_commit_list() and iommu_user_put_list_rm()
  * @mem: the region of one of the pages, while these are counted; or NULL
  */
 struct iommu_user_list {
 	const unsigned long *uas;
 	unsigned long nr;
 	unsigned int page_shift;
+	bool write_reads;
 	struct mm_iommu_table_group_mem_t *mem;
 };
 
@@ -161,7 +160,12 @@ iommu_user_list_page(const struct iommu_user_list *list,
 	unsigned int split = list->page_shift - page_shift;
 	unsigned long ua = list->uas[page >> split];
 
-	return ua ? ua + ((page & ((1UL << split) - 1)) << page_shift) : 0;
+	if (!ua)
+		return 0;
+	if (list->write_reads && (ua & TCE_PCI_WRITE))
+		ua |= TCE_PCI_READ;
+
+	return ua + ((page & ((1UL << split) - 1)) << page_shift);
 }
 
 /**
@@ -175,6 +179,40 @@ struct mm_iommu_span {
 	unsigned long start;
 	unsigned long size;
 };
+
+/**
+ * iommu_user_write_reads() - may a device read whatever it may write?
+ * @tbl: a user-owned table
+ *
+ * As with the tables of the host: a device that does an atomic operation, or
+ * reads back what it wrote to have it arrive, needs both. Where a hypervisor has
+ * the TCEs it is told what was asked for, and decides.
+ *
+ * Return: true if TCE_PCI_WRITE comes with TCE_PCI_READ.
+ */
+static inline bool iommu_user_write_reads(const struct iommu_table *tbl)
+{
+	return tbl->it_tree.view;
+}
+
+/**
+ * iommu_user_tce_perm() - permissions of TCEs
+ * @tbl: a user-owned table
+ * @direction: what the device may do
+ *
+ * Return: permission bits of a TCE of @tbl.
+ */
+static inline unsigned long
+iommu_user_tce_perm(const struct iommu_table *tbl,
+		    enum dma_data_direction direction)
+{
+	unsigned long perm = iommu_direction_to_tce_perm(direction);
+
+	if ((perm & TCE_PCI_WRITE) && iommu_user_write_reads(tbl))
+		perm |= TCE_PCI_READ;
+
+	return perm;
+}
 
 bool mm_iommu_find_span(struct mm_struct *mm,
 			struct mm_iommu_table_group_mem_t *guess,
@@ -225,9 +263,7 @@ extern struct list_head iommu_user_tables;
 int iommu_user_init_table(struct iommu_table *tbl, struct mm_struct *mm,
 			  unsigned int levels, unsigned int max_levels,
 			  bool in_memory);
-void iommu_user_destroy_table(struct iommu_table *tbl,
-			      void (*free_table)(struct iommu_table *tbl));
-void iommu_user_flush(void);
+void iommu_user_destroy_table(struct iommu_table *tbl);
 
 long iommu_user_map(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages,
@@ -268,9 +304,7 @@ static inline int iommu_user_init_table(struct iommu_table *tbl,
 	return -ENODEV;
 }
 
-static inline void
-iommu_user_destroy_table(struct iommu_table *tbl,
-			 void (*free_table)(struct iommu_table *tbl))
+static inline void iommu_user_destroy_table(struct iommu_table *tbl)
 {
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */

@@ -24,7 +24,7 @@
  * @phb: the host bridge
  *
  * Return: a mask with bit n set for pages of 1 << n bytes, from the device
- * tree where firmware says it, else what every IODA2 bridge can do.
+ * tree where firmware says it, else what is known of bridges of that age.
  */
 unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
 {
@@ -37,7 +37,14 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
 						i, &shift); i++)
 		mask |= BIT(shift);
 
-	return mask ? mask : SZ_4K | SZ_64K | SZ_16M;
+	if (mask)
+		return mask;
+
+	mask = SZ_4K | SZ_64K;
+	if (phb->model == PNV_PHB_MODEL_PHB3)
+		mask |= SZ_16M | SZ_256M;
+
+	return mask;
 }
 
 /*
@@ -211,6 +218,11 @@ static int pnv_pci_link_table_and_group(int nid, int num,
 	tgl->table_group = table_group;
 	table_group->tables[num] = iommu_tce_table_get(tbl);
 	list_add_rcu(&tgl->next, &tbl->it_group_list);
+	/*
+	 * Pairs with the barrier of a kill: either that finds the PE on the
+	 * list, or the PE finds what was written before it.
+	 */
+	mb();
 
 	return 0;
 }
@@ -360,6 +372,55 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 		iommu_tce_table_put(host);
 }
 
+/*
+ * Kills: make bridges forget TCEs that were changed.
+ */
+
+/*
+ * More pages cost less as one kill of the whole PE. Firmware also could not be
+ * told of more pages than 32 bits can count, or of larger ones.
+ */
+#define PNV_TCE_KILL_PAGES_MAX		16
+
+static bool pnv_tce_kills_pe(struct iommu_table *tbl, unsigned long npages)
+{
+	return npages > PNV_TCE_KILL_PAGES_MAX || tbl->it_page_shift >= 32;
+}
+
+/**
+ * pnv_pci_ioda2_tce_invalidate() - iommu_table_ops::tce_kill
+ * @tbl: the table
+ * @index: first TCE that was changed
+ * @npages: how many
+ *
+ * When this returns no PE translates by what the TCEs were before.
+ *
+ * Context: any in virtual mode, does not sleep. A caller that PEs may leave
+ * meanwhile is in an RCU section.
+ */
+void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
+				  unsigned long npages)
+{
+	struct iommu_table_group_link *tgl;
+	struct pnv_ioda_pe *pe;
+
+	/*
+	 * The TCEs are to be seen before the list is read: by the bridges that
+	 * are on it, and by a PE that joins behind the look at the list. See
+	 * pnv_pci_link_table_and_group().
+	 */
+	mb();
+	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next) {
+		pe = pnv_group_pe(tgl->table_group);
+		if (pnv_tce_kills_pe(tbl, npages))
+			pnv_pci_ioda2_tce_invalidate_pe(pe);
+		else
+			pnv_pci_ioda2_tce_invalidate_pages(pe,
+							   tbl->it_page_shift,
+							   index, npages);
+	}
+}
+
 #ifdef CONFIG_IOMMU_API
 /*
  * Kills in real mode. PHB3 has a register for them, later bridges leave it to
@@ -369,24 +430,23 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 #define PHB3_TCE_KILL			0x210
 #define PHB3_TCE_KILL_PE		PPC_BIT(1)
 #define PHB3_TCE_KILL_ONE		PPC_BIT(2)
-/* More pages than that cost less as one kill of the whole PE */
-#define PHB3_TCE_KILL_ONES_MAX		16
 
-static void pnv_phb3_tce_kill_rm(struct pnv_ioda_pe *pe, unsigned int shift,
-				 unsigned long index, unsigned long npages)
+static void pnv_phb3_tce_kill_rm(struct pnv_ioda_pe *pe,
+				 struct iommu_table *tbl, unsigned long index,
+				 unsigned long npages)
 {
 	/* By the real address, not by what is mapped for virtual mode */
 	void __iomem *reg = (void __iomem *)(pe->phb->regs_phys + PHB3_TCE_KILL);
 	u64 pe_number = pe->pe_number & 0xff;
 
-	mb(); /* The bridge must find the TCEs as they were written */
-	if (npages > PHB3_TCE_KILL_ONES_MAX) {
+	if (pnv_tce_kills_pe(tbl, npages)) {
 		__raw_rm_writeq_be(PHB3_TCE_KILL_PE | pe_number, reg);
 		return;
 	}
 	for (; npages; npages--, index++)
-		__raw_rm_writeq_be(PHB3_TCE_KILL_ONE | (index << shift) |
-				   pe_number, reg);
+		__raw_rm_writeq_be(PHB3_TCE_KILL_ONE |
+				   (index << tbl->it_page_shift) | pe_number,
+				   reg);
 }
 
 static bool pnv_tce_has_kill_rm(struct iommu_table *tbl)
@@ -409,7 +469,8 @@ static bool pnv_tce_has_kill_rm(struct iommu_table *tbl)
  * @index: first TCE
  * @npages: how many; 0 to ask whether it would be done
  *
- * Context: real mode. A PE that joins meanwhile has nothing cached.
+ * Context: real mode. A PE that joins meanwhile has nothing cached of what the
+ * TCEs were.
  *
  * Return: true if it was done; false when a bridge needs firmware for it.
  */
@@ -422,9 +483,11 @@ bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
 		return false;
 	if (!npages)
 		return true;
+	/* As in pnv_pci_ioda2_tce_invalidate() */
+	mb();
 	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next)
-		pnv_phb3_tce_kill_rm(pnv_group_pe(tgl->table_group),
-				     tbl->it_page_shift, index, npages);
+		pnv_phb3_tce_kill_rm(pnv_group_pe(tgl->table_group), tbl,
+				     index, npages);
 
 	return true;
 }

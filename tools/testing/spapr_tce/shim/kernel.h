@@ -148,8 +148,19 @@ static inline void clear_bit_unlock(unsigned int nr, unsigned long *word)
 #undef mb
 #undef smp_rmb
 /* For barriers as the kernel has them, and more than enough */
-#define mb()			__atomic_thread_fence(__ATOMIC_SEQ_CST)
-#define smp_rmb()		mb() /* see above */
+#define smp_rmb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+#ifdef HOST_BENCH
+#define mb()			smp_rmb()
+#else
+/* What another thread does right there, on either side of which is all else */
+extern void (*host_barrier)(void);
+#define mb() do {							\
+	void (*_fn)(void) = host_barrier;				\
+	smp_rmb();							\
+	if (_fn)							\
+		_fn();							\
+} while (0)
+#endif
 void host_relax(void);
 #define cpu_relax()		host_relax()
 
@@ -392,6 +403,7 @@ struct host_pte {
  * @locked_vm: what is charged, in pages
  * @limit: its RLIMIT_MEMLOCK in pages
  * @refused: a charge went over @limit
+ * @charges: how often something was charged
  * @pte: what it maps from HOST_UA_BASE on
  */
 struct mm_struct {
@@ -403,6 +415,7 @@ struct mm_struct {
 	unsigned long locked_vm;
 	unsigned long limit;
 	bool refused;
+	unsigned long charges;
 	struct host_pte pte[HOST_UA_PAGES];
 };
 
@@ -415,7 +428,19 @@ extern __thread struct task_struct host_task;
 #define current				(&host_task)
 #define task_tgid_nr(task)		((void)(task), 1)
 #define fatal_signal_pending(task)	((task)->killed)
-#define cond_resched()			virtual_only("cond_resched()")
+#ifdef HOST_BENCH
+#define cond_resched()			do { } while (0)
+#else
+/* What another thread does then */
+extern void (*host_resched)(void);
+#define cond_resched() do {						\
+	void (*_fn)(void) = host_resched;				\
+	virtual_only("cond_resched()");					\
+	if (_fn)							\
+		_fn();							\
+} while (0)
+#endif
+#define might_sleep()			virtual_only("might_sleep()")
 
 #define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
 #define mmdrop(mm)	WARN_ON(__atomic_sub_fetch(&(mm)->count, 1, __ATOMIC_SEQ_CST) < 1)

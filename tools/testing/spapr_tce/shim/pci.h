@@ -84,6 +84,11 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 				     __u32 levels, struct mm_struct *mm,
 				     struct iommu_table *tbl);
 void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl);
+void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
+				  unsigned long npages);
+void pnv_pci_ioda2_tce_invalidate_pages(struct pnv_ioda_pe *pe,
+					unsigned int shift, unsigned long index,
+					unsigned int npages);
 bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
 			       unsigned long npages);
 long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,

@@ -611,7 +611,7 @@ inline put_table(t)
 	}
 }
 
-/* iommu_user_destroy_work() */
+/* iommu_user_destroy_table(), for whoever had the last reference */
 active proctype freer()
 {
 	byte last = NONE, t;
@@ -687,7 +687,7 @@ proctype container(byte c)
 			kill_tce(c);
 #endif
 			put_table(c);
-			!destroy[c]			/* iommu_user_flush() */
+			!destroy[c]			/* if it was the last */
 		:: else
 		fi;
 		if

@@ -782,6 +782,50 @@ TEST_F(kvm, marks)
 	close(fd);
 }
 
+/*
+ * On powernv the device may read what it may write, whichever hypercall said so
+ * and in whichever mode; the guest finds what it has put.
+ */
+TEST_F(kvm, write_only)
+{
+	struct guest *g = &self->g;
+	u64 page = BIT_ULL(g->shift), *list = guest_list_of(g, 0);
+	void *from = g->mem + GUEST_PAGE, *to = from + SZ_64K;
+	int fd;
+
+	if (!g->dev->edu || !sys_powernv())
+		SKIP(return, "no edu device on powernv");
+	fd = guest_plug(g, LIOBN);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	/* twice: the second time all levels are there, as real mode wants it */
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, g->start,
+						 0, 2));
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN, g->start,
+						 GUEST_PAGE | TCE_WRITE, 0));
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE, LIOBN,
+						 g->start + page,
+						 (GUEST_PAGE + SZ_64K) | TCE_RW,
+						 0));
+		if (g->hv)
+			EXPECT_EQ(GUEST_PAGE | TCE_WRITE,
+				  guest_get(g, LIOBN, g->start));
+		EXPECT_TRUE(carries(g->dev, g->start, from, g->start + page, to,
+				    1 + i));
+
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, g->start,
+						 0, 2));
+		list[0] = htobe64(GUEST_PAGE | TCE_WRITE);
+		list[1] = htobe64((GUEST_PAGE + SZ_64K) | TCE_WRITE);
+		EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN,
+						 g->start, guest_list(0), 2));
+		EXPECT_TRUE(carries(g->dev, g->start, from, g->start + page, to,
+				    3 + i));
+	}
+	close(fd);
+}
+
 /* One bad TCE in a list, and nothing of the list is written. */
 TEST_F(kvm, list_all_or_nothing)
 {
