@@ -96,6 +96,16 @@ static bool dev_driver_is(const char *bdf, const char *driver)
 	return driver && base && !strcmp(base + 1, driver);
 }
 
+int tce_unbind(const char *bdf)
+{
+	char path[512];
+
+	if (dev_driver_is(bdf, NULL))
+		return 0;
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", bdf);
+	return sys_write_file(path, bdf);
+}
+
 int tce_bind(const char *bdf, const char *driver)
 {
 	char path[512];
@@ -108,11 +118,7 @@ int tce_bind(const char *bdf, const char *driver)
 	ret = sys_write_file(path, driver);
 	if (ret)
 		return ret;
-	if (!dev_driver_is(bdf, NULL)) {
-		snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind",
-			 bdf);
-		sys_write_file(path, bdf);
-	}
+	tce_unbind(bdf);
 	sys_write_file("/sys/bus/pci/drivers_probe", bdf);
 	return dev_driver_is(bdf, driver) ? 0 : -ENODEV;
 }

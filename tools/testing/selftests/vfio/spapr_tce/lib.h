@@ -87,6 +87,8 @@ int tce_find_devs(struct tce_dev *devs, int max);
 
 /* Give a device to a driver */
 int tce_bind(const char *bdf, const char *driver);
+/* Take it from its driver, if it has one */
+int tce_unbind(const char *bdf);
 /* Fill @dev with the device, whatever its driver is */
 int tce_dev_at(struct tce_dev *dev, const char *bdf);
 /* All edu devices of the group of @dev, itself among them. Answers how many. */
