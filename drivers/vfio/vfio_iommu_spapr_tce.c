@@ -2,7 +2,8 @@
 /*
  * VFIO container driver for the SPAPR TCE IOMMU of POWER, version 1 and 2.
  *
- * A container belongs to the process whose request first changes it, and owns
+ * A container belongs to the process whose request is the first one that
+ * changes it and succeeds, and owns
  * - tables: at most one per DMA window; every group of the container uses all
  *   of them, so all devices of a container see the same memory;
  * - registrations (v2): what may be mapped. A container maps only what it
@@ -10,7 +11,13 @@
  *   containers of a process.
  *
  * One mutex covers all of it, from the first look at a request's arguments to
- * the end of its effects.
+ * the end of its effects. Three do not wait for it: a request of a process that
+ * is not the owner, which is refused; fdinfo; and EEH, whose operations lock
+ * devices. Who unbinds a device has locked it when the group leaves, which
+ * takes the container's mutex.
+ *
+ * VFIO's core lets requests run on when the last group has left. They find a
+ * container without groups, and answer as if there were none.
  *
  * Version 1 charges the whole 32-bit window when it is enabled, and pins pages
  * as they are mapped. Version 2 pins and charges memory when it is registered,
@@ -34,6 +41,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -51,11 +59,13 @@
 /**
  * struct tce_group - a group of the container
  * @node: in tce_container::groups
+ * @seq: rises from group to group of the list
  * @iommu_group: the group
  * @holders: say that the container has a table on behalf of the group
  */
 struct tce_group {
 	struct list_head node;
+	u64 seq;
 	struct iommu_group *iommu_group;
 	struct iommu_user_holder holders[IOMMU_TABLE_GROUP_MAX_TABLES];
 };
@@ -63,13 +73,20 @@ struct tce_group {
 /**
  * struct tce_container - a container
  * @lock: covers everything here
- * @mm: the owner, referenced; NULL until somebody changes the container
+ * @show_lock: @tables change, and fdinfo looks at them, under it; inside @lock,
+ *	       and nobody waits for anything with it
+ * @eeh_lock: one EEH operation at a time; outside of @lock, and nobody waits for
+ *	      it who has locked a device
+ * @mm: who pays, referenced: the owner, or during the first request that may
+ *	make its process the owner, that one; NULL as long as there is neither
+ * @owner: the owner once it is one, also read without @lock; @mm or NULL
  * @v2: version 2
  * @enabled: v1: enabled; v2: something has been registered
  * @default_pending: the default window is still to be made
  * @enabled_pages: v1: what enabling has charged, in system pages
  * @tables: the windows
  * @groups: of struct tce_group
+ * @last_seq: tce_group::seq of the group that came last
  * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: registrations, user address range to region
  * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
@@ -77,7 +94,10 @@ struct tce_group {
  */
 struct tce_container {
 	struct mutex lock;	/* everything here */
+	struct mutex show_lock;	/* changes of tables */
+	struct mutex eeh_lock;	/* EEH operations */
 	struct mm_struct *mm;
+	struct mm_struct *owner;
 	bool v2;
 	bool enabled;
 	bool default_pending;
@@ -85,6 +105,7 @@ struct tce_container {
 	unsigned long registered_pages;
 	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
 	struct list_head groups;
+	u64 last_seq;
 	struct maple_tree regions;
 	struct mm_iommu_table_group_mem_t *recent;
 };
@@ -94,11 +115,15 @@ static struct iommu_table_group *tce_table_group(struct tce_group *grp)
 	return iommu_group_get_iommudata(grp->iommu_group);
 }
 
-/* All groups are alike; there is at least one while there are requests */
+/*
+ * All groups are alike; each request but EEH's has seen that there is one. NULL
+ * for the first one that joins.
+ */
 static struct iommu_table_group *tce_any_group(struct tce_container *c)
 {
 	struct tce_group *grp;
 
+	lockdep_assert_held(&c->lock);
 	grp = list_first_entry_or_null(&c->groups, struct tce_group, node);
 
 	return grp ? tce_table_group(grp) : NULL;
@@ -170,6 +195,16 @@ static int tce_set_window(struct tce_container *c, int num,
 	return 0;
 }
 
+/* Have @tbl, or none, as a window; not before it works and not after it does */
+static void tce_set_table(struct tce_container *c, int num,
+			  struct iommu_table *tbl)
+{
+	lockdep_assert_held(&c->lock);
+	mutex_lock(&c->show_lock);
+	c->tables[num] = tbl;
+	mutex_unlock(&c->show_lock);
+}
+
 /*
  * Clear first: an LPAR's TCEs can be reached only while the window is there,
  * and other holders of the table (KVM) must not keep its maps alive.
@@ -181,14 +216,29 @@ static void tce_remove_window(struct tce_container *c, int num)
 	trace_tce_window_remove(tbl, num);
 	iommu_user_close_table(tbl, c->recent);
 	tce_unset_window(c, num, NULL);
-	c->tables[num] = NULL;
+	tce_set_table(c, num, NULL);
 	iommu_tce_table_put(tbl);
+}
+
+static void tce_remove_windows(struct tce_container *c)
+{
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+		if (c->tables[num])
+			tce_remove_window(c, num);
+}
+
+/* How many windows there can be at a time, the default one among them */
+static u32 tce_max_windows(struct tce_container *c)
+{
+	return min_t(u32, tce_any_group(c)->max_dynamic_windows_supported,
+		     IOMMU_TABLE_GROUP_MAX_TABLES);
 }
 
 static int tce_free_window(struct tce_container *c)
 {
-	u32 max = min_t(u32, tce_any_group(c)->max_dynamic_windows_supported,
-			IOMMU_TABLE_GROUP_MAX_TABLES);
+	u32 max = tce_max_windows(c);
 	int num;
 
 	for (num = 0; num < max; num++)
@@ -232,7 +282,7 @@ static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
 		iommu_tce_table_put(tbl);
 		return ret;
 	}
-	c->tables[num] = tbl;
+	tce_set_table(c, num, tbl);
 
 	return 0;
 }
@@ -317,8 +367,6 @@ static long tce_get_info(struct tce_container *c, void __user *arg)
 	struct vfio_iommu_spapr_tce_info info = { };
 	u32 argsz;
 
-	if (!table_group)
-		return -ENXIO;
 	if (copy_from_user(&info, arg, minsz))
 		return -EFAULT;
 
@@ -332,8 +380,7 @@ static long tce_get_info(struct tce_container *c, void __user *arg)
 	if (c->v2 && table_group->max_dynamic_windows_supported) {
 		info.flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
 		info.ddw.pgsizes = tce_page_sizes(c);
-		info.ddw.max_dynamic_windows_supported =
-			table_group->max_dynamic_windows_supported;
+		info.ddw.max_dynamic_windows_supported = tce_max_windows(c);
 		info.ddw.levels = table_group->max_levels;
 	}
 	if (argsz >= offsetofend(struct vfio_iommu_spapr_tce_info, ddw))
@@ -348,8 +395,6 @@ static long tce_enable_v1(struct tce_container *c, void __user *arg)
 	unsigned long npages;
 	int ret;
 
-	if (!table_group)
-		return -ENXIO;
 	if (c->enabled)
 		return -EBUSY;
 
@@ -359,7 +404,7 @@ static long tce_enable_v1(struct tce_container *c, void __user *arg)
 	if (ret)
 		return ret;
 
-	c->enabled_pages = npages;
+	WRITE_ONCE(c->enabled_pages, npages);
 	c->enabled = true;
 
 	return 0;
@@ -395,7 +440,7 @@ static long tce_disable_v1(struct tce_container *c, void __user *arg)
 	if (ret)
 		return ret;
 	account_locked_vm(c->mm, c->enabled_pages, false);
-	c->enabled_pages = 0;
+	WRITE_ONCE(c->enabled_pages, 0);
 	c->enabled = false;
 
 	return 0;
@@ -569,13 +614,30 @@ static long tce_map(struct tce_container *c, void __user *arg)
 	return iommu_user_map(tbl, entry, npages, mem, param.vaddr, direction);
 }
 
+/*
+ * While the default window is still to be made there is no other one, and nothing
+ * is mapped in it. An unmap answers as if it were there, and does not make it.
+ */
+static int tce_unmap_pending(struct tce_container *c, u64 iova, u64 size)
+{
+	struct iommu_table_group *table_group = tce_any_group(c);
+	u64 offset = iova - table_group->tce32_start;
+
+	if (offset >= table_group->tce32_size)
+		return -ENXIO;
+	if (size > table_group->tce32_size - offset ||
+	    !IS_ALIGNED(iova | size, SZ_4K))
+		return -EINVAL;
+
+	return 0;
+}
+
 static long tce_unmap(struct tce_container *c, void __user *arg)
 {
 	unsigned long minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
 					  size);
 	struct vfio_iommu_type1_dma_unmap param;
 	struct iommu_table *tbl;
-	int ret;
 
 	if (copy_from_user(&param, arg, minsz))
 		return -EFAULT;
@@ -583,9 +645,10 @@ static long tce_unmap(struct tce_container *c, void __user *arg)
 	    tce_bad_range(param.iova, param.size))
 		return -EINVAL;
 
-	ret = tce_create_default(c);
-	if (ret)
-		return ret;
+	if (!c->v2 && !c->enabled)
+		return -EPERM;
+	if (unlikely(c->default_pending))
+		return tce_unmap_pending(c, param.iova, param.size);
 
 	tbl = tce_find_table(c, param.iova, param.size);
 	if (IS_ERR(tbl))
@@ -647,7 +710,8 @@ static long tce_register(struct tce_container *c, void __user *arg)
 		mm_iommu_release(c->mm, mem);
 		return ret;
 	}
-	c->registered_pages += param.size >> PAGE_SHIFT;
+	WRITE_ONCE(c->registered_pages,
+		   c->registered_pages + (param.size >> PAGE_SHIFT));
 	c->enabled = true;
 
 	return 0;
@@ -693,7 +757,8 @@ static long tce_unregister(struct tce_container *c, void __user *arg)
 
 	if (c->recent == mem)
 		c->recent = NULL;
-	c->registered_pages -= param.size >> PAGE_SHIFT;
+	WRITE_ONCE(c->registered_pages,
+		   c->registered_pages - (param.size >> PAGE_SHIFT));
 	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
 
@@ -712,8 +777,6 @@ static long tce_create(struct tce_container *c, void __user *arg)
 		return -EFAULT;
 	if (create.argsz < minsz || create.flags)
 		return -EINVAL;
-	if (!tce_any_group(c))
-		return -ENXIO;
 
 	/* On an LPAR the hypervisor makes the table, by as many as it likes */
 	max_levels = tce_any_group(c)->max_levels;
@@ -765,7 +828,10 @@ static long tce_remove(struct tce_container *c, void __user *arg)
 	if (remove.argsz < minsz || remove.flags)
 		return -EINVAL;
 
-	if (c->default_pending && !remove.start_addr) {
+	/* 0 stands for the default window wherever that is going to be */
+	if (c->default_pending &&
+	    (!remove.start_addr ||
+	     remove.start_addr == tce_any_group(c)->tce32_start)) {
 		c->default_pending = false;
 		return 0;
 	}
@@ -830,25 +896,75 @@ static long tce_eeh_pe_op(struct eeh_pe *pe, u32 op, void __user *arg)
 	}
 }
 
+/*
+ * The group that joined next after @seq, with a reference. NULL if there is
+ * none, and an error if the caller is being killed.
+ */
+static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
+{
+	struct iommu_group *iommu_group = NULL;
+	struct tce_group *grp;
+
+	if (mutex_lock_killable(&c->lock))
+		return ERR_PTR(-EINTR);
+	list_for_each_entry(grp, &c->groups, node) {
+		if (grp->seq > *seq) {
+			*seq = grp->seq;
+			iommu_group = iommu_group_ref_get(grp->iommu_group);
+			break;
+		}
+	}
+	mutex_unlock(&c->lock);
+
+	return iommu_group;
+}
+
+static long tce_eeh_group(struct iommu_group *iommu_group, u32 op,
+			  void __user *arg)
+{
+	struct eeh_pe *pe = eeh_iommu_group_to_pe(iommu_group);
+
+	return pe ? tce_eeh_pe_op(pe, op, arg) : -ENODEV;
+}
+
+static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
+{
+	struct iommu_group *iommu_group;
+	long ret = -EINVAL;
+	u64 seq = 0;
+
+	lockdep_assert_held(&c->eeh_lock);
+	while ((iommu_group = tce_next_group(c, &seq))) {
+		if (IS_ERR(iommu_group))
+			return PTR_ERR(iommu_group);
+		ret = tce_eeh_group(iommu_group, op, arg);
+		iommu_group_put(iommu_group);
+		if (ret)
+			break;
+	}
+
+	return ret;
+}
+
+/*
+ * Without the container's lock, see above. A group may leave in the middle of an
+ * operation, as a device may be unplugged in the middle of one.
+ */
 static long tce_eeh(struct tce_container *c, void __user *arg)
 {
 	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, op);
 	struct vfio_eeh_pe_op op;
-	struct tce_group *grp;
-	struct eeh_pe *pe;
-	long ret = -ENODEV;
+	long ret;
 
 	if (copy_from_user(&op, arg, minsz))
 		return -EFAULT;
 	if (op.argsz < minsz || op.flags)
 		return -EINVAL;
 
-	list_for_each_entry(grp, &c->groups, node) {
-		pe = eeh_iommu_group_to_pe(grp->iommu_group);
-		ret = pe ? tce_eeh_pe_op(pe, op.op, arg) : -ENODEV;
-		if (ret)
-			break;
-	}
+	if (mutex_lock_killable(&c->eeh_lock))
+		return -EINTR;
+	ret = tce_eeh_groups(c, op.op, arg);
+	mutex_unlock(&c->eeh_lock);
 
 	return ret;
 }
@@ -863,6 +979,8 @@ static long tce_eeh(struct tce_container *c, void __user *arg)
 #define TCE_V2		BIT(1)
 /* Does not make the caller the owner */
 #define TCE_LOOKS	BIT(2)
+/* Runs without the container's lock, and looks for groups itself */
+#define TCE_UNLOCKED	BIT(3)
 
 static const struct tce_request {
 	unsigned int cmd;
@@ -873,7 +991,7 @@ static const struct tce_request {
 	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2, tce_unmap },
 	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, TCE_V1 | TCE_V2 | TCE_LOOKS,
 	  tce_get_info },
-	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_LOOKS, tce_eeh },
+	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, tce_eeh },
 	{ VFIO_IOMMU_ENABLE, TCE_V1, tce_enable_v1 },
 	{ VFIO_IOMMU_DISABLE, TCE_V1, tce_disable_v1 },
 	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2, tce_register },
@@ -903,24 +1021,77 @@ static noinline long tce_not_owner(unsigned int cmd)
 	return -EPERM;
 }
 
-static long tce_handle(struct tce_container *c, unsigned int cmd,
-		       void __user *arg)
+/*
+ * A request of a process that may become the owner has failed. It was the first
+ * one to change anything, so all that is there is what it made.
+ */
+static void tce_disown(struct tce_container *c)
 {
-	const struct tce_request *request;
+	if (c->tables[0]) {
+		tce_remove_window(c, 0);
+		c->default_pending = true;
+	}
+	mmdrop(c->mm);
+	c->mm = NULL;
+}
 
-	if (c->mm && c->mm != current->mm)
+/* For the process that is going to be the owner if the request succeeds */
+static long tce_handle_first(struct tce_container *c,
+			     const struct tce_request *request,
+			     void __user *arg)
+{
+	long ret;
+
+	c->mm = current->mm;
+	mmgrab(c->mm);
+	ret = request->handle(c, arg);
+	if (ret)
+		tce_disown(c);
+	else
+		WRITE_ONCE(c->owner, c->mm);
+
+	return ret;
+}
+
+static long tce_handle(struct tce_container *c,
+		       const struct tce_request *request, void __user *arg)
+{
+	lockdep_assert_held(&c->lock);
+	/* The last group has left since VFIO's core found the container */
+	if (list_empty(&c->groups))
+		return -EINVAL;
+	/* Somebody may have become the owner meanwhile */
+	if (c->owner && c->owner != current->mm)
+		return tce_not_owner(request->cmd);
+	if (!c->owner && !(request->flags & TCE_LOOKS))
+		return tce_handle_first(c, request, arg);
+
+	return request->handle(c, arg);
+}
+
+static long tce_request(struct tce_container *c, unsigned int cmd,
+			void __user *arg)
+{
+	struct mm_struct *owner = READ_ONCE(c->owner);
+	const struct tce_request *request;
+	long ret;
+
+	/* Does not wait for what the owner does */
+	if (owner && owner != current->mm)
 		return tce_not_owner(cmd);
 
 	request = tce_find_request(c, cmd);
 	if (!request)
 		return -ENOTTY;
+	if (request->flags & TCE_UNLOCKED)
+		return request->handle(c, arg);
 
-	if (!c->mm && !(request->flags & TCE_LOOKS)) {
-		c->mm = current->mm;
-		mmgrab(c->mm);
-	}
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	ret = tce_handle(c, request, arg);
+	mutex_unlock(&c->lock);
 
-	return request->handle(c, arg);
+	return ret;
 }
 
 static long tce_check_extension(unsigned long extension)
@@ -939,18 +1110,11 @@ static long tce_check_extension(unsigned long extension)
 static long tce_container_ioctl(void *iommu_data, unsigned int cmd,
 				unsigned long arg)
 {
-	struct tce_container *c = iommu_data;
-	long ret;
-
 	/* Asked without a container, too */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return tce_check_extension(arg);
 
-	mutex_lock(&c->lock);
-	ret = tce_handle(c, cmd, (void __user *)arg);
-	mutex_unlock(&c->lock);
-
-	return ret;
+	return tce_request(iommu_data, cmd, (void __user *)arg);
 }
 
 /*
@@ -969,6 +1133,8 @@ static void *tce_container_open(unsigned long arg)
 		return ERR_PTR(-ENOMEM);
 
 	mutex_init(&c->lock);
+	mutex_init(&c->show_lock);
+	mutex_init(&c->eeh_lock);
 	INIT_LIST_HEAD(&c->groups);
 	mt_init_flags(&c->regions, MT_FLAGS_LOCK_EXTERN);
 	mt_set_external_lock(&c->regions, &c->lock);
@@ -1005,6 +1171,8 @@ static void tce_container_release(void *iommu_data)
 
 	if (c->mm)
 		mmdrop(c->mm);
+	mutex_destroy(&c->eeh_lock);
+	mutex_destroy(&c->show_lock);
 	mutex_destroy(&c->lock);
 	kfree(c);
 }
@@ -1091,6 +1259,7 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 
 	if (list_empty(&c->groups))
 		c->default_pending = true;
+	grp->seq = ++c->last_seq;
 	list_add_tail(&grp->node, &c->groups);
 
 	return 0;
@@ -1107,7 +1276,8 @@ static int tce_container_attach(void *iommu_data,
 	if (type == VFIO_EMULATED_IOMMU)
 		return -EINVAL;
 
-	mutex_lock(&c->lock);
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
 	ret = tce_attach(c, iommu_group);
 	mutex_unlock(&c->lock);
 
@@ -1116,14 +1286,9 @@ static int tce_container_attach(void *iommu_data,
 
 static void tce_detach(struct tce_container *c, struct tce_group *grp)
 {
-	int num;
-
-	if (list_is_singular(&c->groups)) {
-		/* Nobody is left to use the windows */
-		for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
-			if (c->tables[num])
-				tce_remove_window(c, num);
-	}
+	/* Nobody is left to use the windows */
+	if (list_is_singular(&c->groups))
+		tce_remove_windows(c);
 	tce_unset_windows(grp, IOMMU_TABLE_GROUP_MAX_TABLES);
 
 	list_del(&grp->node);
@@ -1162,28 +1327,39 @@ static void tce_show_window(struct seq_file *m, struct iommu_table *tbl)
 		   tce_account_pages(&tbl->it_user->account) << PAGE_SHIFT);
 }
 
+static unsigned long tce_show_windows(struct seq_file *m,
+				      struct tce_container *c)
+{
+	unsigned long pages = 0;
+	struct iommu_table *tbl;
+	int num;
+
+	/* As long as the owner's request may take, it has not @show_lock so long */
+	mutex_lock(&c->show_lock);
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		tbl = c->tables[num];
+		if (!tbl)
+			continue;
+		tce_show_window(m, tbl);
+		pages += tce_account_pages(&tbl->it_user->account);
+	}
+	mutex_unlock(&c->show_lock);
+
+	return pages;
+}
+
 static void tce_container_show_fdinfo(void *iommu_data, struct seq_file *m)
 {
 	struct tce_container *c = iommu_data;
-	unsigned long pages;
-	int num;
+	unsigned long enabled = READ_ONCE(c->enabled_pages);
+	unsigned long registered = READ_ONCE(c->registered_pages);
+	unsigned long pages = enabled + registered;
 
-	/* As long as a request takes; who asks may give up */
-	if (mutex_lock_killable(&c->lock))
-		return;
-	pages = c->enabled_pages + c->registered_pages;
 	seq_printf(m, "tce_version:\t%d\n", c->v2 ? 2 : 1);
-	seq_printf(m, "tce_enabled:\t%lu\n", c->enabled_pages << PAGE_SHIFT);
-	seq_printf(m, "tce_registered:\t%lu\n",
-		   c->registered_pages << PAGE_SHIFT);
-	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
-		if (!c->tables[num])
-			continue;
-		tce_show_window(m, c->tables[num]);
-		pages += tce_account_pages(&c->tables[num]->it_user->account);
-	}
+	seq_printf(m, "tce_enabled:\t%lu\n", enabled << PAGE_SHIFT);
+	seq_printf(m, "tce_registered:\t%lu\n", registered << PAGE_SHIFT);
+	pages += tce_show_windows(m, c);
 	seq_printf(m, "tce_locked:\t%lu\n", pages << PAGE_SHIFT);
-	mutex_unlock(&c->lock);
 }
 
 static const struct vfio_iommu_driver_ops tce_driver_ops = {

@@ -95,6 +95,26 @@ void virtual_only(const char *what)
 }
 #endif
 
+/* The locks that a thread has, by kind; see below */
+#define MAX_LOCKS_HELD		16
+
+static __thread unsigned int locks_held[MAX_LOCKS_HELD];
+static __thread unsigned int nr_locks_held;
+
+/* What a test wants another thread to do now; that has locks of its own */
+void another_thread(void (*fn)(void))
+{
+	unsigned int held[MAX_LOCKS_HELD], nr = nr_locks_held;
+
+	if (!fn)
+		return;
+	memcpy(held, locks_held, sizeof(held));
+	nr_locks_held = 0;
+	fn();
+	memcpy(locks_held, held, sizeof(held));
+	nr_locks_held = nr;
+}
+
 /* What another thread does while this one spins */
 void (*host_waits)(void);
 
@@ -103,8 +123,7 @@ void host_relax(void)
 {
 	static __thread unsigned long spins;
 
-	if (host_waits)
-		host_waits();
+	another_thread(host_waits);
 	if (++spins > 1UL << 25)
 		host_die("who has the claim does not give it back\n");
 	sched_yield();
@@ -114,10 +133,11 @@ void host_relax(void)
  * Locks.
  */
 
-void mutex_init(struct mutex *m)
+void host_mutex_init(struct mutex *m, const char *name)
 {
 	pthread_mutex_init(&m->lock, NULL);
 	m->owner = NULL;
+	m->name = name;
 }
 
 /* What another thread does while this one is about to lock or allocate */
@@ -141,30 +161,150 @@ int mutex_lock_killable(struct mutex *m)
 
 	return 0;
 }
+
+void quiet_lock(struct mutex *m)
+{
+	mutex_lock(m);
+}
 #else
 /* Within host_stuck(): others run while one waits for a stuck mm */
 static __thread bool stuck_wait;
+
+/*
+ * The order of locks: which was taken inside of which, by name, in any test of
+ * the program so far. Tests are children, so that is in memory that they share.
+ */
+
+#define MAX_LOCK_CLASSES	64
+
+static struct lock_order {
+	const char *names[MAX_LOCK_CLASSES];
+	unsigned int nr;
+	bool inside[MAX_LOCK_CLASSES][MAX_LOCK_CLASSES];
+} *lock_order;
+static pthread_mutex_t lock_order_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void __attribute__((constructor(140))) lock_order_init(void)
+{
+	lock_order = mmap(NULL, sizeof(*lock_order), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (lock_order == MAP_FAILED)
+		host_die("no room for the order of locks\n");
+}
+
+/* Names are in the program itself, at the same place in all of its children */
+static unsigned int lock_class(const struct mutex *m)
+{
+	const char *name = m->name ?: "a lock without a name";
+	unsigned int i;
+
+	for (i = 0; i < lock_order->nr; i++)
+		if (!strcmp(lock_order->names[i], name))
+			return i;
+	if (i == MAX_LOCK_CLASSES)
+		host_die("too many kinds of locks\n");
+	lock_order->names[lock_order->nr++] = name;
+
+	return i;
+}
+
+/* Has @inner been taken inside of @outer, or inside of what was? */
+static bool lock_is_inside(unsigned int inner, unsigned int outer,
+			   unsigned int depth)
+{
+	unsigned int i;
+
+	if (lock_order->inside[outer][inner])
+		return true;
+	for (i = 0; depth && i < lock_order->nr; i++)
+		if (lock_order->inside[outer][i] &&
+		    lock_is_inside(inner, i, depth - 1))
+			return true;
+
+	return false;
+}
+
+static void lock_order_add(unsigned int outer, unsigned int inner)
+{
+	if (lock_order->inside[outer][inner])
+		return;
+	if (outer == inner || lock_is_inside(outer, inner, 8))
+		host_die("deadlock: <%s> is taken inside of <%s>, and the other way round\n",
+			 lock_order->names[inner], lock_order->names[outer]);
+	lock_order->inside[outer][inner] = true;
+}
+
+/* Before @m is waited for */
+static void lock_order_take(const struct mutex *m)
+{
+	unsigned int class, i;
+
+	pthread_mutex_lock(&lock_order_lock);
+	class = lock_class(m);
+	for (i = 0; i < nr_locks_held; i++)
+		lock_order_add(locks_held[i], class);
+	pthread_mutex_unlock(&lock_order_lock);
+	if (nr_locks_held == MAX_LOCKS_HELD)
+		host_die("too many locks are held\n");
+	locks_held[nr_locks_held++] = class;
+}
+
+static void lock_order_drop(const struct mutex *m)
+{
+	unsigned int class, i;
+
+	pthread_mutex_lock(&lock_order_lock);
+	class = lock_class(m);
+	pthread_mutex_unlock(&lock_order_lock);
+	for (i = nr_locks_held; i--; )
+		if (locks_held[i] == class)
+			break;
+	WARN_ON(i == UINT_MAX);
+	memmove(locks_held + i, locks_held + i + 1,
+		(--nr_locks_held - i) * sizeof(*locks_held));
+}
 
 static void mutex_take(struct mutex *m)
 {
 	if (stuck_wait && mutex_is_mine(m))
 		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
 	WARN_ON(mutex_is_mine(m));
+	lock_order_take(m);
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
+}
+
+/* Who is killed does not wait, but takes what is free */
+int mutex_lock_killable(struct mutex *m)
+{
+	virtual_only(__func__);
+	another_thread(host_preempt);
+	if (current->killed && pthread_mutex_trylock(&m->lock))
+		return -EINTR;
+	if (current->killed)
+		pthread_mutex_unlock(&m->lock);
+	mutex_take(m);
+
+	return 0;
+}
+
+/* For the model of who calls the code under test: nothing happens before */
+void quiet_lock(struct mutex *m)
+{
+	mutex_take(m);
 }
 
 void mutex_lock(struct mutex *m)
 {
 	virtual_only(__func__);
-	if (host_preempt)
-		host_preempt();
+	another_thread(host_preempt);
 	mutex_take(m);
 }
 
 void mutex_unlock(struct mutex *m)
 {
 	WARN_ON(!mutex_is_mine(m));
+	lock_order_drop(m);
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&m->lock);
 }
@@ -186,8 +326,8 @@ void model_lock(struct mutex *m)
 #ifdef HOST_BENCH
 	mutex_lock(m);
 #else
-	if (host_preempt && !host_real_mode)
-		host_preempt();
+	if (!host_real_mode)
+		another_thread(host_preempt);
 	mutex_take(m);
 #endif
 }
@@ -321,8 +461,7 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 {
 	void *p;
 
-	if (host_preempt)
-		host_preempt();
+	another_thread(host_preempt);
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);
@@ -391,7 +530,7 @@ void host_preempt_real(void)
 	if (!host_preempt_rm || !host_real_mode)
 		return;
 	host_real_mode = false;
-	host_preempt_rm();
+	another_thread(host_preempt_rm);
 	host_real_mode = true;
 #endif
 }
@@ -962,8 +1101,7 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long size)
 	if (!from)
 		return size;
 	memcpy(to, from, size);
-	if (host_copied)
-		host_copied();
+	another_thread(host_copied);
 
 	return 0;
 }

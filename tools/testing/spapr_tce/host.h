@@ -84,6 +84,9 @@ static inline unsigned long host_ua(unsigned long page)
 
 void *host_user_data(struct mm_struct *mm, unsigned long ua);
 
+void quiet_lock(struct mutex *m);
+void another_thread(void (*fn)(void));
+
 extern void (*host_preempt)(void);
 extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
@@ -148,6 +151,9 @@ struct host_pe {
 	unsigned int nr_tlb;
 	unsigned int max_tlb;
 	unsigned long kills;
+	struct mutex device_lock;	/* of the PE's devices */
+	struct mutex group_lock;	/* of its VFIO group */
+	int group_refs;
 	int eeh_calls;
 	int eeh_last;
 	int eeh_answer;
@@ -188,7 +194,11 @@ struct iommu_group *host_group(struct host_pe *hpe);
  * VFIO's core, and the world as a whole.
  */
 
+struct vfio_instance;
+
 struct host_container {
+	struct mutex lock;	/* VFIO's group_lock of the container */
+	struct vfio_instance *instance;
 	void *data;
 	int nr_groups;
 	struct host_pe *groups[HOST_PES];
@@ -199,6 +209,7 @@ extern const struct vfio_iommu_driver_ops *host_driver;
 int vfio_set_iommu(struct host_container *c, unsigned long type);
 int vfio_attach(struct host_container *c, struct host_pe *hpe);
 void vfio_detach(struct host_container *c, struct host_pe *hpe);
+void vfio_unbind(struct host_container *c, struct host_pe *hpe);
 void vfio_close(struct host_container *c);
 long vfio_ioctl(struct host_container *c, unsigned int cmd, const void *arg);
 

@@ -52,8 +52,7 @@ void synchronize_srcu(struct srcu_struct *srcu)
 	virtual_only(__func__);
 	if (srcu_depth)
 		host_die("a reader waits for itself\n");
-	if (host_preempt)
-		host_preempt();
+	another_thread(host_preempt);
 	pthread_rwlock_wrlock(&srcu->lock);
 	pthread_rwlock_unlock(&srcu->lock);
 }

@@ -94,6 +94,24 @@ void *iommu_group_get_iommudata(struct iommu_group *group)
 	return hpe->no_iommudata ? NULL : &hpe->pe.table_group;
 }
 
+static struct host_pe *group_pe(struct iommu_group *group)
+{
+	return (struct host_pe *)group;
+}
+
+struct iommu_group *iommu_group_ref_get(struct iommu_group *group)
+{
+	__atomic_fetch_add(&group_pe(group)->group_refs, 1, __ATOMIC_SEQ_CST);
+
+	return group;
+}
+
+void iommu_group_put(struct iommu_group *group)
+{
+	WARN_ON(__atomic_sub_fetch(&group_pe(group)->group_refs, 1,
+				   __ATOMIC_SEQ_CST) < 0);
+}
+
 static struct host_pe *to_host_pe(struct pnv_ioda_pe *pe)
 {
 	return container_of(pe, struct host_pe, pe);
@@ -701,13 +719,15 @@ enum dma_data_direction iommu_tce_direction(unsigned long tce)
 }
 
 /*
- * EEH: what was asked last, and an answer that the test chooses.
+ * EEH: what was asked last, and an answer that the test chooses. Who asks has a
+ * reference of the group. A reset locks the devices.
  */
 
 static int eeh_call(struct eeh_pe *pe, int what)
 {
 	struct host_pe *hpe = (struct host_pe *)pe;
 
+	WARN_ON(!__atomic_load_n(&hpe->group_refs, __ATOMIC_RELAXED));
 	hpe->eeh_calls++;
 	hpe->eeh_last = what;
 
@@ -736,9 +756,15 @@ int eeh_pe_get_state(struct eeh_pe *pe)
 
 int eeh_pe_reset(struct eeh_pe *pe, int option, bool include_passed)
 {
-	WARN_ON(!include_passed);
+	struct host_pe *hpe = (struct host_pe *)pe;
+	int ret;
 
-	return eeh_call(pe, 300 + option);
+	WARN_ON(!include_passed);
+	model_lock(&hpe->device_lock);
+	ret = eeh_call(pe, 300 + option);
+	model_unlock(&hpe->device_lock);
+
+	return ret;
 }
 
 int eeh_pe_configure(struct eeh_pe *pe)
@@ -789,6 +815,8 @@ void machine_init(void)
 		hpe->pe.table_group.pgsizes =
 			pnv_ioda_parse_tce_sizes(hpe->pe.phb);
 		mutex_init(&hpe->lock);
+		mutex_init(&hpe->device_lock);
+		mutex_init(&hpe->group_lock);
 		if (pnv_pci_ioda2_setup_default_config(&hpe->pe))
 			host_die("pe %u has no default window\n", i);
 	}

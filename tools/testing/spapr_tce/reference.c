@@ -19,6 +19,7 @@ static struct {
 	struct ref_region region;
 	struct ref_window window;
 	unsigned int num;
+	bool first;	/* it makes the process the owner, if it works */
 } pending;
 
 /*
@@ -324,10 +325,9 @@ static long predict_map(struct ref_container *c, const void *arg)
 	return 0;
 }
 
+/* For that the default window need not be made */
 static void apply_unmap(struct ref_container *c)
 {
-	if (c->default_pending)
-		apply_default(c);
 	extents_cut(c, pending.extent.window, pending.extent.index,
 		    pending.extent.nr);
 }
@@ -341,6 +341,8 @@ static long predict_unmap(struct ref_container *c, const void *arg)
 	if (unmap->argsz < offsetofend(struct vfio_iommu_type1_dma_unmap, size) ||
 	    unmap->flags || bad_range(unmap->iova, unmap->size))
 		return -EINVAL;
+	if (!c->v2 && !c->enabled)
+		return -EPERM;
 	num = find_window_made(c, unmap->iova, unmap->size);
 	if (num < 0)
 		return num;
@@ -653,6 +655,7 @@ long ref_ioctl(struct ref_container *c, unsigned int cmd, const void *arg)
 
 	pending.c = c;
 	pending.apply = NULL;
+	pending.first = false;
 	if (!c->open)
 		return -EINVAL;
 	/* Asks by number, not by address, and belongs to nobody */
@@ -666,8 +669,10 @@ long ref_ioctl(struct ref_container *c, unsigned int cmd, const void *arg)
 		if (requests[i].cmd != cmd ||
 		    !(c->v2 ? requests[i].v2 : requests[i].v1))
 			continue;
-		if (!requests[i].looks)
+		if (!requests[i].looks && !c->mm) {
 			c->mm = current->mm;
+			pending.first = true;
+		}
 		if (!requests[i].no_arg && (unsigned long)arg < PAGE_SIZE)
 			return -EFAULT;
 		return requests[i].predict(c, arg);
@@ -685,6 +690,8 @@ void ref_commit(long ret)
 	struct glue_container state;
 	struct ref_container *c = pending.c;
 
+	if (ret && pending.first)
+		c->mm = NULL;
 	if (!ret && pending.apply) {
 		pending.apply(c);
 		extents_sort(c);

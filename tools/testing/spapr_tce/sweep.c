@@ -59,6 +59,14 @@ static void fresh(void)
 	vfio_attach(c, host_pes + 1);
 }
 
+/* The same of this process, though there is nothing in it */
+static void owned(void)
+{
+	fresh();
+	req_register(c, UA(0), PG);
+	req_unregister(c, UA(0), PG);
+}
+
 /* The same with memory, both windows and some maps */
 static void furnished(void)
 {
@@ -390,11 +398,10 @@ FIXTURE_VARIANT_ADD(sweep, unmap)
 	.request = op_unmap,
 };
 
-FIXTURE_VARIANT_ADD(sweep, unmap_makes_default)
+FIXTURE_VARIANT_ADD(sweep, unmap_of_nothing)
 {
 	.setup = fresh,
 	.request = op_unmap,
-	.lazy = true,
 };
 
 FIXTURE_VARIANT_ADD(sweep, create)
@@ -405,9 +412,16 @@ FIXTURE_VARIANT_ADD(sweep, create)
 
 FIXTURE_VARIANT_ADD(sweep, create_makes_default)
 {
-	.setup = fresh,
+	.setup = owned,
 	.request = op_create,
 	.lazy = true,
+};
+
+/* Who is not the owner before is not the owner of a default window either */
+FIXTURE_VARIANT_ADD(sweep, create_first_of_all)
+{
+	.setup = fresh,
+	.request = op_create,
 };
 
 FIXTURE_VARIANT_ADD(sweep, remove)

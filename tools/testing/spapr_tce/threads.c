@@ -116,12 +116,21 @@ static void change_guest(unsigned int *state)
 	kvm_spapr_tce_attach_iommu_group(kvm, tablefd, host_group(hpe));
 }
 
+/* The only group of a container leaves under requests, and comes back */
+static void leave_and_come_back(struct host_container *who, struct host_pe *hpe)
+{
+	vfio_detach(who, hpe);
+	if (vfio_attach(who, hpe) ||
+	    vfio_set_iommu(who, VFIO_SPAPR_TCE_v2_IOMMU))
+		host_die("the group does not come back\n");
+}
+
 static void request(unsigned int *state, struct kvm_vcpu *vcpu)
 {
 	struct host_container *who = c + pick(state, NR_CONTAINERS);
 	u64 size = (u64)(pick(state, MAX_PAGES) + 1) << PAGE_SHIFT;
 
-	switch (pick(state, 28)) {
+	switch (pick(state, 29)) {
 	case 0 ... 4:
 		req_map(who, pick_iova(state), pick_region(state), size, RW);
 		break;
@@ -148,6 +157,11 @@ static void request(unsigned int *state, struct kvm_vcpu *vcpu)
 		break;
 	case 25:
 		change_guest(state);
+		break;
+	case 26:
+		/* One thread, so that it is there between rounds */
+		if (!vcpu->id)
+			leave_and_come_back(c + 2, host_pes + 5);
 		break;
 	default:
 		machine_dma(host_pes + pick(state, HOST_PES), pick_iova(state), true);

@@ -3,12 +3,15 @@
  * VFIO's core, as far as a container driver can tell, and requests to it.
  */
 #include "host.h"
+#include "instance.h"
 
 const struct vfio_iommu_driver_ops *host_driver;
+static struct vfio_iommu_driver driver;
 
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 {
 	host_driver = ops;
+	driver.ops = ops;
 
 	return 0;
 }
@@ -19,39 +22,82 @@ void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops)
 	host_driver = NULL;
 }
 
+/*
+ * The locks of VFIO's core, in its order: of a device, of its group, of a
+ * container. A container begins as zeros.
+ */
+static void container_lock(struct host_container *c)
+{
+	c->lock.name = "container->group_lock";
+	quiet_lock(&c->lock);
+}
+
+static void group_lock(struct host_container *c, struct host_pe *hpe)
+{
+	quiet_lock(&hpe->group_lock);
+	container_lock(c);
+}
+
+static void group_unlock(struct host_container *c, struct host_pe *hpe)
+{
+	mutex_unlock(&c->lock);
+	mutex_unlock(&hpe->group_lock);
+}
+
 static void group_remove(struct host_container *c, int i)
 {
 	c->groups[i] = c->groups[--c->nr_groups];
 }
 
-/* VFIO_SET_IOMMU; needs a group */
-int vfio_set_iommu(struct host_container *c, unsigned long type)
+static int attach_groups(struct host_container *c, void *data)
 {
 	int i, ret = 0;
-	void *data;
-
-	if (!c->nr_groups || c->data)
-		return -EINVAL;
-	data = host_driver->open(type);
-	if (IS_ERR(data))
-		return PTR_ERR(data);
 
 	for (i = 0; i < c->nr_groups && !ret; i++)
 		ret = host_driver->attach_group(data, host_group(c->groups[i]),
 						VFIO_IOMMU);
-	if (!ret) {
-		c->data = data;
+	if (!ret)
 		return 0;
-	}
 	for (i -= 2; i >= 0; i--)
 		host_driver->detach_group(data, host_group(c->groups[i]));
-	host_driver->release(data);
 
 	return ret;
 }
 
-/* VFIO_GROUP_SET_CONTAINER */
-int vfio_attach(struct host_container *c, struct host_pe *hpe)
+static int set_iommu(struct host_container *c, unsigned long type)
+{
+	struct vfio_instance *instance;
+	int ret;
+
+	if (!c->nr_groups || c->data)
+		return -EINVAL;
+	instance = vfio_instance_open(&driver, type);
+	if (IS_ERR(instance))
+		return PTR_ERR(instance);
+	ret = attach_groups(c, instance->data);
+	if (ret) {
+		vfio_instance_put(instance);
+		return ret;
+	}
+	c->data = instance->data;
+	rcu_assign_pointer(c->instance, instance);
+
+	return 0;
+}
+
+/* VFIO_SET_IOMMU; needs a group */
+int vfio_set_iommu(struct host_container *c, unsigned long type)
+{
+	int ret;
+
+	container_lock(c);
+	ret = set_iommu(c, type);
+	mutex_unlock(&c->lock);
+
+	return ret;
+}
+
+static int attach(struct host_container *c, struct host_pe *hpe)
 {
 	struct iommu_table_group *group = &hpe->pe.table_group;
 	int ret;
@@ -72,10 +118,22 @@ int vfio_attach(struct host_container *c, struct host_pe *hpe)
 	return 0;
 }
 
-/* VFIO_GROUP_UNSET_CONTAINER */
-void vfio_detach(struct host_container *c, struct host_pe *hpe)
+/* VFIO_GROUP_SET_CONTAINER */
+int vfio_attach(struct host_container *c, struct host_pe *hpe)
+{
+	int ret;
+
+	group_lock(c, hpe);
+	ret = attach(c, hpe);
+	group_unlock(c, hpe);
+
+	return ret;
+}
+
+static void detach(struct host_container *c, struct host_pe *hpe)
 {
 	struct iommu_table_group *group = &hpe->pe.table_group;
+	struct vfio_instance *instance = c->instance;
 	int i = 0;
 
 	while (c->groups[i] != hpe)
@@ -85,9 +143,30 @@ void vfio_detach(struct host_container *c, struct host_pe *hpe)
 	group->ops->release_ownership(group, NULL);
 	group_remove(c, i);
 	if (!c->nr_groups && c->data) {
-		host_driver->release(c->data);
+		rcu_assign_pointer(c->instance, NULL);
+		vfio_instance_put(instance);
 		c->data = NULL;
 	}
+}
+
+/* VFIO_GROUP_UNSET_CONTAINER */
+void vfio_detach(struct host_container *c, struct host_pe *hpe)
+{
+	group_lock(c, hpe);
+	detach(c, hpe);
+	group_unlock(c, hpe);
+}
+
+/**
+ * vfio_unbind() - a device is taken from vfio-pci, the last one of its group
+ * @c: the container that has the group
+ * @hpe: the PE of the device
+ */
+void vfio_unbind(struct host_container *c, struct host_pe *hpe)
+{
+	quiet_lock(&hpe->device_lock);
+	vfio_detach(c, hpe);
+	mutex_unlock(&hpe->device_lock);
 }
 
 void vfio_close(struct host_container *c)
@@ -98,10 +177,15 @@ void vfio_close(struct host_container *c)
 
 long vfio_ioctl(struct host_container *c, unsigned int cmd, const void *arg)
 {
-	if (!c->data)
-		return -EINVAL;
+	struct vfio_instance *instance = vfio_instance_get(&c->instance);
+	long ret;
 
-	return host_driver->ioctl(c->data, cmd, (unsigned long)arg);
+	if (!instance)
+		return -EINVAL;
+	ret = host_driver->ioctl(instance->data, cmd, (unsigned long)arg);
+	vfio_instance_put(instance);
+
+	return ret;
 }
 
 /*

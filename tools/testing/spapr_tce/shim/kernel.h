@@ -181,6 +181,35 @@ struct kref {
 	int count;
 };
 
+static inline void kref_init(struct kref *kref)
+{
+	__atomic_store_n(&kref->count, 1, __ATOMIC_RELAXED);
+}
+
+static inline int kref_put(struct kref *kref, void (*release)(struct kref *kref))
+{
+	int left = __atomic_sub_fetch(&kref->count, 1, __ATOMIC_SEQ_CST);
+
+	WARN_ON(left < 0);
+	if (!left)
+		release(kref);
+
+	return !left;
+}
+
+static inline int kref_get_unless_zero(struct kref *kref)
+{
+	int old = __atomic_load_n(&kref->count, __ATOMIC_RELAXED), seen;
+
+	for (; old; old = seen) {
+		seen = cmpxchg(&kref->count, old, old + 1);
+		if (seen == old)
+			return 1;
+	}
+
+	return 0;
+}
+
 /* What may not be done in real mode; see host.c */
 #ifdef HOST_BENCH
 #define host_real_mode		false
@@ -191,23 +220,29 @@ void virtual_only(const char *what);
 #endif
 
 /*
- * Locks know their owner.
+ * Locks know their owner, and which others are taken inside of them: @name tells
+ * those apart that are initialized at different places.
  */
 
 struct mutex {
 	pthread_mutex_t lock;
 	const void *owner;
+	const char *name;
 };
 
-void mutex_init(struct mutex *m);
+void host_mutex_init(struct mutex *m, const char *name);
+/* As in the kernel, what a header initializes is another one for each file */
+#define mutex_init(m)		host_mutex_init(m, __BASE_FILE__ ": " #m)
 void mutex_lock(struct mutex *m);
+int mutex_lock_killable(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
 int mutex_lock_killable(struct mutex *m);
 #define mutex_destroy(m)	do { } while (0)
-#define DEFINE_MUTEX(m)		struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER }
+#define DEFINE_MUTEX(m) \
+	struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER, .name = __FILE__ ": " #m }
 #undef lockdep_assert_held
 #ifdef HOST_BENCH
 #define lockdep_assert_held(m)	((void)(m))
@@ -236,6 +271,8 @@ int mutex_lock_killable(struct mutex *m);
 #define MODULE_LICENSE(x)
 #define MODULE_DESCRIPTION(x)
 #define THIS_MODULE		NULL
+struct module;
+#define module_put(module)	((void)(module))
 #define MODULE_PARM_DESC(name, text)
 /* For tests to change */
 #define module_param_named(name, var, type, mode)	type *host_param_##name = &(var)
@@ -680,6 +717,8 @@ static inline void list_del_rcu(struct list_head *entry)
 void host_preempt_real(void);
 
 void *iommu_group_get_iommudata(struct iommu_group *group);
+struct iommu_group *iommu_group_ref_get(struct iommu_group *group);
+void iommu_group_put(struct iommu_group *group);
 int iommu_group_id(struct iommu_group *group);
 
 #include <asm/mmu_context.h>

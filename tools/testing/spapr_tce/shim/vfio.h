@@ -25,6 +25,10 @@ struct vfio_iommu_driver_ops {
 	void (*show_fdinfo)(void *iommu_data, struct seq_file *m);
 };
 
+struct vfio_iommu_driver {
+	const struct vfio_iommu_driver_ops *ops;
+};
+
 int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
 

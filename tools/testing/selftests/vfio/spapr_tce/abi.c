@@ -515,7 +515,39 @@ TEST_F(abi, unmap_of_nothing)
 			       self->s.info.dma32_window_size));
 }
 
+/* ... for which no window is made */
+TEST_F(abi, unmap_makes_no_window)
+{
+	u64 vmlck;
+
+	ASSERT_EQ(0, ready(&self->s, variant->type));
+	vmlck = sys_vmlck();
+	EXPECT_EQ(0, tce_unmap(self->s.c, self->s.base, UNIT));
+	EXPECT_EQ(0, tce_unmap(self->s.c, self->s.info.dma32_window_start,
+			       self->s.info.dma32_window_size));
+	EXPECT_EQ(-EINVAL, tce_unmap(self->s.c, self->s.end - UNIT, 2 * UNIT));
+	EXPECT_EQ(-EINVAL, tce_unmap(self->s.c, self->s.base + 1, UNIT));
+	EXPECT_EQ(-ENXIO, tce_unmap(self->s.c, self->s.end, UNIT));
+	EXPECT_EQ(vmlck, sys_vmlck());
+	EXPECT_EQ(self->s.leak.tables, tce_tables(NULL, 0));
+	EXPECT_EQ(0, tce_map(self->s.c, self->s.base, self->s.buf, UNIT, DMA_RW));
+	EXPECT_EQ(self->s.leak.tables + 1, tce_tables(NULL, 0));
+}
+
 /* ---- ENABLE, DISABLE ---------------------------------------------------- */
+
+TEST_F(v1, unmap_before_enable)
+{
+	EXPECT_EQ(-EPERM, tce_unmap(self->s.c, self->s.base, UNIT));
+	EXPECT_EQ(-EPERM, tce_unmap(self->s.c, self->s.end, UNIT));
+	EXPECT_EQ(-EINVAL, tce_unmap(self->s.c, self->s.base, 0));
+	EXPECT_EQ(self->s.leak.vmlck, sys_vmlck());
+	EXPECT_EQ(self->s.leak.tables, tce_tables(NULL, 0));
+	ASSERT_EQ(0, tce_enable(self->s.c));
+	EXPECT_EQ(0, tce_unmap(self->s.c, self->s.base, UNIT));
+	ASSERT_EQ(0, tce_disable(self->s.c));
+	EXPECT_EQ(-EPERM, tce_unmap(self->s.c, self->s.base, UNIT));
+}
 
 TEST_F(v1, enable)
 {
@@ -1167,6 +1199,45 @@ static int stranger_tries(void *arg)
 	if (tce_map(s->c, 1, NULL, 0, ~0) != -EPERM)
 		return 12;
 	return 0;
+}
+
+/* Requests that fail; answers the number of the first one that did not. */
+static int fail_all(void *arg)
+{
+	struct stranger *s = arg;
+	u64 start;
+
+	if (tce_map(s->c, s->base, s->buf, UNIT, 0) != -EINVAL)
+		return 1;
+	if (tce_map(s->c, s->base, s->buf, UNIT, DMA_RW) != -EPERM)
+		return 2;
+	if (tce_unmap(s->c, s->base, 1) !=
+	    (s->type == TCE_V1 ? -EPERM : -EINVAL))
+		return 3;
+	if (s->type == TCE_V1)
+		return 0;
+	if (tce_register(s->c, s->buf, 0) != -EINVAL)
+		return 4;
+	if (tce_unregister(s->c, s->buf, UNIT) != -ENOENT)
+		return 5;
+	if (tce_create(s->c, 144, SZ_1G, 1, &start) != -EINVAL)
+		return 6;
+	if (tce_remove(s->c, s->base) != -EINVAL)
+		return 7;
+	return 0;
+}
+
+/* A request that fails does not make its caller the owner, nor leave a trace. */
+TEST_F(abi, who_fails_is_not_the_owner)
+{
+	struct stranger s = { self->s.c, self->s.buf, self->s.base, variant->type };
+
+	ASSERT_EQ(0, run_child(fail_all, &s));
+	EXPECT_EQ(self->s.leak.tables, tce_tables(NULL, 0));
+	EXPECT_EQ(0, ready(&self->s, variant->type));
+	EXPECT_EQ(0, tce_map(self->s.c, self->s.base, self->s.buf, UNIT, DMA_RW));
+	/* now there is one */
+	EXPECT_EQ(0, run_child(stranger_tries, &s));
 }
 
 TEST_F(abi, forked_child)

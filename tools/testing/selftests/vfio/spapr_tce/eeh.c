@@ -9,6 +9,7 @@
  */
 #include <endian.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -189,6 +190,70 @@ TEST_F_TIMEOUT(eeh, inject, 200)
 	EXPECT_GT(0, inject(self->c, EEH_ERR_TYPE_64, EEH_ERR_FUNC_MAX + 1, 0));
 	check_works(_metadata, self, 99);
 	TH_LOG("%u errors injected, the PE froze %u times", taken, frozen);
+}
+
+/*
+ * The device is taken from vfio-pci and given back, while a thread of the process
+ * that has the group resets it: a reset waits for the lock of the device, which
+ * has whoever unbinds it.
+ */
+struct resetter {
+	pthread_t thread;
+	int c;
+	int stop;
+	unsigned int resets;
+	int bad_answer;
+};
+
+static void *keep_resetting(void *arg)
+{
+	static const u32 ops[] = {
+		VFIO_EEH_PE_RESET_HOT, VFIO_EEH_PE_RESET_DEACTIVATE,
+	};
+	struct resetter *r = arg;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; !__atomic_load_n(&r->stop, __ATOMIC_SEQ_CST); i++) {
+		ret = tce_eeh(r->c, ops[i % 2]);
+		__atomic_fetch_add(&r->resets, !ret, __ATOMIC_SEQ_CST);
+		/* Without a group there is no driver, and not yet or no more a PE */
+		if (ret && ret != -EINVAL && ret != -ENODEV)
+			r->bad_answer = ret;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(eeh, unbind_during_reset, 200)
+{
+	struct resetter r = { .c = -1 };
+	unsigned int round;
+
+	tce_close(self->dev, self->c);
+	for (round = 0; round < 5; round++) {
+		self->c = tce_open(self->dev, TCE_V2);
+		ASSERT_LE(0, self->c);
+		ASSERT_EQ(0, tce_eeh(self->c, VFIO_EEH_PE_ENABLE));
+		r = (struct resetter){ .c = self->c };
+		ASSERT_EQ(0, pthread_create(&r.thread, NULL, keep_resetting, &r));
+		while (__atomic_load_n(&r.resets, __ATOMIC_SEQ_CST) < 2 + round)
+			usleep(1000);
+		EXPECT_EQ(0, tce_unbind(self->dev->bdf));
+		__atomic_store_n(&r.stop, 1, __ATOMIC_SEQ_CST);
+		ASSERT_EQ(0, pthread_join(r.thread, NULL));
+		EXPECT_EQ(0, r.bad_answer);
+		tce_close(self->dev, self->c);
+		self->c = -1;
+		ASSERT_EQ(0, tce_bind(self->dev->bdf, "vfio-pci"));
+	}
+	/* it ends in the middle of a reset, maybe */
+	self->c = tce_open(self->dev, TCE_V2);
+	ASSERT_LE(0, self->c);
+	EXPECT_EQ(0, tce_eeh(self->c, VFIO_EEH_PE_ENABLE));
+	EXPECT_EQ(0, tce_eeh(self->c, VFIO_EEH_PE_RESET_HOT));
+	EXPECT_EQ(0, tce_eeh(self->c, VFIO_EEH_PE_RESET_DEACTIVATE));
+	EXPECT_EQ(0, tce_eeh(self->c, VFIO_EEH_PE_CONFIGURE));
+	EXPECT_EQ(VFIO_EEH_PE_STATE_NORMAL, tce_eeh(self->c, VFIO_EEH_PE_GET_STATE));
 }
 
 TEST_HARNESS_MAIN

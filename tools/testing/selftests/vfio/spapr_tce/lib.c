@@ -96,6 +96,18 @@ static bool dev_driver_is(const char *bdf, const char *driver)
 	return driver && base && !strcmp(base + 1, driver);
 }
 
+int tce_unbind(const char *bdf)
+{
+	char path[512];
+
+	if (dev_driver_is(bdf, NULL))
+		return 0;
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", bdf);
+	sys_write_file(path, bdf);
+
+	return dev_driver_is(bdf, NULL) ? 0 : -EBUSY;
+}
+
 int tce_bind(const char *bdf, const char *driver)
 {
 	char path[512];
@@ -108,22 +120,9 @@ int tce_bind(const char *bdf, const char *driver)
 	ret = sys_write_file(path, driver);
 	if (ret)
 		return ret;
-	if (!dev_driver_is(bdf, NULL)) {
-		snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind",
-			 bdf);
-		sys_write_file(path, bdf);
-	}
+	tce_unbind(bdf);
 	sys_write_file("/sys/bus/pci/drivers_probe", bdf);
 	return dev_driver_is(bdf, driver) ? 0 : -ENODEV;
-}
-
-int tce_unbind(const char *bdf)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver/unbind", bdf);
-	sys_write_file(path, bdf);
-	return dev_driver_is(bdf, NULL) ? 0 : -EBUSY;
 }
 
 static bool dev_there(const char *bdf)

@@ -87,6 +87,7 @@ int tce_find_devs(struct tce_dev *devs, int max);
 
 /* Give a device to a driver */
 int tce_bind(const char *bdf, const char *driver);
+/* Take it from its driver, if it has one */
 int tce_unbind(const char *bdf);
 /* Remove it as if it were pulled out; find it again. */
 int tce_unplug(const char *bdf);

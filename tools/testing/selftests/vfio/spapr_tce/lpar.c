@@ -64,6 +64,7 @@ FIXTURE_SETUP(lpar)
 	ASSERT_NE(NULL, self->buf);
 	ASSERT_EQ(0, tce_register(self->c, self->buf, SIZE));
 	/* makes the default window, whose pages are of 4K */
+	ASSERT_EQ(0, tce_map(self->c, 0, self->buf, SZ_4K, DMA_R));
 	ASSERT_EQ(0, tce_unmap(self->c, 0, SZ_4K));
 	if (sys_trace("powerpc/hcall_entry", true))
 		SKIP(return, "no tracepoint of hypercalls");
@@ -149,6 +150,7 @@ TEST_F(lpar, lists_v1)
 	ASSERT_LE(0, self->c);
 	ASSERT_EQ(0, tce_enable(self->c));
 	/* makes the default window */
+	ASSERT_EQ(0, tce_map(self->c, 0, self->buf, SZ_4K, DMA_R));
 	ASSERT_EQ(0, tce_unmap(self->c, 0, SZ_4K));
 	map_and_unmap(_metadata, self);
 }

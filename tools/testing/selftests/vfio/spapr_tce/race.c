@@ -5,11 +5,15 @@
  * the request can give, and in the end nothing may be left: no pinned page, no
  * charge, no table.
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <sys/wait.h>
 
 #include "kselftest_harness.h"
 #include "lib.h"
@@ -61,8 +65,11 @@ struct worker {
 	int c;
 	void *buf;
 	struct tce_dev *second;	/* comes and goes */
+	struct tce_dev *first;	/* the same, if there is no other */
 	unsigned int what;	/* mask of requests */
+	unsigned int seconds;	/* 0: SECONDS */
 	unsigned int seed;
+	bool may_be_gone;	/* a container without groups is -EINVAL */
 	int bad_request;	/* and what it answered */
 	int bad_answer;
 	unsigned int good;	/* requests that did something */
@@ -76,6 +83,8 @@ enum {
 	DO_CREATE,
 	DO_REMOVE,
 	DO_GROUP,
+	DO_INFO,
+	DO_LEAVE,
 	DO_MAX,
 };
 
@@ -89,10 +98,23 @@ static const int allowed[DO_MAX][6] = {
 	[DO_CREATE] = { -ENOSPC, -ENOMEM, -EPERM },
 	[DO_REMOVE] = { -EINVAL },
 	[DO_GROUP] = { -EBUSY },
+	[DO_LEAVE] = { },
 };
+
+/* The container is set up, and a moment later its only group leaves. */
+static int leave(struct worker *w)
+{
+	int ret = tce_group_set(w->first, w->c);
+
+	if (!ret)
+		ret = tce_set_iommu(w->c, TCE_V2);
+	usleep(rand_r(&w->seed) % 3000);
+	return tce_group_unset(w->first) ?: ret;
+}
 
 static int one(struct worker *w, int what)
 {
+	struct vfio_iommu_spapr_tce_info info;
 	unsigned int r = rand_r(&w->seed);
 	void *region = w->buf + r % REGIONS * REGION_SIZE;
 	u64 start = r & 0x100 ? TCE_WINDOW1 : 0;
@@ -124,6 +146,10 @@ static int one(struct worker *w, int what)
 		ret = tce_group_set(w->second, w->c);
 		tce_group_close(w->second);
 		return ret;
+	case DO_INFO:
+		return tce_get_info(w->c, &info);
+	case DO_LEAVE:
+		return leave(w);
 	}
 	return 0;
 }
@@ -136,7 +162,7 @@ static void *work(void *arg)
 	int what, ret;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += SECONDS * sys_slowness();
+	end.tv_sec += (w->seconds ?: SECONDS) * sys_slowness();
 	do {
 		do
 			what = rand_r(&w->seed) % DO_MAX;
@@ -146,6 +172,8 @@ static void *work(void *arg)
 		for (i = 0; ret && i < ARRAY_SIZE(allowed[what]); i++)
 			if (ret == allowed[what][i])
 				ret = 0;
+		if (ret == -EINVAL && w->may_be_gone)
+			ret = 0;
 		if (ret && !w->bad_answer) {
 			w->bad_request = what;
 			w->bad_answer = ret;
@@ -230,6 +258,176 @@ TEST_F(race, group_comes_and_goes)
 	if (self->ndevs < 2)
 		SKIP(return, "no second group");
 	hammer(_metadata, self, MAPS | REGISTERS | WINDOWS, ALL(DO_GROUP));
+}
+
+/*
+ * The only group leaves under requests, and comes back. Each request is answered
+ * by the container that it has found, or by none.
+ */
+TEST_F_TIMEOUT(race, last_group_leaves, 60)
+{
+	struct worker w[3] = {};
+	int i;
+
+	ASSERT_EQ(0, tce_group_unset(&self->devs[0]));
+	for (i = 0; i < 3; i++) {
+		w[i].c = self->c;
+		w[i].buf = self->buf;
+		w[i].first = &self->devs[0];
+		w[i].what = i ? MAPS | REGISTERS | ALL(DO_INFO) : ALL(DO_LEAVE);
+		w[i].seed = i + 1;
+		w[i].seconds = 10;
+		w[i].may_be_gone = i;
+		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, work, &w[i]));
+	}
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, pthread_join(w[i].thread, NULL));
+		EXPECT_EQ(0, w[i].bad_answer)
+			TH_LOG("request %d", w[i].bad_request);
+		EXPECT_LT(50, w[i].good);
+	}
+	EXPECT_EQ(self->leak.pinned, sys_pinned());
+	EXPECT_EQ(self->leak.vmlck, sys_vmlck());
+	/* and the container is as good as new */
+	ASSERT_EQ(0, tce_group_set(&self->devs[0], self->c));
+	ASSERT_EQ(0, tce_set_iommu(self->c, TCE_V2));
+	EXPECT_EQ(0, tce_register(self->c, self->buf, REGION_SIZE));
+	EXPECT_EQ(0, tce_unregister(self->c, self->buf, REGION_SIZE));
+}
+
+/* ---- a request that takes long ------------------------------------------ */
+
+/* Memory that is not there yet: seconds to register, on an emulated machine */
+#define LONG_SIZE	SZ_1G
+
+struct slow {
+	pthread_t thread;
+	int c;
+	void *buf;
+	u64 vmlck;
+	int ret;
+	int done;
+};
+
+static void *slow_register(void *arg)
+{
+	struct slow *s = arg;
+
+	s->ret = tce_register(s->c, s->buf, LONG_SIZE);
+	__atomic_store_n(&s->done, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static bool slow_is_over(struct slow *s)
+{
+	return __atomic_load_n(&s->done, __ATOMIC_SEQ_CST);
+}
+
+/* Memory is charged first, and then it takes its time. */
+static bool slow_start(struct slow *s, int c)
+{
+	*s = (struct slow){ .c = c, .buf = mem_alloc(LONG_SIZE, SZ_64K, 0) };
+	s->vmlck = sys_vmlck();
+	if (!s->buf || pthread_create(&s->thread, NULL, slow_register, s))
+		return false;
+	while (sys_vmlck() < s->vmlck + LONG_SIZE && !slow_is_over(s))
+		usleep(1000);
+	return true;
+}
+
+static void slow_end(struct slow *s)
+{
+	pthread_join(s->thread, NULL);
+	tce_unregister(s->c, s->buf, LONG_SIZE);
+	mem_free(s->buf, LONG_SIZE);
+}
+
+/* What a process finds out about a container without being its owner */
+static int ask(int c, int want)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	char path[64], text[4096];
+	ssize_t n;
+	int fd;
+
+	if (tce_get_info(c, &info) != want)
+		return 1;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", c);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 2;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 3;
+	text[n] = 0;
+	return strstr(text, "tce_version:") ? 0 : 4;
+}
+
+/* A child that asks when it is told to */
+static pid_t ask_later(int c, int want, int *start)
+{
+	int pipes[2];
+	pid_t pid;
+	char byte;
+
+	if (pipe(pipes))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		close(pipes[1]);
+		_exit(read(pipes[0], &byte, 1) == 1 ? ask(c, want) : 5);
+	}
+	close(pipes[0]);
+	*start = pipes[1];
+	return pid;
+}
+
+/* Another process is refused, and fdinfo answers, while the owner is at it. */
+TEST_F_TIMEOUT(race, stranger_does_not_wait, 100)
+{
+	int start, status = -1;
+	struct slow slow;
+	pid_t pid;
+
+	ASSERT_EQ(0, tce_register(self->c, self->buf, REGION_SIZE));
+	pid = ask_later(self->c, -EPERM, &start);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(slow_start(&slow, self->c));
+	ASSERT_EQ(1, write(start, "", 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_FALSE(slow_is_over(&slow))
+		TH_LOG("who is not the owner waits for the owner's request");
+	EXPECT_EQ(0, status);
+	close(start);
+	slow_end(&slow);
+	EXPECT_EQ(0, slow.ret);
+	EXPECT_EQ(0, tce_unregister(self->c, self->buf, REGION_SIZE));
+}
+
+/*
+ * As long as nobody is the owner a second process has to wait until the first
+ * one's request has succeeded, or not; but it can be killed.
+ */
+TEST_F_TIMEOUT(race, who_waits_can_be_killed, 100)
+{
+	int start, status = -1;
+	struct slow slow;
+	pid_t pid;
+
+	pid = ask_later(self->c, -EPERM, &start);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(slow_start(&slow, self->c));
+	ASSERT_EQ(1, write(start, "", 1));
+	usleep(100000 * sys_slowness());
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_FALSE(slow_is_over(&slow))
+		TH_LOG("who waits for another one's request cannot be killed");
+	EXPECT_TRUE(WIFSIGNALED(status));
+	close(start);
+	slow_end(&slow);
+	EXPECT_EQ(0, slow.ret);
 }
 
 TEST_HARNESS_MAIN
