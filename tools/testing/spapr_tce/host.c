@@ -121,6 +121,9 @@ void mutex_init(struct mutex *m)
 /* What another thread does while this one is about to lock or allocate */
 void (*host_preempt)(void);
 
+/* How many mutexes this thread has */
+__thread unsigned int host_mutexes;
+
 #ifdef HOST_BENCH
 /* What the kernel does when nobody else has it, and nobody else is there */
 void mutex_lock(struct mutex *m)
@@ -138,6 +141,7 @@ static void mutex_take(struct mutex *m)
 	WARN_ON(mutex_is_mine(m));
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
+	host_mutexes++;
 }
 
 void mutex_lock(struct mutex *m)
@@ -152,6 +156,7 @@ void mutex_unlock(struct mutex *m)
 {
 	WARN_ON(!mutex_is_mine(m));
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
+	host_mutexes--;
 	pthread_mutex_unlock(&m->lock);
 }
 #endif

@@ -89,6 +89,7 @@ extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
 extern __thread bool host_mmap_locked;
+extern __thread unsigned int host_mutexes;
 extern size_t host_vmalloc_above;
 #ifdef HOST_BENCH
 static inline void host_enter_real_mode(void) { }
@@ -128,13 +129,14 @@ struct tve {
 	bool bypass;
 };
 
-/* A translation that a bridge remembers until it is killed */
+/* What a bridge remembers of a TCE, 0 if it was empty, until it is killed */
 struct host_tlb {
 	unsigned int window;
 	unsigned int shift;
 	unsigned long index;
 	unsigned long tce;
 	unsigned long held;
+	bool fetched;	/* with its line, by the visit that is under way */
 };
 
 struct host_pe {
