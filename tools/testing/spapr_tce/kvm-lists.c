@@ -261,6 +261,21 @@ TEST_F(lists, last_count)
 	}
 }
 
+/* As many levels as there may be; pages of a table are as large as the system's */
+TEST_F(lists, deepest_table)
+{
+	struct kvm_create_spapr_tce_64 args = { .liobn = 7, .page_shift = 12 };
+	const unsigned int bits = 5 * (PAGE_SHIFT - 3);
+	int fd;
+
+	args.size = BIT(min(bits, 51U));
+	fd = kvm_vm_ioctl_create_spapr_tce(self->kvm, &args);
+	EXPECT_GE(fd, 0);
+	kvm_close(fd);
+	args.size = BIT(min(bits + 1, 52U));
+	EXPECT_EQ(kvm_vm_ioctl_create_spapr_tce(self->kvm, &args), -EINVAL);
+}
+
 static struct kvm_vcpu *intruder;
 static int locks_before;
 static long intrusion;
