@@ -40,10 +40,14 @@ check-host: ## the scripts, and the kernel's files compiled for this machine
 	@$S/check.sh host
 check-mutants: ## break the kernel's files one by one: a test must notice
 	@$S/check.sh mutants
+mutants: ## the same with all mutants that are made, which takes hours
+	@SAMPLE=all $S/check.sh mutants
 check-qemu: ## kselftests on emulated powernv8, 9, 10 and pseries
 	@$S/check.sh qemu
 check-stress: ## everything at once on several devices, for TIME seconds and test
 	@TESTS=stress $S/check.sh qemu
+check-compat: ## answers that differ from the base kernel's, against the list of them
+	@$S/check.sh compat
 check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk passed through
 	@$S/check.sh clients
 check-debug: ## check-qemu and check-clients on kernels with KASAN, lockdep, KCSAN
@@ -79,5 +83,5 @@ clean:  ## remove build/ (the compiler cache stays)
 
 .PHONY: help setup source tree kernel run check check-static check-docs \
 	check-host check-qemu check-clients check-debug check-mutants \
-	check-stress fuzz bench bench-hcalls bench-host profile series \
+	check-compat check-stress mutants fuzz bench bench-hcalls bench-host profile series \
 	check-series clean

@@ -2,22 +2,30 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check-mutants.sh [NUMBER...]: would the tests notice?  Each record of
-# tools/testing/spapr_tce/mutants (or those with these numbers) breaks one of
-# the kernel's files; of the programs below, in this order, one must go red.
-# Record 0 changes nothing, and everything must stay green.
+# tools/testing/spapr_tce/mutants breaks one of the kernel's files; of the
+# programs below, in this order, one must go red.  Record 0 changes nothing, and
+# everything must stay green.  After those come 300 (SAMPLE=all: all) of the
+# mutants that mutants.pl makes.  Those that survive are in mutants.survivors
+# with a reason; any other is a failure.  NUMBERs choose records, PROGRAMS programs.
 #
 # All of it happens in copies in build/host/mutant, so that neither the good
 # build nor what somebody edits meanwhile comes into it.
 
 . "$(dirname "$0")/lib.sh"
 
-list=$top/tools/testing/spapr_tce/mutants
+by_hand=$top/tools/testing/spapr_tce/mutants
+survivors=$by_hand.survivors
+sample=${SAMPLE:-300}
 work=$build/host/mutant
 good=$work/good
 harness=$work/harness
-programs="asan-16/unit asan-16/kvm-unit asan-12/unit asan-12/kvm-unit asan-16/sweep
-	tsan-16/threads fuzz-16/fuzz"
-variants="asan-16 asan-12 tsan-16 fuzz-16"
+list=$work/list
+programs=${PROGRAMS:-fast-16/unit fast-16/kvm-unit fast-16/kvm-lists fast-16/sweep
+	asan-16/unit asan-16/kvm-unit asan-16/kvm-lists asan-12/unit asan-12/kvm-unit
+	asan-12/kvm-lists asan-16/sweep tsan-16/threads fuzz-16/fuzz}
+variants=$(echo "$programs" | tr -s ' \t' '\n' | sed 's|/.*||' | sort -u)
+files=$(sed -n '/^OURS := /,/[^\\]$/p; /^ifeq (.*bench-base/q' "${by_hand%/*}/Makefile" |
+	grep -o '[a-z][^ ]*\.[ch]\b')
 
 # record N WHAT: the line of record N that begins so, without that
 record() {
@@ -69,10 +77,43 @@ mutate() {
 	}' "$list" "$2"
 }
 
+# The records that are tried: those made by hand, then those of the sample that
+# are not listed as survivors.  How many of it are listed is in $work/listed.
+make_list() {
+	# shellcheck disable=SC2086 # a list of words
+	"$here/mutants.pl" "$top" $files \
+		arch/powerpc/include/asm/tce_tree.h arch/powerpc/include/asm/iommu_user.h \
+		>"$work/generated"
+	cp "$by_hand" "$list"
+	awk -v RS= -v sample="$sample" -v list="$list" -v count="$work/listed" '
+	FILENAME == ARGV[1] {
+		# Without the reason; what has none is a comment
+		if (sub(/\n\? .*/, ""))
+			listed[$0] = 1
+		next
+	}
+	{
+		chosen = sample == "all" || FNR <= sample
+		if (!($0 in listed) && chosen)
+			print "\n" $0 >>list
+		if (($0 in listed) && chosen)
+			n++
+		delete listed[$0]
+	}
+	END {
+		for (m in listed) {
+			split(m, line, "\n")
+			print "not ok  mutant: listed, and not made any more: " \
+				substr(line[1], 3)
+		}
+		print n + 0 >count
+	}' "$survivors" "$work/generated"
+}
+
 # Every record must have its place, before anything is run
 check_list() {
 	stale=
-	for n in $(seq 1 "$total"); do
+	for n in $(seq 1 "$written"); do
 		f=$top/$(source_of "$n")
 		if [ ! -f "$f" ] || ! mutate "$n" "$f" >"$work/try" ||
 		   cmp -s "$f" "$work/try"; then
@@ -93,7 +134,7 @@ take_copies() {
 	cp -a "$tree/tools/testing/spapr_tce" "$harness"
 	for v in $variants; do
 		cp -aL "$build/host/$v" "$good/"
-		rm -f "$good/$v/unit" "$good/$v/kvm-unit" "$good/$v/sweep" "$good/$v/threads" \
+		rm -f "$good/$v/unit" "$good/$v/kvm-unit" "$good/$v/kvm-lists" "$good/$v/sweep" "$good/$v/threads" \
 			"$good/$v/fuzz"
 	done
 	mkdir "$work/corpus"
@@ -117,6 +158,21 @@ compile() {
 	make -C "$harness" KERNEL="$tree" OUT="$work/$1" VARIANT="${v%-*}" \
 		PAGE_SHIFT="${v#*-}" -o "$work/$1/$v/.made" "$work/$1/$2" \
 		</dev/null
+}
+
+# same_code N VARIANT: has the compiler made of record N what it makes of the
+# good file?  The names of a variant's directories are in none without sanitizers.
+same_code() {
+	case $2 in
+	fast-*) ;;
+	*) return 1 ;;
+	esac
+	for o in "$work/$1/$2"/*.o; do
+		[ "$o" -nt "$work/taken/$1" ] || continue
+		strip -g -o "$o.new" "$o"
+		strip -g -o "$o.old" "$good/$2/${o##*/}"
+		cmp -s "$o.new" "$o.old" || return 1
+	done
 }
 
 # run N PROGRAM: all that it says, and with what it ended
@@ -181,7 +237,11 @@ try() {
 	for p in $first $programs; do
 		[ "$p" != "$first" ] || [ ! -e "$log" ] || continue
 		if ! compile "$1" "$p" >>"$log" 2>&1; then
-			echo "not ok  $what (does not compile; ${log#"$top"/})"
+			[ "$1" -gt "$written" ] ||
+				echo "not ok  $what (does not compile; ${log#"$top"/})"
+			return
+		fi
+		if [ "$1" -gt "$written" ] && same_code "$1" "${p%/*}"; then
 			return
 		fi
 		failure=$(run "$1" "$p" 2>&1 | tee -a "$log" | first_failure)
@@ -195,7 +255,9 @@ try() {
 		echo "ok      $what"
 	elif [ -n "$failure" ]; then
 		echo "ok      $what # caught by $caught"
+		echo caught >"$work/taken/$1/verdict"
 	else
+		echo survived >"$work/taken/$1/verdict"
 		echo "not ok  $what (survived; ${log#"$top"/})"
 	fi
 }
@@ -210,24 +272,36 @@ worker() {
 	done
 }
 
-total=$(grep -c '^= ' "$list")
-[ $# != 0 ] || eval "set -- $(seq -s ' ' 0 "$total")"
+written=$(grep -c '^= ' "$by_hand")
 
 # shellcheck disable=SC2086 # a list of words
 "$here/host.sh" $variants
 lock mutants
 rm -rf "$work"
 mkdir -p "$work/taken"
+make_list
+total=$(grep -c '^= ' "$list")
+[ $# != 0 ] || eval "set -- $(seq -s ' ' 0 "$total")"
 check_list
 (take_copies)
 began=$(date +%s)
-# Two each: a test that waits for RCU leaves its processor idle
-for _ in $(seq "$((2 * JOBS))"); do
+# Three each: a test that waits for RCU leaves its processor idle
+for _ in $(seq "$((3 * JOBS))"); do
 	worker "$@" &
 done
 wait
+caught=0 survived=0 listed=$(cat "$work/listed")
 for n in "$@"; do
 	[ -e "$work/taken/$n/done" ] ||
 		echo "not ok  mutant: $(record "$n" '= ') (not tried to its end)"
+	[ "$n" -gt "$written" ] || continue
+	case $(cat "$work/taken/$n/verdict" 2>/dev/null) in
+	caught) caught=$((caught + 1)) ;;
+	survived) survived=$((survived + 1)) ;;
+	esac
 done
 say "$# of them, $(($(date +%s) - began)) s"
+say "of those that mutants.pl made: $caught caught, $survived survived, $listed listed," \
+	"the others do not compile or are the same code"
+[ $((95 * (caught + survived + listed))) -le $((100 * caught)) ] ||
+	echo "not ok  mutants: less than 95 % of those of mutants.pl are caught"

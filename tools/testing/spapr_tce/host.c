@@ -143,6 +143,9 @@ void host_mutex_init(struct mutex *m, const char *name)
 /* What another thread does while this one is about to lock or allocate */
 void (*host_preempt)(void);
 
+/* How many mutexes this thread has */
+__thread unsigned int host_mutexes;
+
 #ifdef HOST_BENCH
 /* What the kernel does when nobody else has it, and nobody else is there */
 void mutex_lock(struct mutex *m)
@@ -272,6 +275,7 @@ static void mutex_take(struct mutex *m)
 	lock_order_take(m);
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
+	host_mutexes++;
 }
 
 /* Who is killed does not wait, but takes what is free */
@@ -306,6 +310,7 @@ void mutex_unlock(struct mutex *m)
 	WARN_ON(!mutex_is_mine(m));
 	lock_order_drop(m);
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
+	host_mutexes--;
 	pthread_mutex_unlock(&m->lock);
 }
 

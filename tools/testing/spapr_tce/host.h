@@ -94,6 +94,7 @@ extern void (*host_waits)(void);
 extern void (*host_stuck)(void);
 extern unsigned long host_sleeps;
 extern __thread bool host_mmap_locked;
+extern __thread unsigned int host_mutexes;
 #ifdef HOST_BENCH
 static inline void host_enter_real_mode(void) { }
 static inline void host_leave_real_mode(void) { }
@@ -134,13 +135,14 @@ struct tve {
 	bool bypass;
 };
 
-/* A translation that a bridge remembers until it is killed */
+/* What a bridge remembers of a TCE, 0 if it was empty, until it is killed */
 struct host_tlb {
 	unsigned int window;
 	unsigned int shift;
 	unsigned long index;
 	unsigned long tce;
 	unsigned long held;
+	bool fetched;	/* with its line, by the visit that is under way */
 };
 
 struct host_pe {

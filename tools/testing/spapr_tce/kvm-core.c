@@ -57,6 +57,14 @@ void synchronize_srcu(struct srcu_struct *srcu)
 	pthread_rwlock_unlock(&srcu->lock);
 }
 
+void host_check_srcu(void)
+{
+#ifndef HOST_BENCH	/* which counts nothing */
+	if (!srcu_depth && !host_mutexes)
+		host_die("a list of SRCU is walked without it\n");
+#endif
+}
+
 /*
  * Files. A process has few descriptors, and all processes share them.
  */

@@ -2,8 +2,10 @@
 /*
  * Host bridges: two windows per PE that translate as the hardware does, from
  * the very bytes of the tables, and remember what they translated until it is
- * killed. The device is as eager as a device can be: whatever it may fetch, it
- * has fetched already, and what is killed it fetches again at once. What
+ * killed. They read whole lines of a table, and remember entries that are empty
+ * as well: a map that kills nothing is not seen by the device. The device is as
+ * eager as a device can be: whatever it may fetch, it has fetched already, and
+ * what is killed it fetches again at once. What
  * firmware and pci-ioda.c do for the files under test is done here.
  */
 #include <stdarg.h>
@@ -244,7 +246,7 @@ static void tlb_count(const struct host_tlb *tlb, int n)
 {
 	unsigned long hpa = tlb->tce & ~0xfffUL, i;
 
-	if (hpa >= HOST_LINEAR_OFFSET)
+	if (!tlb->tce || hpa >= HOST_LINEAR_OFFSET)
 		return;
 	for (i = 0; i < max(1UL << tlb->shift >> PAGE_SHIFT, 1UL); i++)
 		__atomic_fetch_add(&pfn_to_page((hpa >> PAGE_SHIFT) + i)->cached,
@@ -261,20 +263,6 @@ static void tlb_add(struct host_pe *hpe, struct host_tlb new)
 	tlb_count(&new, 1);
 }
 
-static void tlb_fill(struct host_pe *hpe, unsigned int window,
-		     unsigned int shift, unsigned long index, unsigned long tce,
-		     void *priv)
-{
-	(void)priv;
-	tlb_add(hpe, (struct host_tlb) {
-		.window = window,
-		.shift = shift,
-		.index = index,
-		.tce = tce,
-		.held = tlb_held(hpe, window, index),
-	});
-}
-
 /* A range of one window, for a kill */
 struct range {
 	unsigned int window;
@@ -287,12 +275,33 @@ static bool in_range(const struct range *range, unsigned int window,
 	return !range || (window == range->window && index - range->first < range->nr);
 }
 
-static void tlb_refill_one(struct host_pe *hpe, unsigned int window,
-			   unsigned int shift, unsigned long index,
-			   unsigned long tce, void *range)
+/* TCEs of a line: 128 bytes */
+#define LINE_TCES	16UL
+
+/*
+ * Fetch what is in @range, or all, of the line of a valid TCE. Others of that
+ * line may have been visited just before.
+ */
+static void tlb_fill(struct host_pe *hpe, unsigned int window,
+		     unsigned int shift, unsigned long index, unsigned long tce,
+		     void *range)
 {
-	if (in_range(range, window, index))
-		tlb_fill(hpe, window, shift, index, tce, NULL);
+	const struct host_tlb *last = hpe->nr_tlb ? hpe->tlb + hpe->nr_tlb - 1 : NULL;
+	unsigned long i = index & ~(LINE_TCES - 1), end = i + LINE_TCES;
+
+	if (last && last->fetched && last->window == window && last->index >= i &&
+	    last->index < end)
+		return;
+	for (; i < end; i++)
+		if (in_range(range, window, i))
+			tlb_add(hpe, (struct host_tlb) {
+				.window = window,
+				.shift = shift,
+				.index = i,
+				.tce = i == index ? tce : tve_walk(hpe->tve + window, i),
+				.held = tlb_held(hpe, window, i),
+				.fetched = true,
+			});
 }
 
 /*
@@ -305,7 +314,7 @@ static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 	struct host_region region;
 	struct page *page;
 
-	if (tlb->tce >= HOST_LINEAR_OFFSET)
+	if (!tlb->tce || tlb->tce >= HOST_LINEAR_OFFSET)
 		return;
 	page = pfn_to_page(tlb->tce >> PAGE_SHIFT);
 	if (READ_ONCE(page->pins) < 1)
@@ -334,6 +343,7 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 	model_lock(&hpe->lock);
 	hpe->kills++;
 	for (i = 0; i < hpe->nr_tlb; i++) {
+		hpe->tlb[i].fetched = false;
 		if (!in_range(range, hpe->tlb[i].window, hpe->tlb[i].index)) {
 			hpe->tlb[kept++] = hpe->tlb[i];
 			continue;
@@ -342,7 +352,7 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 		tlb_count(hpe->tlb + i, -1);
 	}
 	hpe->nr_tlb = kept;
-	machine_visit_tces(hpe, tlb_refill_one, (void *)range);
+	machine_visit_tces(hpe, tlb_fill, (void *)range);
 	model_unlock(&hpe->lock);
 }
 #endif
@@ -400,7 +410,7 @@ long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
 {
 	unsigned int window = (addr >> WINDOW_SHIFT) & 1, i;
 	unsigned long perm = write ? TCE_PCI_WRITE : TCE_PCI_READ;
-	unsigned long offset = addr & ((1UL << WINDOW_SHIFT) - 1), index, tce = 0;
+	unsigned long offset = addr & ((1UL << WINDOW_SHIFT) - 1), index, tce;
 	struct tve *tve = hpe->tve + window;
 	long ret = -EFAULT;
 
@@ -415,20 +425,18 @@ long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
 	if (!tve->levels)
 		goto out;
 	index = offset >> tve_shift(tve);
-	for (i = 0; i < hpe->nr_tlb && !tce; i++)
+	for (i = 0; i < hpe->nr_tlb; i++)
 		if (hpe->tlb[i].window == window && hpe->tlb[i].index == index)
-			tce = hpe->tlb[i].tce;
-	if (!tce) {
-		tce = tve_walk(tve, index);
-		/* What it holds is for those to look at who keep the table */
-		if (tce)
-			tlb_add(hpe, (struct host_tlb) {
-				.window = window,
-				.shift = tve_shift(tve),
-				.index = index,
-				.tce = tce,
-			});
-	}
+			break;
+	/* What it holds is for those to look at who keep the table */
+	if (i == hpe->nr_tlb)
+		tlb_add(hpe, (struct host_tlb) {
+			.window = window,
+			.shift = tve_shift(tve),
+			.index = index,
+			.tce = tve_walk(tve, index),
+		});
+	tce = hpe->tlb[i].tce;
 	if (tce & perm)
 		ret = (tce & ~(tve->page_size - 1)) | (offset & (tve->page_size - 1));
 out:

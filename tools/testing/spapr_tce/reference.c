@@ -794,21 +794,22 @@ static void check_pe(struct ref_container *c, struct host_pe *hpe)
 	const struct ref_extent *e;
 	struct host_tlb *tlb;
 	unsigned int i;
-	u64 nr = 0;
+	u64 nr = 0, valid = 0;
 
 	for (i = 0; i < c->nr_extents; i++)
 		nr += c->extents[i].nr;
-	if (nr != hpe->nr_tlb)
-		host_die("pe %u has %u TCEs instead of %lu\n",
-			 hpe->pe.pe_number, hpe->nr_tlb, (long)nr);
 	for (i = 0; i < hpe->nr_tlb; i++) {
 		tlb = hpe->tlb + i;
 		e = extent_at(c, tlb->window, tlb->index);
-		if (!e || tlb->tce != (extent_hpa(c, e, tlb->index) | e->perm))
+		if (tlb->tce != (e ? extent_hpa(c, e, tlb->index) | e->perm : 0))
 			host_die("pe %u: TCE %#lx of window %u is %#lx\n",
 				 hpe->pe.pe_number, tlb->index, tlb->window,
 				 tlb->tce);
+		valid += !!tlb->tce;
 	}
+	if (nr != valid)
+		host_die("pe %u has %lu TCEs instead of %lu\n",
+			 hpe->pe.pe_number, (long)valid, (long)nr);
 }
 
 /**

@@ -3409,6 +3409,44 @@ TEST_F(world, fdinfo)
 	EXPECT_NE(strstr(m.text, want), NULL);
 	EXPECT_NE(strstr(m.text, " start=0 size=0x40000000 page_shift=12 "),
 		  NULL);
+	snprintf(want, sizeof(want), " charged=%lu\n",
+		 (self->mm->locked_vm - 600) << PAGE_SHIFT);
+	EXPECT_NE(strstr(m.text, want), NULL);
+}
+
+/* A 32-bit window need not begin at 0 */
+TEST_F(world, info_of_a_window_elsewhere)
+{
+	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
+
+	host_pes[0].pe.table_group.tce32_start = SZ_2G;
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info), 0);
+	EXPECT_EQ(info.dma32_window_start, SZ_2G);
+	host_pes[0].pe.table_group.tce32_start = 0;
+}
+
+/* A window beside the default one, which comes first and fails at each step */
+TEST_F(world, create_without_the_default_window)
+{
+	unsigned int nth;
+	u64 start;
+
+	for (nth = 1;; nth++) {
+		vfio_attach(self->c + 1, host_pes + 5);
+		vfio_set_iommu(self->c + 1, VFIO_SPAPR_TCE_v2_IOMMU);
+		fail_arm(nth);
+		start = 0;
+		if (!req_create(self->c + 1, 16, SZ_1G, 1, &start))
+			EXPECT_EQ(start, BIT(59));
+		if (!fail_fired())
+			break;
+		fail_arm(0);
+		vfio_close(self->c + 1);
+		world_check();
+	}
+	fail_arm(0);
+	vfio_close(self->c + 1);
+	EXPECT_GT(nth, 4);
 }
 
 /*

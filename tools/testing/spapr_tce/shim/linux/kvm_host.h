@@ -59,8 +59,12 @@ static inline void hash_del_rcu(struct hlist_node *node)
 
 #define hash_add_rcu(table, node, key) \
 	hash_insert_rcu(node, &(table)[hash_min(key, HASH_BITS(table))])
+
+/* Readers must be inside SRCU, or keep who would free it out by a mutex */
+void host_check_srcu(void);
 #define hlist_for_each_entry_srcu(pos, head, member, cond)		\
-	for (pos = hlist_entry_safe(rcu_dereference((head)->first),	\
+	for (host_check_srcu(),						\
+	     pos = hlist_entry_safe(rcu_dereference((head)->first),	\
 				    typeof(*(pos)), member);		\
 	     pos;							\
 	     pos = hlist_entry_safe(rcu_dereference((pos)->member.next), \

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tables of guests: where a guest's list lies, how much of one is taken at
+ * once, and what becomes of several hardware tables when one of them differs:
+ * the first or the last, in virtual and in real mode, on an LPAR as well.
+ */
+#include "kvm.h"
+#include "lpar.h"
+
+#undef __used
+#undef __packed
+#undef __maybe_unused
+#undef is_signed_type
+#include "kselftest_harness.h"
+
+#define P4		SZ_4K
+#define PG		PAGE_SIZE
+#define UA(page)	host_ua(page)
+#define GPA(page)	((unsigned long)(page) << PAGE_SHIFT)
+#define GPA_LIST	GPA(64)
+#define TCE_RW		(TCE_PCI_READ | TCE_PCI_WRITE)
+#define LIOBN		0x80000001UL
+#define NR_TCES		4096UL
+/* A page that is registered by a container of its own */
+#define OTHER		512
+
+FIXTURE(lists)
+{
+	struct mm_struct *mm;
+	struct host_container c[3];
+	struct kvm *kvm;
+	struct kvm_vcpu *vcpu;
+	int fd;
+};
+
+FIXTURE_VARIANT(lists)
+{
+	enum kvm_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(lists, virtual)
+{
+	.mode = KVM_VIRTUAL,
+};
+
+FIXTURE_VARIANT_ADD(lists, real)
+{
+	.mode = KVM_REAL,
+};
+
+#define HCALL(...)	kvm_hcall(self->vcpu, variant->mode, __VA_ARGS__)
+#define VIRTUAL(...)	kvm_hcall(self->vcpu, KVM_VIRTUAL, __VA_ARGS__)
+
+/* A container with a window of 4K pages at 0 */
+static void furnish(struct host_container *c, struct host_pe *hpe)
+{
+	vfio_attach(c, hpe);
+	vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU);
+	req_remove(c, 0);
+	if (req_create(c, 12, NR_TCES * P4, 1, NULL))
+		host_die("no window\n");
+}
+
+static long attach(struct kvm *kvm, int fd, struct host_pe *hpe)
+{
+	return kvm_spapr_tce_attach_iommu_group(kvm, fd, host_group(hpe));
+}
+
+static void write_list(struct kvm *kvm, unsigned long gpa, u64 tce,
+		       unsigned long step, unsigned int nr)
+{
+	u64 *list = kvm_guest_data(kvm, gpa);
+
+	for (; nr--; tce += step)
+		*list++ = cpu_to_be64(tce);
+}
+
+static u64 get_tce(struct kvm_vcpu *vcpu, unsigned long ioba)
+{
+	vcpu->arch.gpr[4] = ~0UL;
+	if (kvm_hcall(vcpu, KVM_VIRTUAL, H_GET_TCE, LIOBN, ioba, 0, 0))
+		return ~0UL;
+
+	return vcpu->arch.gpr[4];
+}
+
+static long mapped_at(struct mm_struct *mm, unsigned long ua)
+{
+	struct host_region region;
+
+	return glue_region_at(mm, ua, &region) ? region.mapped : 0;
+}
+
+/* All levels are there, so that real mode has no reason to refuse */
+static void make_levels(struct kvm_vcpu *vcpu)
+{
+	unsigned long i;
+
+	write_list(vcpu->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 512);
+	for (i = 0; i < NR_TCES; i += 512)
+		if (kvm_hcall(vcpu, KVM_VIRTUAL, H_PUT_TCE_INDIRECT, LIOBN,
+			      i * P4, GPA_LIST, 512))
+			host_die("no levels\n");
+	if (kvm_hcall(vcpu, KVM_VIRTUAL, H_STUFF_TCE, LIOBN, 0, 0, NR_TCES))
+		host_die("nothing is cleared\n");
+}
+
+FIXTURE_SETUP(lists)
+{
+	struct kvm_create_spapr_tce_64 args = {
+		.liobn = LIOBN, .page_shift = 12, .size = NR_TCES,
+	};
+
+	host_vmalloc_above = SIZE_MAX;
+	machine_init();
+	self->mm = mm_create(1UL << 40);
+	current->mm = self->mm;
+	memset(self->c, 0, sizeof(self->c));
+	world_check_containers(self->c, 3);
+	furnish(self->c, host_pes + 3);
+	ASSERT_EQ(req_register(self->c, UA(0), 128 * PG), 0);
+	self->kvm = kvm_create();
+	kvm_set_slot(self->kvm, 0, 0, UA(0), 1024);
+	self->vcpu = kvm_vcpu_create(self->kvm);
+	self->fd = kvm_vm_ioctl_create_spapr_tce(self->kvm, &args);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(attach(self->kvm, self->fd, host_pes + 3), 0);
+	make_levels(self->vcpu);
+}
+
+FIXTURE_TEARDOWN(lists)
+{
+	int i;
+
+	host_preempt = NULL;
+	kvm_vcpu_destroy(self->vcpu);
+	kvm_close(self->fd);
+	kvm_put_kvm(self->kvm);
+	for (i = 0; i < 3; i++)
+		vfio_close(self->c + i);
+	world_check();
+	host_settle();
+	mm_destroy(self->mm);
+	machine_reset();
+	world_check_empty();
+	host_test_ends();
+}
+
+/* With 64K pages there are 16 places for a list in each */
+TEST_F(lists, in_the_middle_of_a_page)
+{
+	unsigned long at;
+
+	for (at = 0; at < PG; at += P4)
+		write_list(self->kvm, GPA_LIST + at, GPA(2 + at / P4) | TCE_RW, P4, 512);
+	for (at = 0; at < PG; at += P4) {
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, at, GPA_LIST + at, 1), 0);
+		EXPECT_EQ(get_tce(self->vcpu, at), GPA(2 + at / P4) | TCE_RW);
+	}
+}
+
+TEST_F(lists, longest)
+{
+	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 512);
+	write_list(self->kvm, GPA_LIST + P4, GPA(1) | TCE_RW, 0, 1);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 513), H_PARAMETER);
+	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, ~0UL), H_PARAMETER);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 512), 0);
+	EXPECT_EQ(mapped_at(self->mm, UA(0)), 513);
+	/* As much can be cleared in real mode, and no more */
+	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 513),
+		  variant->mode == KVM_REAL ? H_TOO_HARD : H_SUCCESS);
+	EXPECT_EQ(mapped_at(self->mm, UA(0)), variant->mode == KVM_REAL ? 513 : 1);
+	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 512), 0);
+	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	/* Nothing is a list as well, where there could be one */
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA(2048), 0), 0);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, NR_TCES * P4, GPA_LIST, 0), H_SUCCESS);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, (NR_TCES + 1) * P4, GPA_LIST, 0),
+		  H_PARAMETER);
+	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, (NR_TCES - 1) * P4, 0, 2), H_PARAMETER);
+	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, (NR_TCES - 1) * P4, 0, 1), 0);
+	/* Nor in a table that has no hardware's behind it */
+	kvm_spapr_tce_release_iommu_group(self->kvm, host_group(host_pes + 3));
+	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 513),
+		  variant->mode == KVM_REAL ? H_TOO_HARD : H_SUCCESS);
+	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 512), 0);
+}
+
+/* One page of many that may be written is enough, wherever it is in the list */
+TEST_F(lists, mark_dirty)
+{
+	struct page *page = self->mm->pte[3].page;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		/* What was registered before was mapped for writing */
+		EXPECT_EQ(req_unregister(self->c, UA(0), 128 * PG), 0);
+		EXPECT_EQ(req_register(self->c, UA(0), 128 * PG), 0);
+		page->dirty = false;
+		write_list(self->kvm, GPA_LIST, GPA(3) | TCE_PCI_READ, 0, 3);
+		write_list(self->kvm, GPA_LIST + i * 8, GPA(3) | TCE_PCI_WRITE, 0, 1);
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 3), 0);
+		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 3), 0);
+		EXPECT_EQ(req_unregister(self->c, UA(0), 128 * PG), 0);
+		EXPECT_TRUE(page->dirty);
+		EXPECT_EQ(req_register(self->c, UA(0), 128 * PG), 0);
+	}
+}
+
+/* The first table that is visited is the one that was attached last */
+TEST_F(lists, something_in_the_way)
+{
+	unsigned int i;
+
+	furnish(self->c + 1, host_pes + 5);
+	EXPECT_EQ(attach(self->kvm, self->fd, host_pes + 5), 0);
+	make_levels(self->vcpu);
+	EXPECT_EQ(req_register(self->c + 1, UA(0), 128 * PG), 0);
+	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 4);
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(req_map(self->c + i, P4, UA(2), P4, RW), 0);
+		EXPECT_EQ(mapped_at(self->mm, UA(0)), 2);
+		/* Real mode maps only where there is nothing, in any table */
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 4),
+			  variant->mode == KVM_REAL ? H_TOO_HARD : H_SUCCESS);
+		EXPECT_EQ(mapped_at(self->mm, UA(0)),
+			  variant->mode == KVM_REAL ? 2 : 9);
+		world_check();
+		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 4), 0);
+		EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	}
+}
+
+/*
+ * A region's last count, in the first or in the last table: all of the unmapping
+ * is left to virtual mode then.
+ */
+TEST_F(lists, last_count)
+{
+	struct host_region region;
+	unsigned int i;
+
+	furnish(self->c + 1, host_pes + 5);
+	EXPECT_EQ(attach(self->kvm, self->fd, host_pes + 5), 0);
+	make_levels(self->vcpu);
+	for (i = 0; i < 2; i++) {
+		furnish(self->c + 2, host_pes);
+		EXPECT_EQ(req_register(self->c + 2, UA(OTHER), 16 * PG), 0);
+		EXPECT_EQ(VIRTUAL(H_PUT_TCE, LIOBN, 0, GPA(OTHER) | TCE_RW, 0), 0);
+		EXPECT_EQ(req_unmap(self->c + i, 0, P4), 0);
+		vfio_close(self->c + 2);
+		EXPECT_EQ(mapped_at(self->mm, UA(OTHER)), 1);
+		if (variant->mode == KVM_REAL)
+			EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 4), H_TOO_HARD);
+		EXPECT_EQ(VIRTUAL(H_STUFF_TCE, LIOBN, 0, 0, 4), 0);
+		host_settle();
+		EXPECT_FALSE(glue_region_at(self->mm, UA(OTHER), &region));
+		world_check();
+	}
+}
+
+/* As many levels as there may be; pages of a table are as large as the system's */
+TEST_F(lists, deepest_table)
+{
+	struct kvm_create_spapr_tce_64 args = { .liobn = 7, .page_shift = 12 };
+	const unsigned int bits = 5 * (PAGE_SHIFT - 3);
+	int fd;
+
+	args.size = BIT(min(bits, 51U));
+	fd = kvm_vm_ioctl_create_spapr_tce(self->kvm, &args);
+	EXPECT_GE(fd, 0);
+	kvm_close(fd);
+	args.size = BIT(min(bits + 1, 52U));
+	EXPECT_EQ(kvm_vm_ioctl_create_spapr_tce(self->kvm, &args), -EINVAL);
+}
+
+static struct kvm_vcpu *intruder;
+static int locks_before;
+static long intrusion;
+
+/* On another CPU, the guest maps */
+static void intrude(void)
+{
+	if (locks_before--)
+		return;
+	host_preempt = NULL;
+	intrusion = kvm_hcall(intruder, KVM_BOTH, H_PUT_TCE, LIOBN, 5 * P4,
+			      GPA(3) | TCE_RW, 0);
+}
+
+/* Whenever the guest maps while a window goes, nothing of it stays mapped */
+TEST_F(lists, put_into_a_window_that_goes)
+{
+	int n;
+
+	intruder = self->vcpu;
+	for (n = 0; !host_preempt; n++) {
+		locks_before = n;
+		host_preempt = intrude;
+		EXPECT_EQ(req_remove(self->c, 0), 0);
+		if (host_preempt)
+			break;
+		EXPECT_EQ(intrusion, 0);
+		EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+		world_check();
+		EXPECT_EQ(req_create(self->c, 12, NR_TCES * P4, 1, NULL), 0);
+		EXPECT_EQ(attach(self->kvm, self->fd, host_pes + 3), 0);
+	}
+	EXPECT_GT(n, 3);
+}
+
+/* A hypervisor that refuses a TCE, asked before another table or after it */
+TEST_F(lists, refused)
+{
+	u64 old = GPA(1) | TCE_RW;
+	unsigned int i;
+
+	if (variant->mode == KVM_REAL)
+		SKIP(return, "real mode is not for LPARs");
+	lpar_init(LPAR_ALL);
+	vfio_attach(self->c + 1, &lpar_pe);
+	vfio_set_iommu(self->c + 1, VFIO_SPAPR_TCE_v2_IOMMU);
+	EXPECT_EQ(req_register(self->c + 1, UA(0), 128 * PG), 0);
+	EXPECT_EQ(req_map(self->c + 1, 0, UA(0), P4, RW), 0);
+	for (i = 0; i < 2; i++) {
+		kvm_spapr_tce_release_iommu_group(self->kvm, host_group(host_pes + 3));
+		kvm_spapr_tce_release_iommu_group(self->kvm, host_group(&lpar_pe));
+		EXPECT_EQ(attach(self->kvm, self->fd, i ? &lpar_pe : host_pes + 3), 0);
+		EXPECT_EQ(attach(self->kvm, self->fd, i ? host_pes + 3 : &lpar_pe), 0);
+		EXPECT_EQ(HCALL(H_PUT_TCE, LIOBN, 0, old, 0), 0);
+		lpar.plans[0] = (struct lpar_plan){ .times = 1, .rc = H_PARAMETER };
+		EXPECT_EQ(HCALL(H_PUT_TCE, LIOBN, 0, GPA(2) | TCE_RW, 0), H_HARDWARE);
+		EXPECT_EQ(lpar.plans[0].times, 0);
+		EXPECT_EQ(get_tce(self->vcpu, 0), old);
+		lpar.plans[0] = (struct lpar_plan){ .times = 1, .clears = true,
+						    .rc = H_HARDWARE };
+		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 1), H_HARDWARE);
+		EXPECT_EQ(lpar.plans[0].times, 0);
+		EXPECT_EQ(get_tce(self->vcpu, 0), old);
+		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 1), 0);
+		EXPECT_EQ(get_tce(self->vcpu, 0), 0);
+		EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	}
+}
+
+TEST_HARNESS_MAIN
