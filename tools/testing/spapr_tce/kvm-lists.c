@@ -111,7 +111,6 @@ FIXTURE_SETUP(lists)
 		.liobn = LIOBN, .page_shift = 12, .size = NR_TCES,
 	};
 
-	host_vmalloc_above = SIZE_MAX;
 	machine_init();
 	self->mm = mm_create(1UL << 40);
 	current->mm = self->mm;

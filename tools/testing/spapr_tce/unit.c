@@ -603,82 +603,6 @@ TEST_F(world, stuck_mm_is_seen)
 	self->other->stuck = false;
 }
 
-/*
- * A process whose mm is stuck waits, and others do not.
- */
-
-static struct host_container *others;
-static struct mm_struct *others_mm;
-static bool others_ran;
-
-static void others_do_all(void)
-{
-	struct host_container *c = others;
-
-	current->mm = others_mm;
-	WARN_ON(vfio_attach(c, host_pes + 1));
-	WARN_ON(vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU));
-	WARN_ON(req_register(c, UA(UA_HUGE), 32 * PG));
-	WARN_ON(req_map(c, 0, UA(UA_HUGE), 4 * PG, RW));
-	WARN_ON(req_create(c, 16, MB, 1, NULL));
-	WARN_ON(req_unmap(c, 0, PG));
-	WARN_ON(req_remove(c, WINDOW1));
-	WARN_ON(req_unregister(c, UA(UA_HUGE), 32 * PG) != -EBUSY);
-	vfio_close(c);
-	others_ran = true;
-}
-
-TEST_F(world, stuck_mm_register)
-{
-	others = self->c + 1;
-	others_mm = self->other;
-	host_stuck = others_do_all;
-	self->mm->stuck = true;
-	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
-	EXPECT_TRUE(others_ran);
-	EXPECT_EQ(current->mm, self->mm);
-	EXPECT_FALSE(self->mm->stuck);
-	host_stuck = NULL;
-}
-
-/* The model does see when another process waits, */
-static void wait_for_others_mm(void)
-{
-	host_stuck = others_do_all;
-	account_locked_vm(others_mm, 1, true);
-}
-
-static DEFINE_MUTEX(stuck_lock);
-
-static void others_lock(void)
-{
-	current->mm = others_mm;
-	mutex_lock(&stuck_lock);
-}
-
-/* ... or wants a lock of who waits */
-static void wait_with_a_lock(void)
-{
-	host_stuck = others_lock;
-	mutex_lock(&stuck_lock);
-	current->mm->stuck = true;
-	account_locked_vm(current->mm, 1, true);
-}
-
-static bool dies(void (*what)(void))
-{
-	pid_t pid = fork();
-	int status = 0;
-
-	if (!pid) {
-		what();
-		_exit(0);
-	}
-
-	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-		WTERMSIG(status) == SIGABRT;
-}
-
 /* To wait for the own mm ends when the process is killed; nothing has changed */
 static void others_kill_me(void)
 {
@@ -729,15 +653,6 @@ TEST_F(world, window_charged_ahead)
 	EXPECT_EQ(self->mm->locked_vm, exact + 64);
 	iommu_tce_table_put(tbl);
 	EXPECT_EQ(self->mm->locked_vm, 64);
-}
-
-TEST_F(world, stuck_mm_is_seen)
-{
-	others_mm = self->other;
-	self->other->stuck = true;
-	EXPECT_TRUE(dies(wait_for_others_mm));
-	EXPECT_TRUE(dies(wait_with_a_lock));
-	self->other->stuck = false;
 }
 
 TEST_F(world, register_in_two_containers)
