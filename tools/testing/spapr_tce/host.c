@@ -283,6 +283,8 @@ int mutex_lock_killable(struct mutex *m)
 {
 	virtual_only(__func__);
 	another_thread(host_preempt);
+	if (stuck_wait && mutex_is_mine(m) && current->killed)
+		return -EINTR;
 	if (current->killed && pthread_mutex_trylock(&m->lock))
 		return -EINTR;
 	if (current->killed)
@@ -312,16 +314,6 @@ void mutex_unlock(struct mutex *m)
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	host_mutexes--;
 	pthread_mutex_unlock(&m->lock);
-}
-
-/* A lock that is free is taken even by those who are being killed */
-int mutex_lock_killable(struct mutex *m)
-{
-	if (stuck_wait && mutex_is_mine(m) && current->killed)
-		return -EINTR;
-	mutex_lock(m);
-
-	return 0;
 }
 #endif
 
