@@ -378,7 +378,7 @@ static void mm_wait(struct mm_struct *mm)
 		host_die("nobody gets a stuck mm going again\n");
 	stuck_wait = true;
 	current->killed = false;
-	host_stuck();
+	another_thread(host_stuck);
 	stuck_wait = false;
 	current->mm = mine;
 	/* Others may kill it */

@@ -239,7 +239,6 @@ void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
-int mutex_lock_killable(struct mutex *m);
 #define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m) \
 	struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER, .name = __FILE__ ": " #m }
