@@ -1852,6 +1852,14 @@ bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
 	return mem;
 }
 
+static int __init mm_iommu_start(void)
+{
+	mm_iommu_wq = alloc_workqueue("mm_iommu", WQ_UNBOUND, 0);
+
+	return mm_iommu_wq ? 0 : -ENOMEM;
+}
+core_initcall(mm_iommu_start);
+
 /**
  * mm_iommu_init() - prepare a new mm
  * @mm: the mm; a forked one starts without regions
@@ -1877,11 +1885,3 @@ void mm_iommu_destroy(struct mm_struct *mm)
 	kfree(reg);
 	mm->context.iommu_registry = NULL;
 }
-
-static int __init mm_iommu_start(void)
-{
-	mm_iommu_wq = alloc_workqueue("mm_iommu", WQ_UNBOUND, 0);
-
-	return mm_iommu_wq ? 0 : -ENOMEM;
-}
-core_initcall(mm_iommu_start);
