@@ -167,12 +167,12 @@ same_code() {
 	fast-*) ;;
 	*) return 1 ;;
 	esac
-	for o in "$work/$1/$2"/*.o; do
-		[ "$o" -nt "$work/taken/$1" ] || continue
+	find "$work/$1/$2" -name '*.o' -newer "$work/taken/$1" >"$work/$1/made"
+	while read -r o; do
 		strip -g -o "$o.new" "$o"
 		strip -g -o "$o.old" "$good/$2/${o##*/}"
 		cmp -s "$o.new" "$o.old" || return 1
-	done
+	done <"$work/$1/made"
 }
 
 # run N PROGRAM: all that it says, and with what it ended
