@@ -262,7 +262,7 @@ static long long dpdk_window(u64 size, bool retry)
 	return ret;
 }
 
-static void dpdk(bool old)
+static void run_dpdk(bool old)
 {
 	long long start;
 
@@ -556,8 +556,8 @@ int main(void)
 	qemu_v1();
 	qemu_v2(true);
 	qemu_v2(false);
-	dpdk(true);
-	dpdk(false);
+	run_dpdk(true);
+	run_dpdk(false);
 	no_iommu();
 	v1();
 	owner();
