@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The fixes of series/fixes/, patch by patch on the base kernel: each passes
+# checkpatch and builds with pages of 64K and 4K; the kselftests that
+# series/fixes/tests names fail before it and pass with it, and no other test of
+# their programs fails that passed before.
+
+kind=fixes
+. "$(dirname "$0")/check-series.sh"
+
+# boot OUT: the tests that pass, in OUT.ok, and all that was said
+boot() {
+	[ "$append" != - ] || append=
+	rc=0
+	MACHINE=$machine DEVICES=$devices TIMEOUT=1800 "$here/boot.sh" \
+		"$work/obj-$config/vmlinux" "$build/initrd.cpio" \
+		"$append spapr_tce.timeout=240 spapr_tce.tests=$programs" \
+		>"$1.log" 2>&1 </dev/null || rc=$?
+	awk -v name=fixes -v status="$rc" -f "$here/ktap.awk" "$1.log" >"$1"
+	sed -nE 's/^(ok|skip) *fixes: ([^(]*[^( ]).*/\2/p' "$1" | sort -u >"$1.ok"
+}
+
+# Each line of the data for this patch is a boot before and one after it.
+boots_of() {
+	awk -v nr="$1" '$1 == nr && $3 != "-"' "$top/series/fixes/tests" |
+	while read -r _ _ machine config devices append programs tests; do
+		row=$((${row:-0} + 1)) out=$logs/fixes-$1-$row-$2
+		say "$1: booting $machine ($2)"
+		boot "$out"
+		echo "$tests" | tr ' ' '\n' | sort -u >"$logs/fixes-$1-$row.tests"
+	done
+}
+
+red_and_green() {
+	for t in "$logs/fixes-$1"-*.tests; do
+		o=${t%.tests}
+		[ -f "$t" ] || break
+		sed 's/.*: //' "$o-before.ok" | sort | comm -12 - "$t" |
+			sed 's/$/: passes without the fix/'
+		sed 's/.*: //' "$o-after.ok" | sort | comm -13 - "$t" |
+			sed 's/$/: fails with the fix/'
+		comm -23 "$o-before.ok" "$o-after.ok" | sed 's/$/: passed before/'
+	done
+}
+
+rm -f "$logs"/fixes-[0-9]*
+for config in default 4k; do
+	long "fixes: base kernel ($config)" "$logs/fixes-make.log" \
+		kmake "$config" vmlinux
+done
+ls "$patches"/0*.patch | sed 1d | paste -d ' ' "$patches/order" - |
+while read -r name p; do
+	nr=${name##*/}
+	nr=${nr%%-*}
+	boots_of "$nr" before
+	apply_patch
+	boots_of "$nr" after
+	verdict "$nr-tests" "$nr $(head -n 1 "$top/$name"): red before, green after" \
+		red_and_green "$nr"
+done
