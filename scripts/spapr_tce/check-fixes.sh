@@ -6,6 +6,7 @@
 # series/fixes/tests names fail before it and pass with it, and no other test of
 # their programs fails that passed before.
 
+# shellcheck disable=SC2034 # what follows uses it
 kind=fixes
 . "$(dirname "$0")/check-series.sh"
 
@@ -49,8 +50,10 @@ for config in default 4k; do
 	long "fixes: base kernel ($config)" "$logs/fixes-make.log" \
 		kmake "$config" vmlinux
 done
-ls "$patches"/0*.patch | sed 1d | paste -d ' ' "$patches/order" - |
-while read -r name p; do
+set -- "$patches"/0*.patch
+while read -r name; do
+	shift	# the cover letter before the first
+	p=$1
 	nr=${name##*/}
 	nr=${nr%%-*}
 	boots_of "$nr" before
@@ -58,4 +61,4 @@ while read -r name p; do
 	boots_of "$nr" after
 	verdict "$nr-tests" "$nr $(head -n 1 "$top/$name"): red before, green after" \
 		red_and_green "$nr"
-done
+done <"$patches/order"

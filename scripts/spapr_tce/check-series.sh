@@ -31,6 +31,8 @@ not_code='^(tools/testing/spapr_tce/(shim|shim-base|fuzz\.c)|include/trace/)'
 checkpatch() {
 	cd "$tree" || return
 	ignore=FILE_PATH_CHANGES,EMBEDDED_FILENAME,EXECUTE_PERMISSIONS
+	# There is no history here, and of some defects none that is known
+	ignore=$ignore,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG
 	perl scripts/checkpatch.pl --strict -q --terse --showfile --no-summary \
 		--ignore "$ignore,ARCH_INCLUDE_LINUX" "$1" |
 		grep -vE "$not_code" || :

@@ -147,7 +147,11 @@ commit_patches() {
 
 # A fix carries a diff of the base's files.  As with hooks, NAME is for every
 # base, and NAME.7 has what only that one needs.
-fixes() { (cd "$top" && ls series/fixes/[0-9]* | grep -vE "/00|\.($bases)$"); }
+fixes() {
+	for p in "$top"/series/fixes/[0-9]*; do
+		echo "${p#"$top/"}"
+	done | grep -vE "/00|\.($bases)\$"
+}
 fixed_paths() { sed -n 's|^+++ b/||p' "$top"/series/fixes/[0-9]* | sort -u; }
 commit_fixes() {
 	for p in $(fixes); do
