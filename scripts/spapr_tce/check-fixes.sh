@@ -10,7 +10,13 @@
 kind=fixes
 . "$(dirname "$0")/check-series.sh"
 
-# boot OUT: the tests that pass, in OUT.ok, and all that was said
+# passed RESULTS HOW: their tests that ended like that; HOW is a pattern
+passed() {
+	sed -nE "s/boot and clean console/console/; s/^($2) *fixes: ([^(]*[^( ]).*/\\2/p" "$1" |
+		sort -u
+}
+
+# boot OUT: what the tests of this boot say
 boot() {
 	[ "$append" != - ] || append=
 	rc=0
@@ -19,7 +25,6 @@ boot() {
 		"$append spapr_tce.timeout=240 spapr_tce.tests=$programs" \
 		>"$1.log" 2>&1 </dev/null || rc=$?
 	awk -v name=fixes -v status="$rc" -f "$here/ktap.awk" "$1.log" >"$1"
-	sed -nE 's/boot and clean console/console/; s/^(ok|skip) *fixes: ([^(]*[^( ]).*/\2/p' "$1" | sort -u >"$1.ok"
 }
 
 # Each line of the data for this patch is a boot before and one after it.
@@ -37,11 +42,13 @@ red_and_green() {
 	for t in "$logs/fixes-$1"-*.tests; do
 		o=${t%.tests}
 		[ -f "$t" ] || break
-		sed 's/.*: //' "$o-before.ok" | sort | comm -12 - "$t" |
-			sed 's/$/: passes without the fix/'
-		sed 's/.*: //' "$o-after.ok" | sort | comm -13 - "$t" |
-			sed 's/$/: fails with the fix/'
-		comm -23 "$o-before.ok" "$o-after.ok" | sed 's/$/: passed before/'
+		passed "$o-before" 'ok|skip' | sed 's/.*: //' | sort |
+			comm -12 - "$t" | sed 's/$/: passes without the fix/'
+		passed "$o-after" ok | sed 's/.*: //' | sort |
+			comm -13 - "$t" | sed 's/$/: fails with the fix/'
+		passed "$o-before" ok >"$tmp/before"
+		passed "$o-after" 'ok|skip' | comm -23 "$tmp/before" - |
+			sed 's/$/: passed before/'
 	done
 }
 
