@@ -66,6 +66,10 @@ series: ## export build/series/*.patch for git am, signed off by git's user
 	@$S/series.sh
 check-series: ## apply, build and boot the series patch by patch
 	@$S/check.sh series
+fixes:  ## export build/fixes/*.patch: fixes of the base for git am, without the rest
+	@$S/series.sh --fixes
+check-fixes: ## apply, build and boot the fixes one by one: red before, green after
+	@$S/check.sh fixes
 clean:  ## remove build/ (the compiler cache stays)
 	rm -rf build
 
@@ -84,4 +88,4 @@ clean:  ## remove build/ (the compiler cache stays)
 .PHONY: help setup source tree kernel run check check-static check-docs \
 	check-host check-qemu check-clients check-debug check-mutants \
 	check-compat check-stress mutants fuzz bench bench-hcalls bench-host profile series \
-	check-series clean
+	check-series fixes check-fixes clean

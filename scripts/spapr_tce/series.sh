@@ -5,6 +5,7 @@
 # file of series/ (see series/README), in build/series.
 #
 #   series.sh --check   only look whether every path is carried as it should be
+#   series.sh --fixes   export series/fixes/ to build/fixes instead
 
 . "$(dirname "$0")/lib.sh"
 
@@ -123,25 +124,61 @@ make_base() {
 	sgit checkout -q -b series
 }
 
+# commit PATCH: what is in the repository now, with its message.
+commit() {
+	sgit add -A
+	if sgit diff --cached --quiet; then
+		say "$1: nothing for this base"
+	else
+		message "$top/$1" | sgit commit -q -s -F - || die "$1: no commit"
+		echo "$1" >>"$tmp/order"
+	fi
+}
+
 commit_patches() {
 	for p in $(patches); do
 		paths "$top/series/$p" | while read -r f; do
 			mkdir -p "$repo/$(dirname "$f")"
 			state "$p" "$f" "$repo/$f"
 		done
-		sgit add -A
-		if sgit diff --cached --quiet; then
-			say "series/$p: nothing for this base"
-			continue
-		fi
-		message "$top/series/$p" | sgit commit -q -s -F - ||
-			die "series/$p: nothing to commit"
+		commit "series/$p"
+	done
+}
+
+# A fix carries a diff of the base's files.  As with hooks, NAME is for every
+# base, and NAME.7 has what only that one needs.
+fixes() {
+	for p in "$top"/series/fixes/[0-9]*; do
+		echo "${p#"$top/"}"
+	done | grep -vE "/00|\.($bases)\$"
+}
+fixed_paths() { sed -n 's|^+++ b/||p' "$top"/series/fixes/[0-9]* | sort -u; }
+commit_fixes() {
+	for p in $(fixes); do
+		for d in "$top/$p" "$top/$p.$(base_name)"; do
+			grep -qs '^diff ' "$d" || continue
+			sgit apply "$d" || die "$p does not apply to $(version_of "$base")"
+		done
+		lines=$(sgit diff --numstat | awk '{ n += $1 + $2 } END { print n + 0 }')
+		[ "$lines" -le 60 ] || die "$p: $lines lines are no minimal fix"
+		commit "$p"
+	done
+}
+
+# The letter, and below it what reaches whom, by subject
+fixes_cover() {
+	message "$top/series/fixes/00-cover"
+	echo
+	for p in $(fixes); do
+		nr=${p##*/}
+		printf '  %-6s %s\n' "$(awk -v nr="${nr%%-*}" '$1 == nr { print $2; exit }' \
+			"$top/series/fixes/tests")" "$(head -n 1 "$top/$p")"
 	done
 }
 
 export_patches() {
 	rm -rf "$out"
-	sgit config branch.series.description "$(message "$top/series/00-cover")"
+	sgit config branch.series.description "$1"
 	sgit format-patch -q -o "$out" --cover-letter \
 		--cover-from-description=subject base-kernel..series
 	# What git am makes of them must be what is in the tree.
@@ -169,8 +206,17 @@ email=$(identity email)
 "$here/tree.sh"
 check_paths || die "series/ does not fit the repository"
 repo=$tmp/repo out=$build/series
-make_base
-commit_patches
-export_patches
+if [ "${1:-}" = --fixes ]; then
+	out=$build/fixes
+	fixed_paths >"$tmp/ours"
+	make_base
+	commit_fixes
+	export_patches "$(fixes_cover)"
+	mv "$tmp/order" "$out/order"
+else
+	make_base
+	commit_patches
+	export_patches "$(message "$top/series/00-cover")"
+fi
 say "$(git -C "$repo" rev-list --count base-kernel..series) patches for" \
 	"$(version_of "$base") in $out"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * For the benchmark: what the base's files call in arch/powerpc/kernel/iommu.c
- * and in pci-ioda.c, around one PE of a PHB4. Nothing here translates; that the
+ * and in pci-ioda.c, around two PEs of a PHB4. Nothing here translates; that the
  * tables are right is for bench.c to see.
  */
 #include "host.h"
@@ -232,17 +232,23 @@ void machine_level_freed(const void *level)
 
 void machine_init(void)
 {
-	host_pes[0].pe = (struct pnv_ioda_pe) {
-		.phb = &phb,
-		.tce_bypass_base = 1UL << 59,
-		.table_group = {
-			.tce32_size = SZ_1G,
-			.max_dynamic_windows_supported = 2,
-			.max_levels = POWERNV_IOMMU_MAX_LEVELS,
-			.ops = &group_ops,
-		},
-	};
-	host_pes[0].pe.table_group.pgsizes = pnv_ioda_parse_tce_sizes(&phb);
+	struct pnv_ioda_pe *pe;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		pe = &host_pes[i].pe;
+		*pe = (struct pnv_ioda_pe) {
+			.phb = &phb,
+			.tce_bypass_base = 1UL << 59,
+			.table_group = {
+				.tce32_size = SZ_1G,
+				.max_dynamic_windows_supported = 2,
+				.max_levels = POWERNV_IOMMU_MAX_LEVELS,
+				.ops = &group_ops,
+			},
+		};
+		pe->table_group.pgsizes = pnv_ioda_parse_tce_sizes(&phb);
+	}
 }
 
 void machine_reset(void)

@@ -32,6 +32,7 @@
 #define list_for_each_entry_lockless(pos, head, member)			\
 	list_for_each_entry_rcu(pos, head, member)
 
+#define __vmalloc(size, gfp)	kzalloc(size, GFP_KERNEL)
 #define vzalloc(size)		kzalloc(size, GFP_KERNEL)
 #define vfree(p)		kfree(p)
 
