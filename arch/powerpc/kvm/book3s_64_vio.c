@@ -455,9 +455,8 @@ static long kvmppc_tce_answer(int ret)
 		return H_NOT_ENOUGH_RESOURCES;
 	case -EPERM:	/* a page that is not backed by one as large */
 		return H_PARAMETER;
-	case -EINTR:	/* the process is being killed */
+	case -EINTR:	/* being killed; the guest will not run again */
 	case -EINVAL:	/* not registered; a container of v1 may still map it */
-	case -EINTR:	/* killed; the guest will not run again */
 		return H_TOO_HARD;
 	default:
 		return H_HARDWARE;

@@ -41,11 +41,15 @@ void *memchr_inv(const void *start, int c, size_t size)
  */
 
 static __thread int srcu_depth;
+static __thread struct srcu_struct *srcu_held[4];
 
 int srcu_read_lock(struct srcu_struct *srcu)
 {
 	virtual_only(__func__);
 	pthread_rwlock_rdlock(&srcu->lock);
+	if (srcu_depth == ARRAY_SIZE(srcu_held))
+		host_die("more SRCU sections than a thread may have\n");
+	srcu_held[srcu_depth] = srcu;
 
 	return srcu_depth++;
 }
@@ -60,9 +64,12 @@ void srcu_read_unlock(struct srcu_struct *srcu, int idx)
 
 void synchronize_srcu(struct srcu_struct *srcu)
 {
+	int i;
+
 	virtual_only(__func__);
-	if (srcu_depth)
-		host_die("a reader waits for itself\n");
+	for (i = 0; i < srcu_depth; i++)
+		if (srcu_held[i] == srcu)
+			host_die("a reader waits for itself\n");
 	another_thread(host_preempt);
 	pthread_rwlock_wrlock(&srcu->lock);
 	pthread_rwlock_unlock(&srcu->lock);
