@@ -9,7 +9,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-all=passthrough,io,trace,user,user64,fill,pull,unplug,kill${LONG:+,lpar}
+all=passthrough,io,trace,user,user64,memlock,fill,pull,unplug,kill${LONG:+,lpar}
 # MACHINE, CONFIG and TESTS may be meant for other parts of the check.
 machines=$(printf '%s\n' powernv9 powernv8 ${LONG:+pseries} |
 	grep -x "${MACHINE:-.*}" || :)

@@ -221,6 +221,33 @@ t "tree: another tarball is noticed"		tarball_base
 t "tree: another version is refused"		other_version_is_refused
 
 #
+# Hooks that no host test can run: what they must keep in order
+#
+
+# SRCU of all guests of a core before the first thread starts, and until the last
+# is out: see tools/testing/spapr_tce/spin/core.pml.
+core_is_in_order() {
+	"$here/tree.sh" && core_order "$tree"
+}
+core_order() {
+	awk '
+	/^static noinline void kvmppc_run_core\(/ { inside = 1 }
+	!inside			{ next }
+	/^}/			{ exit }
+	/^\t\tsrcu_idx\[sub\] = srcu_read_lock\(&core_info\.vc\[sub\]/ { lock = NR }
+	/^\t+kvmppc_start_thread\(/ && !start { start = NR }
+	/^\tkvmppc_wait_for_nap\(/ { out = NR }
+	/^\t\tsrcu_read_unlock\(&core_info\.vc\[sub\]/ { unlock = NR }
+	END { exit !(lock && lock < start && start < out && out < unlock) }
+	' "$1/arch/powerpc/kvm/book3s_hv.c"
+}
+# ... and it is noticed when they are not
+base_core_is_not() { ! core_order "$base"; }
+
+t "hooks: SRCU is held for all threads of a core" core_is_in_order
+t "hooks: ... which the base does not do"	base_core_is_not
+
+#
 # The series
 #
 

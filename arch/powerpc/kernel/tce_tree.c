@@ -286,7 +286,7 @@ static int tce_tree_charge(struct tce_tree *tree, const unsigned long *nr,
 	unsigned long bytes = tce_kinds_bytes(tree, nr);
 	int ret = 0;
 
-	if (tree->account)
+	if (tree->account && !tree->prepaid)
 		ret = tce_account_charge(tree->account, bytes, ahead);
 	if (!ret) {
 		atomic_long_add(bytes, &tree->bytes);
@@ -302,8 +302,40 @@ static void tce_tree_uncharge(struct tce_tree *tree, const unsigned long *nr)
 
 	atomic_long_sub(bytes, &tree->bytes);
 	atomic_long_sub(nr[TCE_LEAF], &tree->leaves);
-	if (tree->account)
+	if (tree->account && !tree->prepaid)
 		tce_account_uncharge(tree->account, bytes);
+}
+
+/* Size of all levels that a tree can have */
+static unsigned long tce_tree_full_bytes(const struct tce_tree *tree)
+{
+	unsigned long nr[TCE_KINDS] = { }, below = tree->entries;
+	unsigned int level;
+
+	for (level = 0; level < tree->levels; level++) {
+		below = ((below - 1) >> tce_tree_level_bits(tree)) + 1;
+		nr[level ? TCE_INNER : TCE_LEAF] += below;
+	}
+
+	return tce_kinds_bytes(tree, nr);
+}
+
+/* Charge for all levels that the tree can have, before it has the first */
+static int tce_tree_prepay(struct tce_tree *tree)
+{
+	int ret = tce_account_charge(tree->account, tce_tree_full_bytes(tree),
+				     false);
+
+	tree->prepaid = !ret;
+
+	return ret;
+}
+
+static void tce_tree_refund(struct tce_tree *tree)
+{
+	if (tree->prepaid)
+		tce_account_uncharge(tree->account, tce_tree_full_bytes(tree));
+	tree->prepaid = false;
 }
 
 /* Levels that are allocated, but in no tree; linked through the first word */
@@ -740,6 +772,7 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
 	tree->entries = entries;
 	tree->nid = nid;
 	tree->account = account;
+	tree->prepaid = false;
 	atomic_long_set(&tree->bytes, 0);
 	atomic_long_set(&tree->leaves, 0);
 }
@@ -777,16 +810,21 @@ int tce_tree_init(struct tce_tree *tree, unsigned long entries,
  * tce_tree_init_paged() - make an empty tree whose levels are system pages
  * @tree: what to initialize
  * @entries: number of entries, at least 1
- * @account: who pays for levels, NULL for nobody
+ * @account: who pays for levels
+ * @prepay: charge for all levels that the tree can have now, and not for each
+ *	    when it is allocated
  *
  * For a tree that no hardware walks and whose leaves are mapped to user space:
- * each is a page of its own. Context: process, may sleep.
+ * each is a page of its own. To allocate a level of a tree that is paid for
+ * takes no lock. Context: process, may sleep.
  *
  * Return: as tce_tree_init().
  */
 int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
-			struct tce_account *account)
+			struct tce_account *account, bool prepay)
 {
+	int ret;
+
 	tce_tree_set(tree, entries, NUMA_NO_NODE, account);
 	tree->level_shift = PAGE_SHIFT;
 	tree->levels = max_t(unsigned int, 1,
@@ -796,7 +834,14 @@ int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
 	if (tree->levels > TCE_TREE_MAX_LEVELS)
 		return -EINVAL;
 
-	return tce_tree_make_root(tree);
+	ret = prepay ? tce_tree_prepay(tree) : 0;
+	if (ret)
+		return ret;
+	ret = tce_tree_make_root(tree);
+	if (ret)
+		tce_tree_refund(tree);
+
+	return ret;
 }
 EXPORT_SYMBOL_GPL(tce_tree_init_paged);
 
@@ -833,5 +878,6 @@ void tce_tree_destroy(struct tce_tree *tree)
 	tce_level_destroy(tree, tree->root, tree->levels, freed);
 	tree->root = NULL;
 	tce_tree_uncharge(tree, freed);
+	tce_tree_refund(tree);
 }
 EXPORT_SYMBOL_GPL(tce_tree_destroy);

@@ -15,17 +15,22 @@
  *
  * H_PARAMETER			the guest is wrong
  * H_TOO_HARD			user space can do it: an unknown LIOBN, memory
- *				that is in no slot or is not registered
+ *				that is in no slot or is not registered, a TCE
+ *				with reserved bits; or the process is being
+ *				killed and the guest sees no answer any more
  * H_NOT_ENOUGH_RESOURCES	no memory, or RLIMIT_MEMLOCK, for a level
  * H_HARDWARE			the hypervisor of an LPAR refused a TCE
  *
- * Locks: kvm->srcu keeps what is found by LIOBN, kvmppc_tce_lock what is to be
- * found; kvmppc_spapr_tce_table::claim lets one hypercall change a table at a
- * time; inside it the claims of the hardware tables, one after the other.
+ * Locks: kvm->srcu keeps what is found by LIOBN, kvm_arch::spapr_tce_lock what
+ * is to be found; kvmppc_spapr_tce_table::claim lets one hypercall change a table
+ * at a time; inside it the claims of the hardware tables, one after the other.
+ * Each of these is of one guest, and so of one process: to wait for memory of
+ * that process with one of them stalls no other.
  */
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
 #include <linux/anon_inodes.h>
+#include <linux/capability.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/iommu.h>
@@ -33,8 +38,11 @@
 #include <linux/mm.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include <trace/events/spapr_tce.h>
@@ -45,8 +53,12 @@
 #define KVMPPC_TCE_SHIFT_MIN	12
 #define KVMPPC_TCE_SHIFT_MAX	34
 
-/* Tables that come and go, of all guests */
-static DEFINE_MUTEX(kvmppc_tce_lock);
+/*
+ * User space cannot tell why a page of a view is not there, so views up to this
+ * size are paid for when they are made. That is the 2 MiB of QEMU's default
+ * window and more; views of huge windows are hardly ever touched all over.
+ */
+#define KVMPPC_TCE_PREPAID	SZ_4M
 
 /*
  * Tables.
@@ -67,6 +79,7 @@ static void kvmppc_tce_free_links(struct list_head *links)
 static struct kvmppc_spapr_tce_table *
 kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 {
+	bool prepay = args->size <= KVMPPC_TCE_PREPAID / sizeof(u64);
 	struct kvmppc_spapr_tce_table *stt;
 	int ret;
 
@@ -82,7 +95,7 @@ kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 	tce_claim_init(&stt->claim);
 	INIT_LIST_HEAD(&stt->links);
 	tce_account_init(&stt->account, kvm->mm);
-	ret = tce_tree_init_paged(&stt->view, args->size, &stt->account);
+	ret = tce_tree_init_paged(&stt->view, args->size, &stt->account, prepay);
 	if (ret) {
 		kfree(stt);
 		return ERR_PTR(ret);
@@ -108,10 +121,10 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
 {
 	struct kvmppc_spapr_tce_table *stt = file->private_data;
 
-	/* It may not have got there: see kvm_vm_ioctl_create_spapr_tce() */
-	mutex_lock(&kvmppc_tce_lock);
+	/* The table may never have been published */
+	mutex_lock(&stt->kvm->arch.spapr_tce_lock);
 	hash_del_rcu(&stt->node);
-	mutex_unlock(&kvmppc_tce_lock);
+	mutex_unlock(&stt->kvm->arch.spapr_tce_lock);
 	synchronize_srcu(&stt->kvm->srcu);
 	kvmppc_tce_free(stt);
 
@@ -119,8 +132,23 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
 }
 
 /*
- * To pay for a level takes the mmap_lock, which a fault has already: make it
- * without that, and let the fault begin again.
+ * Would another leaf, with all levels that lead there, exceed RLIMIT_MEMLOCK?
+ * Good enough to choose an answer: locked_vm may change meanwhile.
+ */
+static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
+{
+	unsigned long pages = stt->view.levels - 1;
+
+	return !capable(CAP_IPC_LOCK) &&
+		READ_ONCE(stt->account.mm->locked_vm) + pages >
+		rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+}
+
+/*
+ * To pay for a level takes the mmap_lock, which a fault holds already: drop it,
+ * add the level, and let the fault begin again. Where that has been tried, or is
+ * not allowed, the fault fails. No memory may be a matter of time, and the fault
+ * is repeated; a limit is not, and would be hit for ever.
  */
 static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 					struct kvmppc_spapr_tce_table *stt,
@@ -128,9 +156,12 @@ static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 {
 	struct file *file = vmf->vma->vm_file;
 
-	if (!fault_flag_allow_retry_first(vmf->flags) ||
-	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
-		return VM_FAULT_SIGBUS;
+	/* The caller does not wait, and keeps the lock */
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	if (!fault_flag_allow_retry_first(vmf->flags))
+		return kvmppc_tce_over_limit(stt) ? VM_FAULT_SIGBUS :
+						    VM_FAULT_OOM;
 
 	get_file(file);
 	release_fault_lock(vmf);
@@ -150,9 +181,15 @@ static vm_fault_t kvmppc_tce_fault(struct vm_fault *vmf)
 	if (vmf->pgoff >= DIV_ROUND_UP(stt->size, per_page))
 		return VM_FAULT_SIGBUS;
 
-	leaf = tce_tree_walk(&stt->view, index);
-	if (!leaf)
-		return kvmppc_tce_fault_make(vmf, stt, index);
+	if (stt->view.prepaid) {
+		leaf = tce_tree_make(&stt->view, index, GFP_KERNEL);
+		if (!leaf)
+			return VM_FAULT_OOM;
+	} else {
+		leaf = tce_tree_walk(&stt->view, index);
+		if (!leaf)
+			return kvmppc_tce_fault_make(vmf, stt, index);
+	}
 
 	vmf->page = virt_to_page(leaf);
 	get_page(vmf->page);
@@ -179,15 +216,17 @@ static const struct file_operations kvmppc_tce_fops = {
 
 static int kvmppc_tce_publish(struct kvmppc_spapr_tce_table *stt)
 {
+	struct mutex *lock = &stt->kvm->arch.spapr_tce_lock;
 	int ret = -EBUSY;
 
-	mutex_lock(&kvmppc_tce_lock);
+	if (mutex_lock_killable(lock))
+		return -EINTR;
 	if (!kvmppc_tce_find(stt->kvm, stt->liobn)) {
 		hash_add_rcu(stt->kvm->arch.spapr_tce_tables, &stt->node,
 			     (unsigned long)stt->liobn);
 		ret = 0;
 	}
-	mutex_unlock(&kvmppc_tce_lock);
+	mutex_unlock(lock);
 
 	return ret;
 }
@@ -208,12 +247,14 @@ static bool kvmppc_tce_args_valid(const struct kvm_create_spapr_tce_64 *args)
  * @kvm: the guest
  * @args: what the table shall be
  *
- * Nothing but the first level of the view is allocated and charged.
- * Context: process, may sleep.
+ * Nothing but the first level of the view is allocated. A view of up to
+ * %KVMPPC_TCE_PREPAID bytes is charged whole, so that all of it can be touched;
+ * a larger one as its pages are. Context: process, may sleep.
  *
  * Return: a file descriptor that owns the table and maps the view; -EINVAL for
  * arguments out of range; -EBUSY when the LIOBN is taken; -ENOMEM when memory
- * or RLIMIT_MEMLOCK does not suffice; -EMFILE, -ENFILE.
+ * or RLIMIT_MEMLOCK does not suffice; -EMFILE, -ENFILE; -EINTR when the process
+ * is killed while it waits.
  */
 int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 				  struct kvm_create_spapr_tce_64 *args)
@@ -301,6 +342,7 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link;
 	struct iommu_table *tbl;
 	LIST_HEAD(gone);
+	int ret;
 
 	if (!table_group)
 		return -ENODEV;
@@ -325,14 +367,18 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	iommu_user_add_holder(tbl, &link->holder, "kvm", iommu_group_id(grp),
 			      stt->liobn);
 
-	tce_claim(&stt->claim);
-	kvmppc_tce_cut_links(stt, NULL, &gone);
-	if (!kvmppc_tce_add_link(stt, link))
+	ret = tce_claim_killable(&stt->claim);
+	if (ret) {
 		list_add(&link->node, &gone);
-	tce_unclaim(&stt->claim);
+	} else {
+		kvmppc_tce_cut_links(stt, NULL, &gone);
+		if (!kvmppc_tce_add_link(stt, link))
+			list_add(&link->node, &gone);
+		tce_unclaim(&stt->claim);
+	}
 	kvmppc_tce_free_links(&gone);
 
-	return 0;
+	return ret;
 }
 
 /**
@@ -347,7 +393,8 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
  *
  * Return: 0, also when it is attached already; -EBADF; -EINVAL when @tablefd is
  * something else or no window fits; -EPERM when that is another process's;
- * -ENODEV when the group has no tables at all; -ENOMEM.
+ * -ENODEV when the group has no tables at all; -ENOMEM; -EINTR when the process
+ * is killed while it waits for a hypercall.
  */
 long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 				      struct iommu_group *grp)
@@ -384,13 +431,13 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 	LIST_HEAD(gone);
 	int bucket;
 
-	mutex_lock(&kvmppc_tce_lock);
+	mutex_lock(&kvm->arch.spapr_tce_lock);
 	hash_for_each(kvm->arch.spapr_tce_tables, bucket, stt, node) {
 		tce_claim(&stt->claim);
 		kvmppc_tce_cut_links(stt, grp, &gone);
 		tce_unclaim(&stt->claim);
 	}
-	mutex_unlock(&kvmppc_tce_lock);
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	kvmppc_tce_free_links(&gone);
 }
 EXPORT_SYMBOL_GPL(kvm_spapr_tce_release_iommu_group);
@@ -408,7 +455,7 @@ static long kvmppc_tce_answer(int ret)
 		return H_NOT_ENOUGH_RESOURCES;
 	case -EPERM:	/* a page that is not backed by one as large */
 		return H_PARAMETER;
-	case -EINTR:	/* the process is being killed */
+	case -EINTR:	/* being killed; the guest will not run again */
 	case -EINVAL:	/* not registered; a container of v1 may still map it */
 		return H_TOO_HARD;
 	default:
@@ -481,10 +528,14 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	struct tce_cursor cur = { .tree = &stt->view };
 	int ret;
 
-	tce_claim(&stt->claim);
+	/* May wait for the process's memory, so not with the claim */
 	ret = tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
 	if (!ret)
-		ret = kvmppc_tce_prepare(stt, ioba, &list);
+		ret = tce_claim_killable(&stt->claim);
+	if (ret)
+		return kvmppc_tce_answer(ret);
+
+	ret = kvmppc_tce_prepare(stt, ioba, &list);
 	if (!ret)
 		ret = kvmppc_tce_commit(stt, ioba, &list);
 	if (!ret)
@@ -494,42 +545,102 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_tce_answer(ret);
 }
 
-/* As many of a view as take no time worth speaking of */
-#define KVMPPC_TCE_FILL_MAX	BIT(20)
+/* Entries of one hardware table between two looks at what else there is to do */
+#define KVMPPC_TCE_PART		BIT(20)
 
-static void kvmppc_tce_fill_all(struct tce_cursor *cur, unsigned long index,
-				unsigned long npages, u64 tce)
+/* How many of @nr TCEs to unmap at once; with the claim */
+static unsigned long kvmppc_tce_part(struct kvmppc_spapr_tce_table *stt,
+				     unsigned long nr)
 {
-	unsigned long nr;
+	struct kvmppc_tce_link *link = NULL;
+	unsigned int split = 0;
 
-	for (; npages; npages -= nr, index += nr) {
-		nr = min(npages, KVMPPC_TCE_FILL_MAX);
-		kvmppc_tce_fill(cur, index, nr, tce);
-		cond_resched();
-	}
+	if (nr == 1)
+		return 1;
+	while ((link = kvmppc_tce_next_table(stt, link)))
+		split = max(split, kvmppc_tce_split(stt, link->tbl));
+
+	return min(nr, max(KVMPPC_TCE_PART >> split, 1UL));
 }
 
-/* Unmap @nr pages, and let the view say @tce of them */
-static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
-			     unsigned long ioba, u64 tce, unsigned long nr)
+/* Let another one run; stop when the process is being killed */
+static int kvmppc_tce_pause(void)
 {
-	unsigned long index = kvmppc_tce_index(stt, ioba);
-	struct tce_cursor cur = { .tree = &stt->view };
+	cond_resched();
+
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+/* Unmap TCEs in all hardware tables; with the claim */
+static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
+			    unsigned long ioba, unsigned long nr)
+{
 	struct kvmppc_tce_link *link = NULL;
 	int ret = 0;
 
-	/* What is not there is 0 */
-	if (tce && tce_cursor_reserve(&cur, index, nr, GFP_KERNEL))
-		return H_NOT_ENOUGH_RESOURCES;
-
-	tce_claim(&stt->claim);
 	while (!ret && (link = kvmppc_tce_next_table(stt, link)))
 		ret = iommu_user_unmap(link->tbl,
 				       ioba >> link->tbl->it_page_shift,
 				       nr << kvmppc_tce_split(stt, link->tbl),
 				       NULL);
+
+	return ret;
+}
+
+/*
+ * Unmap @nr pages, and let the view say @tce of them. Part by part, so that at
+ * any moment but within a part the view says what the hardware tables have.
+ */
+static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
+			     unsigned long ioba, u64 tce, unsigned long nr)
+{
+	unsigned long index = kvmppc_tce_index(stt, ioba), part;
+	struct tce_cursor cur = { .tree = &stt->view };
+	int ret;
+
+	/*
+	 * What is not there is 0. Without memory for the mark it is lost; to
+	 * unmap must not fail for that.
+	 */
+	if (tce)
+		tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
+
+	ret = tce_claim_killable(&stt->claim);
+	if (ret)
+		return kvmppc_tce_answer(ret);
+	do {
+		part = kvmppc_tce_part(stt, nr);
+		ret = kvmppc_tce_unmap(stt, ioba, part);
+		if (ret)
+			break;
+		kvmppc_tce_fill(&cur, index, part, tce);
+		ioba += part << stt->page_shift;
+		index += part;
+		nr -= part;
+	} while (nr && !(ret = kvmppc_tce_pause()));
+	tce_unclaim(&stt->claim);
+
+	return kvmppc_tce_answer(ret);
+}
+
+/* The same for a list of marks, which maps nothing */
+static long kvmppc_tce_stuff_list(struct kvmppc_spapr_tce_table *stt,
+				  unsigned long ioba, const u64 *tces,
+				  unsigned long nr)
+{
+	unsigned long index = kvmppc_tce_index(stt, ioba);
+	struct tce_cursor cur = { .tree = &stt->view };
+	int ret;
+
+	if (memchr_inv(tces, 0, nr * sizeof(*tces)))
+		tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
+
+	ret = tce_claim_killable(&stt->claim);
+	if (ret)
+		return kvmppc_tce_answer(ret);
+	ret = kvmppc_tce_unmap(stt, ioba, nr);
 	if (!ret)
-		kvmppc_tce_fill_all(&cur, index, nr, tce);
+		kvmppc_tce_store(&cur, index, nr, tces);
 	tce_unclaim(&stt->claim);
 
 	return kvmppc_tce_answer(ret);
@@ -570,11 +681,18 @@ static struct kvmppc_tce_vcpu *kvmppc_tce_vcpu(struct kvm_vcpu *vcpu)
 static long kvmppc_tce_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 				 unsigned long nr, u64 *tces)
 {
-	unsigned long hva = gfn_to_hva(vcpu->kvm, tce_list >> PAGE_SHIFT);
-	unsigned long i;
+	gfn_t gfn = tce_list >> PAGE_SHIFT;
+	struct kvm_memory_slot *slot;
+	unsigned long hva, i;
 
-	if (kvm_is_error_hva(hva))
+	slot = __gfn_to_memslot(kvm_memslots(vcpu->kvm), gfn);
+	if (!slot)
 		return H_PARAMETER;
+	/* On its way to somewhere else; user space knows where */
+	if (slot->flags & KVM_MEMSLOT_INVALID)
+		return H_TOO_HARD;
+
+	hva = __gfn_to_hva_memslot(slot, gfn);
 	if (copy_from_user(tces, (void __user *)(hva + offset_in_page(tce_list)),
 			   nr * sizeof(*tces)))
 		return H_TOO_HARD;
@@ -611,6 +729,8 @@ static long kvmppc_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 				tce->uas);
 	if (ret)
 		return ret;
+	if (!memchr_inv(tce->uas, 0, npages * sizeof(*tce->uas)))
+		return kvmppc_tce_stuff_list(stt, ioba, tce->tces, npages);
 
 	return kvmppc_tce_put(stt, ioba, tce->tces, tce->uas, npages);
 }

@@ -170,8 +170,9 @@ static inline long kvmppc_tce_to_ua(struct kvmppc_spapr_tce_table *stt,
 	/* Without permissions anything may stand there */
 	if (!(tce & KVMPPC_TCE_PERMS))
 		return H_SUCCESS;
+	/* Bits that are reserved here may be known to user space */
 	if (gpa & (size - 1))
-		return H_PARAMETER;
+		return H_TOO_HARD;
 
 	slot = __gfn_to_memslot(slots, gfn);
 	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID) ||

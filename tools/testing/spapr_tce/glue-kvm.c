@@ -44,6 +44,12 @@ bool glue_kvm_next(struct kvm *kvm, unsigned long *liobn,
 	return true;
 }
 
+/* The claim of a table that is there */
+struct tce_claim *glue_kvm_claim(struct kvm *kvm, unsigned long liobn)
+{
+	return &kvmppc_tce_find(kvm, liobn)->claim;
+}
+
 /* What the guest has put, without a look at what user space has mapped */
 u64 glue_kvm_load(const struct host_kvm_table *table, unsigned long index)
 {

@@ -25,16 +25,31 @@ void trace_kvm_tce_hcall(unsigned int hcall, unsigned long liobn,
 	__atomic_fetch_add(host_traced + real, 1, __ATOMIC_RELAXED);
 }
 
+void *memchr_inv(const void *start, int c, size_t size)
+{
+	const unsigned char *p = start;
+
+	for (; size; size--, p++)
+		if (*p != (unsigned char)c)
+			return (void *)p;
+
+	return NULL;
+}
+
 /*
  * SRCU.
  */
 
 static __thread int srcu_depth;
+static __thread struct srcu_struct *srcu_held[4];
 
 int srcu_read_lock(struct srcu_struct *srcu)
 {
 	virtual_only(__func__);
 	pthread_rwlock_rdlock(&srcu->lock);
+	if (srcu_depth == ARRAY_SIZE(srcu_held))
+		host_die("more SRCU sections than a thread may have\n");
+	srcu_held[srcu_depth] = srcu;
 
 	return srcu_depth++;
 }
@@ -49,9 +64,12 @@ void srcu_read_unlock(struct srcu_struct *srcu, int idx)
 
 void synchronize_srcu(struct srcu_struct *srcu)
 {
+	int i;
+
 	virtual_only(__func__);
-	if (srcu_depth)
-		host_die("a reader waits for itself\n");
+	for (i = 0; i < srcu_depth; i++)
+		if (srcu_held[i] == srcu)
+			host_die("a reader waits for itself\n");
 	another_thread(host_preempt);
 	pthread_rwlock_wrlock(&srcu->lock);
 	pthread_rwlock_unlock(&srcu->lock);
@@ -223,12 +241,14 @@ vm_fault_t kvm_fault(int fd, unsigned long pgoff, unsigned int flags, u64 **page
 	struct vm_area_struct vma = { .vm_file = f.file };
 	struct vm_fault vmf = { .vma = &vma, .pgoff = pgoff, .flags = flags };
 	vm_fault_t ret;
+	bool dropped;
 
 	WARN_ON(f.file->f_op->mmap(f.file, &vma));
 	host_mmap_locked = true;
 	ret = vma.vm_ops->fault(&vmf);
-	/* Who wants to begin again has given up the lock, and nobody else */
-	WARN_ON(host_mmap_locked == !!(ret & VM_FAULT_RETRY));
+	/* Who wants to begin again has given up the lock, if he may, nobody else */
+	dropped = (ret & VM_FAULT_RETRY) && !(flags & FAULT_FLAG_RETRY_NOWAIT);
+	WARN_ON(host_mmap_locked == dropped);
 	host_mmap_locked = false;
 	fdput(f);
 	if (!ret)
@@ -250,6 +270,7 @@ struct kvm *kvm_create(void)
 	mmgrab(kvm->mm);
 	kvm->users = 1;
 	pthread_rwlock_init(&kvm->srcu.lock, NULL);
+	mutex_init(&kvm->arch.spapr_tce_lock);
 	hash_init(kvm->arch.spapr_tce_tables);
 	list_add_tail(&kvm->node, &host_kvms);
 

@@ -145,6 +145,7 @@ FIXTURE_TEARDOWN(kvm)
 	host_preempt_rm = NULL;
 	host_waits = NULL;
 	host_copied = NULL;
+	host_stuck = NULL;
 	kvm_vcpu_destroy(self->vcpu);
 	for (i = 0; i < self->nr_fds; i++)
 		kvm_close(self->fds[i]);
@@ -436,6 +437,14 @@ TEST_F(kvm, close_under_a_hypercall)
  * What user space maps of a table.
  */
 
+/* Entries of a view that is too large to be paid for when it is made */
+#define MANY	BIT(20)
+/* Levels that its first leaf needs */
+#define STEP	(PAGE_SHIFT == 12 ? 2 : 1)
+#define AGAIN	FAULT_FLAG_ALLOW_RETRY
+#define TRIED	(FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED)
+#define NOWAIT	(FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT)
+
 TEST_F(kvm, fault_on_demand)
 {
 	const u64 per_page = PG / 8;
@@ -443,27 +452,24 @@ TEST_F(kvm, fault_on_demand)
 	u64 *page = NULL;
 	int fd;
 
-	fd = create_table(self->kvm, 7, 12, 0, 3 * per_page - 1);
+	fd = create_table(self->kvm, 7, 12, 0, MANY - 1);
 	ASSERT_GE(fd, 0);
 	self->fds[1] = fd;
 	self->nr_fds = 2;
 	charged = self->mm->locked_vm;
-	EXPECT_EQ(kvm_fault(fd, 3, FAULT_FLAG_ALLOW_RETRY, &page), VM_FAULT_SIGBUS);
-	EXPECT_EQ(kvm_fault(fd, ~0UL, FAULT_FLAG_ALLOW_RETRY, &page), VM_FAULT_SIGBUS);
-	/* Not where nobody may wait */
-	EXPECT_EQ(kvm_fault(fd, 2, 0, &page), VM_FAULT_SIGBUS);
-	EXPECT_EQ(kvm_fault(fd, 2, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT,
-			    &page), VM_FAULT_SIGBUS);
-	EXPECT_EQ(kvm_fault(fd, 2, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED,
-			    &page), VM_FAULT_SIGBUS);
+	EXPECT_EQ(kvm_fault(fd, MANY / per_page, AGAIN, &page), VM_FAULT_SIGBUS);
+	EXPECT_EQ(kvm_fault(fd, ~0UL, AGAIN, &page), VM_FAULT_SIGBUS);
+	/* Not where nobody may wait; who does not want to comes again */
+	EXPECT_EQ(kvm_fault(fd, 2, 0, &page), VM_FAULT_OOM);
+	EXPECT_EQ(kvm_fault(fd, 2, NOWAIT, &page), VM_FAULT_RETRY);
+	EXPECT_EQ(kvm_fault(fd, 2, TRIED, &page), VM_FAULT_OOM);
 	EXPECT_EQ(self->mm->locked_vm, charged);
-	EXPECT_EQ(kvm_fault(fd, 2, FAULT_FLAG_ALLOW_RETRY, &page), VM_FAULT_RETRY);
-	EXPECT_EQ(self->mm->locked_vm, charged + 1);
+	EXPECT_EQ(kvm_fault(fd, 2, AGAIN, &page), VM_FAULT_RETRY);
+	EXPECT_EQ(self->mm->locked_vm, charged + STEP);
 	CHECK();
-	EXPECT_EQ(kvm_fault(fd, 2, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED,
-			    &page), 0);
+	EXPECT_EQ(kvm_fault(fd, 2, TRIED, &page), 0);
 	ASSERT_NE(page, NULL);
-	EXPECT_EQ(self->mm->locked_vm, charged + 1);
+	EXPECT_EQ(self->mm->locked_vm, charged + STEP);
 	/* It is what the guest has put, and what it gets */
 	EXPECT_WORKS(PUT(7, (2 * per_page + 5) * P4, GPA(3) | TCE_PCI_READ));
 	EXPECT_EQ(page[5], GPA(3) | TCE_PCI_READ);
@@ -475,19 +481,82 @@ TEST_F(kvm, fault_on_demand)
 	EXPECT_EQ(page[0], GPA(3) | TCE_PCI_READ);
 }
 
+/* A limit is hit for good; memory may be there the next time */
 TEST_F(kvm, fault_without_memory)
 {
-	int fd = create_table(self->kvm, 7, 12, 0, PG);
+	int fd = create_table(self->kvm, 7, 12, 0, MANY);
 	u64 *page;
 
 	ASSERT_GE(fd, 0);
 	self->fds[1] = fd;
 	self->nr_fds = 2;
-	self->mm->limit = self->mm->locked_vm;
-	EXPECT_EQ(kvm_fault(fd, 2, FAULT_FLAG_ALLOW_RETRY, &page), VM_FAULT_RETRY);
-	EXPECT_EQ(kvm_fault(fd, 2, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_TRIED,
-			    &page), VM_FAULT_SIGBUS);
+	/* A level that leads to the leaf is not enough either */
+	self->mm->limit = self->mm->locked_vm + STEP - 1;
+	EXPECT_EQ(kvm_fault(fd, 2, AGAIN, &page), VM_FAULT_RETRY);
+	EXPECT_EQ(kvm_fault(fd, 2, TRIED, &page), VM_FAULT_SIGBUS);
+	EXPECT_EQ(kvm_fault(fd, 2, 0, &page), VM_FAULT_SIGBUS);
 	CHECK();
+	self->mm->limit++;
+	fail_arm(1);
+	EXPECT_EQ(kvm_fault(fd, 2, AGAIN, &page), VM_FAULT_RETRY);
+	EXPECT_TRUE(fail_fired());
+	fail_arm(0);
+	EXPECT_EQ(kvm_fault(fd, 2, TRIED, &page), VM_FAULT_OOM);
+	CHECK();
+	EXPECT_EQ(kvm_fault(fd, 2, AGAIN, &page), VM_FAULT_RETRY);
+	EXPECT_EQ(kvm_fault(fd, 2, TRIED, &page), 0);
+}
+
+/* A view up to 4 MiB is paid for whole, and can be touched all over */
+TEST_F(kvm, fault_prepaid)
+{
+	const u64 sizes[] = { 1, PG / 8, PG / 8 + 1, 3 * PG / 8 - 1, MANY / 2 };
+	unsigned long before = self->mm->locked_vm, pages, n;
+	unsigned int i;
+	u64 *page;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (pages = 0, n = sizes[i]; n > 1 || !pages; pages += n)
+			n = DIV_ROUND_UP(n, PG / 8);
+		self->mm->limit = before + pages - 1;
+		EXPECT_FAILS(-ENOMEM, create_table(self->kvm, 7, 12, 0, sizes[i]));
+		EXPECT_EQ(self->mm->locked_vm, before);
+		self->mm->limit++;
+		fd = create_table(self->kvm, 7, 12, 0, sizes[i]);
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(self->mm->locked_vm, before + pages);
+		for (n = 0; n < DIV_ROUND_UP(sizes[i] * 8, PG); n++)
+			EXPECT_EQ(kvm_fault(fd, n, n & 1 ? 0 : NOWAIT, &page), 0);
+		EXPECT_EQ(kvm_fault(fd, n, AGAIN, &page), VM_FAULT_SIGBUS);
+		CHECK();
+		/* The guest needs no more either */
+		EXPECT_WORKS(PUT(7, (sizes[i] - 1) * P4, GPA(1) | TCE_RW));
+		EXPECT_EQ(self->mm->locked_vm, before + pages);
+		kvm_close(fd);
+		EXPECT_EQ(self->mm->locked_vm, before);
+	}
+	/* Memory itself is another matter */
+	fd = create_table(self->kvm, 7, 12, 0, 100);
+	kvm_close(fd);
+	fail_arm(1);
+	EXPECT_LT(create_table(self->kvm, 7, 12, 0, 100), 0);
+	for (n = 2; fail_fired(); n++) {
+		EXPECT_EQ(self->mm->locked_vm, before);
+		fail_arm(n);
+		fd = create_table(self->kvm, 7, 12, 0, 100);
+	}
+	fail_arm(0);
+	EXPECT_GT(n, 4);
+	kvm_close(fd);
+	self->mm->limit = 1UL << 40;
+	fd = create_table(self->kvm, 7, 12, 0, PG / 4);
+	self->fds[1] = fd;
+	self->nr_fds = 2;
+	fail_arm(1);
+	EXPECT_EQ(kvm_fault(fd, 1, AGAIN, &page), VM_FAULT_OOM);
+	fail_arm(0);
+	EXPECT_EQ(kvm_fault(fd, 1, AGAIN, &page), 0);
 }
 
 /* A table of one page has no level but the first */
@@ -720,6 +789,219 @@ TEST_F(kvm, put_while_the_window_is_removed)
 }
 
 /*
+ * A guest that is not done for long stalls no other.
+ */
+
+struct background {
+	pthread_t thread;
+	struct mm_struct *mm;
+	struct kvm *kvm;
+	struct host_pe *hpe;
+	int fd;
+};
+
+static void *release_it(void *arg)
+{
+	struct background *b = arg;
+
+	rcu_register_thread();
+	current->mm = b->mm;
+	release(b->kvm, b->hpe);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+static void *create_and_close(void *arg)
+{
+	struct background *b = arg;
+
+	rcu_register_thread();
+	current->mm = b->mm;
+	b->fd = create_table(b->kvm, LIOBN, 12, 0, NR_TCES);
+	release(b->kvm, b->hpe);
+	if (b->fd >= 0)
+		kvm_close(b->fd);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+static bool ends_soon(pthread_t thread)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2;
+
+	return !pthread_timedjoin_np(thread, NULL, &until);
+}
+
+TEST_F(kvm, guests_do_not_wait_for_each_other)
+{
+	struct background slow = { .mm = self->mm, .kvm = self->kvm, .hpe = PHB3 };
+	struct background quick = { .mm = self->other, .hpe = PHB4 };
+	struct tce_claim *claim = glue_kvm_claim(self->kvm, LIOBN);
+	bool done;
+
+	current->mm = self->other;
+	quick.kvm = kvm_create();
+	current->mm = self->mm;
+	EXPECT_WORKS(attach(self->kvm, self->fds[0], PHB3));
+	/* A hypercall of the first guest takes its time; a group leaves meanwhile */
+	tce_claim(claim);
+	pthread_create(&slow.thread, NULL, release_it, &slow);
+	usleep(20000);
+	pthread_create(&quick.thread, NULL, create_and_close, &quick);
+	done = ends_soon(quick.thread);
+	EXPECT_TRUE(done);
+	EXPECT_EQ(pthread_tryjoin_np(slow.thread, NULL), EBUSY);
+	tce_unclaim(claim);
+	pthread_join(slow.thread, NULL);
+	if (!done)
+		pthread_join(quick.thread, NULL);
+	EXPECT_GE(quick.fd, 0);
+	kvm_put_kvm(quick.kvm);
+	CHECK();
+}
+
+/*
+ * What others do while a hypercall waits for the mmap_lock of its process.
+ */
+
+static struct {
+	struct mm_struct *other;
+	struct kvm *kvm;
+	struct kvm_vcpu *vcpu;
+	int fd;
+	long answers[3];
+	int done;
+} stuck;
+
+/* Another process has a guest, and lets it go */
+static void run_another_guest(void)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm *kvm;
+	int fd;
+
+	current->mm = stuck.other;
+	kvm = kvm_create();
+	set_up_guest(kvm);
+	vcpu = kvm_vcpu_create(kvm);
+	fd = create_table(kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	WARN_ON(fd < 0);
+	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_PUT_TCE, 7, WINDOW1, GPA(1) | TCE_RW, 0));
+	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_STUFF_TCE, 7, WINDOW1, 0, 1UL << 24));
+	release(kvm, PHB4);
+	kvm_close(fd);
+	kvm_vcpu_destroy(vcpu);
+	kvm_put_kvm(kvm);
+	stuck.done++;
+}
+
+/* Other threads of the same process want the table, and are killed */
+static void be_killed_waiting(void)
+{
+	current->killed = true;
+	stuck.answers[0] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_PUT_TCE, 7, WINDOW1,
+				     GPA_HUGE | TCE_RW, 0);
+	stuck.answers[1] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_STUFF_TCE, 7,
+				     WINDOW1, 0, 5);
+	stuck.answers[2] = attach(stuck.kvm, stuck.fd, PHB3);
+	stuck.done++;
+}
+
+/* @meanwhile: comes when the hypercall waits, and has the claim of its table */
+static void put_when_stuck(struct __test_metadata *_metadata, struct kvm *kvm,
+			   struct kvm_vcpu *vcpu, struct host_container *c,
+			   int fd, void (*meanwhile)(void))
+{
+	unsigned int i;
+	u64 *page;
+
+	ASSERT_EQ(req_create(c, 16, 1UL << 40, 3, NULL), 0);
+	ASSERT_EQ(attach(kvm, fd, PHB3), 0);
+	/* The view is there, so it is the hardware's levels that are paid for */
+	ASSERT_EQ(kvm_fault(fd, 0, AGAIN, &page), VM_FAULT_RETRY);
+	stuck.kvm = kvm;
+	stuck.vcpu = kvm_vcpu_create(kvm);
+	stuck.fd = fd;
+	stuck.done = 0;
+	kvm->mm->stuck = true;
+	host_stuck = meanwhile;
+	/* Levels may be less than a page, of which some are paid for already */
+	for (i = 0; i < 8 && kvm->mm->stuck; i++)
+		EXPECT_EQ(kvm_hcall(vcpu, KVM_BOTH, H_PUT_TCE, 7,
+				    WINDOW1 + (1024 * i + 3) * K64,
+				    GPA_HUGE | TCE_RW, 0), 0);
+	host_stuck = NULL;
+	current->killed = false;
+	EXPECT_FALSE(kvm->mm->stuck);
+	EXPECT_EQ(stuck.done, 1);
+	kvm_vcpu_destroy(stuck.vcpu);
+	world_check();
+}
+
+TEST_F(kvm, stuck_guest_stalls_no_other)
+{
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	self->nr_fds = 2;
+	stuck.other = self->other;
+	put_when_stuck(_metadata, self->kvm, self->vcpu, self->c, self->fds[1],
+		       run_another_guest);
+	EXPECT_REACHES(PHB3, WINDOW1 + 3 * K64, GPA_HUGE);
+}
+
+TEST_F(kvm, killed_while_the_table_is_changed)
+{
+	int i;
+
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	self->nr_fds = 2;
+	put_when_stuck(_metadata, self->kvm, self->vcpu, self->c, self->fds[1],
+		       be_killed_waiting);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(stuck.answers[i], H_TOO_HARD);
+	EXPECT_EQ(stuck.answers[2], -EINTR);
+	EXPECT_FAULTS(PHB3, WINDOW1);
+	EXPECT_EQ(links_of(self->kvm, 7), 1);
+	EXPECT_REACHES(PHB3, WINDOW1 + 3 * K64, GPA_HUGE);
+}
+
+static struct kvm *watched_kvm;
+static unsigned int watched, watched_claims;
+
+/* This thread is about to wait, or might be: with a claim? */
+static void watch_claims(void)
+{
+	struct host_kvm_table table;
+	unsigned long liobn;
+
+	watched++;
+	for (liobn = 0; glue_kvm_next(watched_kvm, &liobn, &table); liobn++)
+		watched_claims += table.claimed;
+}
+
+/* To pay for the view waits for memory of the process, and nobody for that */
+TEST_F(kvm, view_grows_without_the_claim)
+{
+	self->fds[1] = create_table(self->kvm, 7, 12, 0, MANY);
+	self->nr_fds = 2;
+	watched_kvm = self->kvm;
+	watched = 0;
+	watched_claims = 0;
+	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, P4, 16);
+	host_preempt = watch_claims;
+	EXPECT_EQ(PUT(7, 0, GPA(1) | TCE_RW), 0);
+	EXPECT_EQ(LIST(7, MANY / 2 * P4, GPA_LIST, 16), 0);
+	EXPECT_EQ(STUFF(7, MANY / 4 * P4, 8, 16), 0);
+	host_preempt = NULL;
+	EXPECT_GE(watched, 3);
+	EXPECT_EQ(watched_claims, 0);
+}
+
+/*
  * Hypercalls.
  */
 
@@ -807,13 +1089,14 @@ TEST_F(kvm, malformed)
 		EXPECT_FAILS(H_PARAMETER, LIST(LIOBN, 0, list, ~0UL));
 		EXPECT_FAILS(H_PARAMETER, LIST(LIOBN, 0, list + 8, 1));
 		EXPECT_FAILS(H_PARAMETER, LIST(LIOBN, 0, GPA_NOTHING, 1));
-		EXPECT_FAILS(H_PARAMETER, LIST(LIOBN, 0, GPA_INVALID, 1));
+		EXPECT_FAILS(H_TOO_HARD, LIST(LIOBN, 0, GPA_INVALID, 1));
 		/* Not to be stuffed */
 		EXPECT_FAILS(H_PARAMETER, STUFF(LIOBN, 0, GPA(1) | TCE_PCI_READ, 1));
 		EXPECT_FAILS(H_PARAMETER, STUFF(LIOBN, 0, TCE_PCI_WRITE, 1));
-		/* Not a page */
-		EXPECT_FAILS(H_PARAMETER, PUT(LIOBN, 0, (GPA(1) + 0x800) | TCE_RW));
-		EXPECT_FAILS(H_PARAMETER, PUT(LIOBN, 0, (GPA(1) + 4) | TCE_RW));
+		/* Reserved bits */
+		EXPECT_FAILS(H_TOO_HARD, PUT(LIOBN, 0, (GPA(1) + 0x800) | TCE_RW));
+		EXPECT_FAILS(H_TOO_HARD, PUT(LIOBN, 0, (GPA(1) + 4) | TCE_RW));
+		/* Nowhere */
 		EXPECT_FAILS(H_TOO_HARD, PUT(LIOBN, 0, GPA_NOTHING | TCE_RW));
 		EXPECT_FAILS(H_TOO_HARD, PUT(LIOBN, 0, GPA_INVALID | TCE_RW));
 		EXPECT_FAILS(H_TOO_HARD, PUT(LIOBN, 0, BIT(62) | TCE_RW));
@@ -837,7 +1120,7 @@ TEST_F(kvm, list)
 	} wrong[] = {
 		{ GPA_NOTHING | TCE_RW, H_TOO_HARD },
 		{ GPA_STRANGE | TCE_RW, H_TOO_HARD },
-		{ 0x801 | TCE_RW, H_PARAMETER },
+		{ 0x801 | TCE_RW, H_TOO_HARD },
 	};
 	static const unsigned int places[] = { 0, 1, 255, 511 };
 	unsigned int i, k;
@@ -973,7 +1256,7 @@ TEST_F(kvm, split_pages)
 	EXPECT_WORKS(STUFF(7, 4 * K64, 0x10000, 3));
 	EXPECT_FAULTS(PHB3, 6 * K64 + 15 * P4);
 	EXPECT_REACHES(PHB3, 7 * K64, GPA_HUGE + 4 * K64);
-	EXPECT_FAILS(H_PARAMETER, PUT(7, K64, (GPA_HUGE + P4) | TCE_RW));
+	EXPECT_FAILS(H_TOO_HARD, PUT(7, K64, (GPA_HUGE + P4) | TCE_RW));
 	EXPECT_FAILS(H_PARAMETER, PUT(7, P4, GPA_HUGE | TCE_RW));
 	/* The last page of a region that ends in the middle of one of 64K */
 	EXPECT_WORKS(STUFF(7, 0, 0, 256));
@@ -1093,8 +1376,89 @@ TEST_F(kvm, limit)
 	EXPECT_REACHES(PHB3, WINDOW1 + (1UL << 36), GPA_HUGE + 5 * K64);
 	self->mm->limit = self->mm->locked_vm;
 	EXPECT_FAILS(H_NOT_ENOUGH_RESOURCES, PUT(7, WINDOW1, GPA_HUGE | TCE_RW));
-	EXPECT_FAILS(H_NOT_ENOUGH_RESOURCES, STUFF(7, WINDOW1 + (1UL << 38), 8, 1));
 	EXPECT_WORKS(STUFF(7, WINDOW1, 0, 1UL << 24));
+}
+
+/* To unmap does not fail for want of memory: it is the mark that is lost */
+TEST_F(kvm, limit_of_marks)
+{
+	const unsigned long there = WINDOW1 + (1UL << 36), absent = WINDOW1 + (1UL << 38);
+	long levels;
+
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 3, NULL));
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	self->nr_fds = 2;
+	EXPECT_WORKS(attach(self->kvm, self->fds[1], PHB3));
+	EXPECT_WORKS(PUT(7, there, GPA_HUGE | TCE_RW));
+	EXPECT_WORKS(PUT(7, there + K64, GPA_HUGE | TCE_RW));
+	/* Mapped by VFIO, where the view has nothing */
+	EXPECT_EQ(req_map(self->c, absent, UA(UA_HUGE), 16 * K64, RW), 0);
+	self->mm->limit = self->mm->locked_vm;
+	EXPECT_WORKS(STUFF(7, absent, 8, 1));
+	EXPECT_EQ(GET(7, absent), 0);
+	EXPECT_FAULTS(PHB3, absent);
+	EXPECT_WORKS(PUT(7, absent + K64, 0xabc000));
+	EXPECT_EQ(GET(7, absent + K64), 0);
+	EXPECT_FAULTS(PHB3, absent + K64);
+	write_list(self->kvm, GPA_LIST, 0x10000, K64, 8);
+	EXPECT_WORKS(LIST(7, absent + 2 * K64, GPA_LIST, 8));
+	EXPECT_EQ(GET(7, absent + 3 * K64), 0);
+	EXPECT_FAULTS(PHB3, absent + 9 * K64);
+	/* Where there is something, it is kept */
+	EXPECT_WORKS(STUFF(7, there, 0x50000, 1));
+	EXPECT_EQ(GET(7, there), 0x50000);
+	EXPECT_WORKS(STUFF(7, WINDOW1, 8, 1UL << 24));
+	EXPECT_EQ(GET(7, there + K64), 8);
+	EXPECT_FAULTS(PHB3, there + K64);
+	EXPECT_FAULTS(PHB3, absent + 15 * K64);
+	/* With something to map in it, a list does fail */
+	write_one(self->kvm, GPA_LIST, 3, GPA_HUGE | TCE_RW);
+	EXPECT_FAILS(H_NOT_ENOUGH_RESOURCES, LIST(7, absent, GPA_LIST, 8));
+	/* The same without memory as such */
+	self->mm->limit += 64;
+	EXPECT_EQ(req_map(self->c, absent, UA(UA_HUGE), 16 * K64, RW), 0);
+	fail_arm(1);
+	EXPECT_WORKS(PUT(7, absent, 0x10000));
+	EXPECT_TRUE(fail_fired());
+	fail_arm(0);
+	EXPECT_EQ(GET(7, absent), 0);
+	EXPECT_FAULTS(PHB3, absent);
+	EXPECT_REACHES(PHB3, absent + K64, GPA_HUGE + K64);
+	/* A list of nothing makes nothing */
+	levels = host_usage.level_bytes;
+	write_list(self->kvm, GPA_LIST, 0, 0, 8);
+	EXPECT_WORKS(LIST(7, absent, GPA_LIST, 8));
+	EXPECT_FAULTS(PHB3, absent + 7 * K64);
+	EXPECT_EQ(host_usage.level_bytes, levels);
+}
+
+/*
+ * Who is killed while a huge range is unmapped ends soon, and has a view that
+ * says what is mapped still.
+ */
+TEST_F(kvm, stuff_while_being_killed)
+{
+	const unsigned long part = 1UL << 20;
+
+	EXPECT_WORKS(req_create(self->c, 12, 4 * part * P4, 1, NULL));
+	self->fds[1] = create_table(self->kvm, 7, 12, WINDOW1 >> 12, 4 * part);
+	self->nr_fds = 2;
+	EXPECT_WORKS(attach(self->kvm, self->fds[1], PHB3));
+	EXPECT_WORKS(PUT(7, WINDOW1, GPA_HUGE | TCE_RW));
+	EXPECT_WORKS(PUT(7, WINDOW1 + 3 * part * P4, GPA_HUGE | TCE_RW));
+	current->killed = true;
+	EXPECT_EQ(STUFF(7, WINDOW1, 0, 4 * part), H_TOO_HARD);
+	/* A single page is not worth looking for a signal */
+	EXPECT_WORKS(PUT(7, WINDOW1 + P4, 0));
+	current->killed = false;
+	world_check();
+	EXPECT_EQ(GET(7, WINDOW1), 0);
+	EXPECT_FAULTS(PHB3, WINDOW1);
+	EXPECT_EQ(GET(7, WINDOW1 + 3 * part * P4), GPA_HUGE | TCE_RW);
+	EXPECT_REACHES(PHB3, WINDOW1 + 3 * part * P4, GPA_HUGE);
+	EXPECT_EQ(mapped_at(self->mm, UA(UA_HUGE)), 2);
+	EXPECT_WORKS(STUFF(7, WINDOW1, 0, 4 * part));
+	EXPECT_EQ(mapped_at(self->mm, UA(UA_HUGE)), 1);
 }
 
 /* Where lists are kept is for a VCPU to have when it needs it */
@@ -1102,6 +1466,8 @@ TEST_F(kvm, vcpu_without_memory)
 {
 	struct kvm_vcpu *vcpu = kvm_vcpu_create(self->kvm);
 
+	/* A mark, for which there is a level then */
+	write_one(self->kvm, GPA_LIST, 0, 0x1000);
 	EXPECT_EQ(kvm_hcall(vcpu, KVM_REAL, H_PUT_TCE_INDIRECT, LIOBN, 0,
 			    GPA_LIST, 1), H_TOO_HARD);
 	fail_arm(1);

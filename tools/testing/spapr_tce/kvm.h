@@ -49,6 +49,7 @@ struct host_kvm_table {
 
 bool glue_kvm_next(struct kvm *kvm, unsigned long *liobn,
 		   struct host_kvm_table *table);
+struct tce_claim *glue_kvm_claim(struct kvm *kvm, unsigned long liobn);
 u64 glue_kvm_load(const struct host_kvm_table *table, unsigned long index);
 
 #endif

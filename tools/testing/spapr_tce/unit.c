@@ -3522,7 +3522,7 @@ static unsigned long charge_of(struct __test_metadata *_metadata, bool paged,
 	int ret;
 
 	tce_account_init(&account, mm);
-	ret = paged ? tce_tree_init_paged(&tree, 1UL << bits, &account) :
+	ret = paged ? tce_tree_init_paged(&tree, 1UL << bits, &account, false) :
 		tce_tree_init(&tree, 1UL << bits, 1, 5, page_shift, 0, &account, true);
 	ASSERT_EQ(ret, 0);
 	cur.tree = &tree;

@@ -65,11 +65,28 @@ static inline void tce_unclaim_rm(struct tce_claim *claim)
 	clear_bit_unlock(0, &claim->word);
 }
 
+/* With the lock, for its turn after real mode */
+static inline void tce_claim_word(struct tce_claim *claim)
+{
+	while (unlikely(!tce_claim_try_rm(claim)))
+		cpu_relax();
+}
+
 static inline void tce_claim(struct tce_claim *claim)
 {
 	mutex_lock(&claim->lock);
-	while (unlikely(!tce_claim_try_rm(claim)))
-		cpu_relax();
+	tce_claim_word(claim);
+}
+
+/* The same; -EINTR when the caller is killed while it waits */
+static inline int tce_claim_killable(struct tce_claim *claim)
+{
+	int ret = mutex_lock_killable(&claim->lock);
+
+	if (!ret)
+		tce_claim_word(claim);
+
+	return ret;
 }
 
 static inline void tce_unclaim(struct tce_claim *claim)

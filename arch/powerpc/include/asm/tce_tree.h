@@ -73,6 +73,7 @@ struct tce_account {
  * @view: how many entries behind an entry of a leaf its view is, 0: has none
  * @nid: NUMA node to allocate from
  * @account: who is charged, NULL for the kernel's own tables
+ * @prepaid: @account was charged for all levels when the tree was made
  * @bytes: memory held by levels, views included
  * @leaves: how many of the levels are leaves
  */
@@ -84,6 +85,7 @@ struct tce_tree {
 	unsigned int view;
 	int nid;
 	struct tce_account *account;
+	bool prepaid;
 	atomic_long_t bytes;
 	atomic_long_t leaves;
 };
@@ -120,7 +122,7 @@ int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int page_shift, int nid,
 		  struct tce_account *account, bool view);
 int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
-			struct tce_account *account);
+			struct tce_account *account, bool prepay);
 void tce_tree_destroy(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);

@@ -10,6 +10,7 @@
 #   trace	the same, watched by perf and trace-cmd
 #   user	as an ordinary user, with memory for 2 TiB of window to come
 #   user64	the same with 128 TiB
+#   memlock	as an ordinary user without a device, who may lock little or much
 #   fill	a guest maps a page all over its window until nothing is left
 #   pull	the disk is pulled while a guest reads it
 #   kill	QEMU is killed in a mapping storm, ROUNDS times
@@ -441,6 +442,39 @@ test_user64() {
 	nothing_left
 }
 
+# What KVM has no table for, for it would cost more than may be locked, QEMU does
+# itself, and says so. What KVM has must not fail QEMU later.
+test_memlock() {
+	m=$machine,kvm-type=HV,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken
+	chown $uid /dev/kvm
+	remember
+	for limit in 64 1024 8192 unlimited; do
+		: >$log
+		# shellcheck disable=SC3045 # dash has it
+		(
+			ulimit -l $limit
+			{
+				sleep $((8 * slow))
+				echo info status
+				sleep 1
+				echo quit
+			} | setpriv --reuid=$uid --regid=$uid --clear-groups \
+				qemu-system-ppc64 -M "$m,cap-ccf-assist=off" \
+				-accel kvm -m 256M -vga none -display none \
+				-serial none -monitor stdio
+		) >$log 2>&1
+		status=$?
+		tables_refused=$(grep -ac 'Failed to create TCE' $log)
+		say "with $limit KiB: QEMU ended with $status, $tables_refused tables refused"
+		is "QEMU runs with $limit KiB" "$(tail -n 1 $log)" test $status = 0
+		is "so does its guest with $limit KiB" "$(tail -n 1 $log)" \
+			said 'status: running'
+	done
+	# 2 MiB for the default window, and some for others
+	is "no table is refused without a limit" "" test "$tables_refused" = 0
+	nothing_left
+}
+
 unbound() { [ ! -e "/sys/bus/pci/devices/$disk/driver" ]; }
 
 # From the host's side: vfio-pci asks QEMU for it.
@@ -577,6 +611,7 @@ io)		test_io ;;
 trace)		test_trace ;;
 user)		test_user ;;
 user64)		test_user64 ;;
+memlock)	test_memlock ;;
 fill)		test_fill ;;
 kill)		test_kill ;;
 lpar)		test_lpar ;;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh: prove region.pml and have each of its broken variants refuted by the
-# rule that it breaks; one line each. The verifiers and all that they said are
+# check.sh: prove region.pml and core.pml, and have each of their broken variants
+# refuted by the rule that it breaks; one line each. The verifiers and all that they said are
 # in build/host/spin/.
 #
 # check.sh VARIANT: the shortest way to break that variant, step by step.
@@ -12,7 +12,7 @@ SPAPR_TCE_TOP=${SPAPR_TCE_TOP:-${spin_dir%/tools/testing/spapr_tce/spin}}
 # shellcheck source=../../../../scripts/spapr_tce/lib.sh
 . "$SPAPR_TCE_TOP/scripts/spapr_tce/lib.sh"
 
-model=$spin_dir/region.pml
+model=region.pml
 w=$build/host/spin
 
 # VARIANT RULE CONFIGURATION WHAT: what is broken, and what must find it.
@@ -44,6 +44,9 @@ variants() {
 	FLUSH      R7 KVM close flushes the release work under the lock
 	REQUEUE    R7 KVM the release work waits by queueing itself
 	SHARED     R8 TWO unregister asks "shared?" outside the lock
+	LATE       R1 CORE threads of a split core start before SRCU is held
+	EARLY      R1 CORE SRCU is given up before all threads are out
+	FIRST      R1 CORE SRCU is held for the runner's guest alone
 	EOF2
 }
 
@@ -54,7 +57,7 @@ verifier() {
 	rm -rf "${w:?}/$name"
 	mkdir -p "$w/$name"
 	# shellcheck disable=SC2086 # flags
-	(cd "$w/$name" && cp "$model" . && spin -a "$@" region.pml &&
+	(cd "$w/$name" && cp "$spin_dir/$model" . && spin -a "$@" $model &&
 	 gcc -w $cflags pan.c -o pan) >"$w/$name/build.log" 2>&1
 }
 
@@ -150,10 +153,17 @@ config_flags() {
 	[ "$1" != TWO ] || echo -DTWO
 }
 
+# model_of CONFIGURATION: sets $model
+model_of() {
+	model=region.pml
+	[ "$1" != CORE ] || model=core.pml
+}
+
 # refute VARIANT RULE CONFIGURATION WHAT. To refute, compact states will do, and
 # a verifier of which compiling is most of the work.
 refute() {
 	rule=$2 dir=break-$1 what="$1, $4: refuted by $2" why=
+	model_of "$3"
 	case $1 in
 	# Several rules fall; the one that falls after the fewest steps counts
 	OVERLAP | CMPXCHG | ADD) cflags="-DSAFETY -DNOCLAIM -DBFS" flags= ;;
@@ -175,6 +185,7 @@ trace() {
 	line=$(variants | grep "^$1 ") || die "no variant $1"
 	# shellcheck disable=SC2086 # words
 	set -- $line
+	model_of "$3"
 	# shellcheck disable=SC2046 # flags
 	if ! verifier trace "-O1 -DSAFETY -DNOCLAIM -DBFS" $(config_flags "$3") \
 			"-DBREAK_$1" || ! search trace; then
@@ -182,7 +193,7 @@ trace() {
 	fi
 	grep -m 1 '^pan:1:' "$w/trace/log" || die "nothing found"
 	# shellcheck disable=SC2046 # flags
-	(cd "$w/trace" && spin $(config_flags "$3") "-DBREAK_$1" -t -p region.pml) |
+	(cd "$w/trace" && spin $(config_flags "$3") "-DBREAK_$1" -t -p $model) |
 	awk '/^ *[0-9]+:\tproc.*\[/ && !/:init:/ && !/assert|goto/ {
 		split($4, name, /[(:]/)
 		split($5, line, ":")
@@ -208,6 +219,8 @@ fi
 prove kvm "a container and KVM: R1 to R7 hold"
 prove two "two containers: R1 to R8 hold" -DTWO
 verdict "every statement of the model was reached" "$(all_reached)"
+model_of CORE
+prove core "threads of a split core and KVM's tables: R1 holds"
 
 variants | while read -r variant rule config what; do
 	refute "$variant" "$rule" "$config" "$what"

@@ -18,6 +18,8 @@
 #define GUEST_PROG_SIZE	0x10000
 
 #define GUEST_DONE	0xf000		/* RTAS: KVM hands it to us */
+#define GUEST_FP	0x3ff123456789abcdULL
+#define GUEST_MSR_FP	BIT_ULL(13)
 
 #define SC1		0x44000022
 /*
@@ -32,12 +34,14 @@ static const u32 guest_code[] = {
 	0x3bfe0010,	/* start: addi r31, r30, 16: calls */
 	0xe87f0000,	/* next: ld r3, 0(r31) */
 	0x2c230000,	/* cmpdi r3, 0 */
-	0x41820044,	/* beq done */
+	0x4182004c,	/* beq done */
 	0xe89f0008,	/* ld r4, 8(r31) */
 	0xe8bf0010,	/* ld r5, 16(r31) */
 	0xe8df0018,	/* ld r6, 24(r31) */
 	0xe8ff0020,	/* ld r7, 32(r31) */
+	0xcbff0048,	/* lfd f31, 72(r31): fp */
 	SC1,
+	0xdbff0048,	/* stfd f31, 72(r31) */
 	0xf87f0028,	/* std r3, 40(r31): answer */
 	0xf89f0030,	/* std r4, 48(r31): value */
 	0x2c230000,	/* cmpdi r3, 0 */
@@ -48,13 +52,13 @@ static const u32 guest_code[] = {
 	0x48000008,	/* b step */
 	0xf87f0040,	/* other: std r3, 64(r31): other */
 	0x3bff0050,	/* step: addi r31, r31, 80 */
-	0x4bffffb8,	/* b next */
+	0x4bffffb0,	/* b next */
 	0xe93e0008,	/* done: ld r9, 8(r30): rounds */
 	0x39290001,	/* addi r9, r9, 1 */
 	0xf93e0008,	/* std r9, 8(r30) */
 	0xe93e0000,	/* ld r9, 0(r30): again */
 	0x2c290000,	/* cmpdi r9, 0 */
-	0x4082ff9c,	/* bne start */
+	0x4082ff94,	/* bne start */
 	0x38600000,	/* end: li r3, 0 */
 	0x6063f000,	/* ori r3, r3, 0xf000: GUEST_DONE */
 	SC1,
@@ -321,8 +325,9 @@ static int set_calls(struct guest_vcpu *v, const struct guest_call *calls,
 {
 	struct kvm_regs regs = {
 		.pc = GUEST_CODE,
-		/* 64 bits, and the byte order of this program */
-		.msr = BIT_ULL(63) | (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__),
+		/* 64 bits, floating point, the byte order of this program */
+		.msr = BIT_ULL(63) | GUEST_MSR_FP |
+			(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__),
 	};
 	int i;
 
@@ -333,8 +338,10 @@ static int set_calls(struct guest_vcpu *v, const struct guest_call *calls,
 	v->prog->again = again;
 	memcpy(v->prog->calls, calls, n * sizeof(*calls));
 	memset(v->prog->calls + n, 0, sizeof(*calls));
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		v->prog->calls[i].answer = H_NONE;
+		v->prog->calls[i].fp = GUEST_FP;
+	}
 	return tce_ioctl(v->fd, KVM_SET_REGS, &regs);
 }
 
@@ -365,9 +372,26 @@ static int run_once(struct guest_vcpu *v)
 		     : [nr] "i" (__NR_ioctl), [request] "r" (KVM_RUN)
 		     : "r0", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11",
 		       "r12", "cr0", "ctr", "xer", "fr31", "v31", "memory");
-	if (vs31 != fp || vs63 != vec)
+	if (vs31 != fp || vs63 != vec) {
+		printf("# KVM_RUN: %llx and %llx in registers of ours\n",
+		       (u64)vs31, (u64)vs63);
 		v->lost++;
+	}
 	return ret;
+}
+
+/* Behind the run of a program */
+static void check_guest_fp(struct guest_vcpu *v)
+{
+	const struct guest_call *call;
+
+	for (call = v->prog->calls; call->args[0]; call++) {
+		if (call->fp == GUEST_FP)
+			continue;
+		printf("# call %zd of the guest: %llx in a register of its\n",
+		       call - v->prog->calls, call->fp);
+		v->guest_lost++;
+	}
 }
 
 /* Until the guest has come to its end */
@@ -387,8 +411,10 @@ static int run_vcpu(struct guest_vcpu *v)
 			       run->exit_reason);
 			return -EPROTO;
 		}
-		if (run->papr_hcall.nr == GUEST_DONE)
+		if (run->papr_hcall.nr == GUEST_DONE) {
+			check_guest_fp(v);
 			return 0;
+		}
 		v->user_call[0] = run->papr_hcall.nr;
 		memcpy(v->user_call + 1, run->papr_hcall.args,
 		       sizeof(v->user_call) - sizeof(*v->user_call));
@@ -443,7 +469,7 @@ u64 guest_lost_registers(const struct guest *g)
 	int i;
 
 	for (i = 0; i < GUEST_VCPUS; i++)
-		lost += g->vcpu[i].lost;
+		lost += g->vcpu[i].lost + g->vcpu[i].guest_lost;
 	return lost;
 }
 

@@ -52,7 +52,8 @@
  * @value:	and r4
  * @good:	how often it was H_SUCCESS
  * @other:	what it was when it was not, the last time
- * @pad:	to the size that the program knows
+ * @fp:		loaded into a floating-point register before, stored from there
+ *		afterwards
  */
 struct guest_call {
 	u64 args[5];
@@ -60,7 +61,7 @@ struct guest_call {
 	u64 value;
 	u64 good;
 	s64 other;
-	u64 pad;
+	u64 fp;
 };
 
 #define CALL(...)	{ .args = { __VA_ARGS__ } }
@@ -85,6 +86,7 @@ struct guest_prog {
  * @prog_gpa:	where there
  * @thread:	while it is started
  * @lost:	how often KVM_RUN left other values in registers of ours
+ * @guest_lost:	how often a call of the guest did so in a register of its
  * @to_user:	hypercalls that KVM left to us
  * @user_call:	the last one of these
  * @ret:	what the thread ended with
@@ -96,6 +98,7 @@ struct guest_vcpu {
 	u64 prog_gpa;
 	pthread_t thread;
 	u64 lost;
+	u64 guest_lost;
 	u64 to_user;
 	u64 user_call[5];
 	int ret;
@@ -177,7 +180,7 @@ s64 guest_get(struct guest *g, u64 liobn, u64 ioba);
 u64 guest_list(int vcpu);
 u64 *guest_list_of(struct guest *g, int vcpu);
 
-/* How often KVM_RUN has left other values in registers of ours */
+/* How often KVM_RUN has left other values in registers of ours, or of the guest */
 u64 guest_lost_registers(const struct guest *g);
 
 /* Let VCPU @i make @n calls again and again, in a thread of its own. */

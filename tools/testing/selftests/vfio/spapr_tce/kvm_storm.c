@@ -88,6 +88,39 @@ FIXTURE_TEARDOWN(kvm_storm)
 	}
 }
 
+/*
+ * Where hypercalls can be taken in real mode, real mode has its part in a storm:
+ * the first rounds are traced to see that.
+ */
+#define EVENT	"spapr_tce/kvm_tce_hcall"
+
+static bool has_real_mode(const struct guest *g)
+{
+	return g->hv && sys_power8();
+}
+
+static void watch_real_mode(struct __test_metadata *_metadata, struct guest *g)
+{
+	if (has_real_mode(g))
+		ASSERT_EQ(0, sys_trace(EVENT, true));
+}
+
+/* Calls that it has done, and such as it left to virtual mode */
+static void check_real_mode(struct __test_metadata *_metadata, struct guest *g)
+{
+	int done, left;
+
+	if (!has_real_mode(g))
+		return;
+	done = sys_traced(" ret=0 real=1");
+	left = sys_traced(" ret=0 real=0");
+	sys_trace(EVENT, false);
+	TH_LOG("of those traced %d calls ended in real mode, %d in virtual mode",
+	       done, left);
+	EXPECT_LT(0, done);
+	EXPECT_LT(0, left);
+}
+
 static void pause_us(unsigned int us)
 {
 	struct timespec ts = { .tv_nsec = us * 1000 };
@@ -265,8 +298,11 @@ static void hammer(struct __test_metadata *_metadata, struct guest *g, bool maps
 	};
 
 	ASSERT_EQ(0, pthread_create(&h.thread, NULL, host_work, &h));
+	watch_real_mode(_metadata, g);
 	for (i = 0; i < BURSTS; i++) {
 		rounds += burst(_metadata, g, calls);
+		if (i == 1)
+			check_real_mode(_metadata, g);
 		if (!maps)
 			check_pages(_metadata, g, view);
 	}
@@ -352,6 +388,7 @@ TEST_F_TIMEOUT(kvm_storm, remove_window, 120)
 	ASSERT_EQ(0, guest_window(g, SZ_1G));
 	ASSERT_EQ(0, guest_boot(g));
 	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	watch_real_mode(_metadata, g);
 	ASSERT_EQ(0, storm_start(g));
 	for (i = 0; i < TIMES; i++) {
 		fd = guest_window_table(g, LIOBN);
@@ -376,6 +413,8 @@ TEST_F_TIMEOUT(kvm_storm, remove_window, 120)
 			free_before = sys_free_bytes();
 		}
 		EXPECT_EQ(vmlck, sys_vmlck());
+		if (i == 1)
+			check_real_mode(_metadata, g);
 		ASSERT_EQ(0, guest_new_window(g, g->shift, g->size));
 	}
 	ASSERT_EQ(0, tce_remove(g->c, g->start));
@@ -392,6 +431,7 @@ TEST_F_TIMEOUT(kvm_storm, unplug, 120)
 	int i, fd;
 
 	ASSERT_EQ(0, guest_boot(g));
+	watch_real_mode(_metadata, g);
 	for (i = 0; i < TIMES; i++) {
 		ASSERT_EQ(0, guest_window(g, SZ_1G));
 		fd = guest_plug(g, LIOBN);
@@ -415,6 +455,8 @@ TEST_F_TIMEOUT(kvm_storm, unplug, 120)
 			free_before = sys_free_bytes();
 		}
 		EXPECT_EQ(vmlck, sys_vmlck());
+		if (i == 1)
+			check_real_mode(_metadata, g);
 	}
 	EXPECT_TRUE(memory_is_back(free_before));
 	EXPECT_EQ(0, guest_stop(g, 0));
@@ -452,6 +494,7 @@ TEST_F_TIMEOUT(kvm_storm, kill, 200)
 
 	guest_close_vm(g);
 	ASSERT_EQ(0, pipe(pipes));
+	watch_real_mode(_metadata, g);
 	for (i = 0; i < TIMES; i++) {
 		pid = fork();
 		ASSERT_LE(0, pid);
@@ -464,6 +507,8 @@ TEST_F_TIMEOUT(kvm_storm, kill, 200)
 		kill(pid, SIGKILL);
 		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		ASSERT_EQ(0, ret);
+		if (i == 1)
+			check_real_mode(_metadata, g);
 		if (i != 4)
 			continue;
 		left = tce_leak_check(&leak);

@@ -102,6 +102,7 @@ void fput(struct file *file);
  * Mappings of files.
  */
 
+#define VM_FAULT_OOM			0x1
 #define VM_FAULT_SIGBUS			0x2
 #define VM_FAULT_RETRY			0x400
 #define FAULT_FLAG_ALLOW_RETRY		0x4
@@ -133,6 +134,13 @@ void release_fault_lock(struct vm_fault *vmf);
 
 void get_page(struct page *page);
 
+#ifndef capable
+#define CAP_IPC_LOCK		14
+#define capable(cap)		((void)(cap), false)
+#endif
+#define RLIMIT_MEMLOCK		8
+#define rlimit(what)		((void)(what), current->mm->limit << PAGE_SHIFT)
+
 #define lockdep_off()	do { } while (0)
 #define lockdep_on()	do { } while (0)
 
@@ -161,6 +169,7 @@ struct kvm {
 	struct kvm_memslots memslots;
 	int users;
 	struct {
+		struct mutex spapr_tce_lock;
 		DECLARE_HASHTABLE(spapr_tce_tables, 8);
 	} arch;
 };
