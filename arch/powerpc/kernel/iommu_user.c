@@ -576,7 +576,8 @@ iommu_user_trace_map(struct iommu_table *tbl, unsigned long entry,
  *
  * Return: 0; -EINVAL when not all of the memory is registered; -EPERM when an
  * IOMMU page is larger than what backs it; -ENOMEM when a level could not be
- * allocated or charged, or the hypervisor has no memory for the TCEs: in these
+ * allocated or charged, or the hypervisor has no memory for the TCEs; -EINTR
+ * when levels are missing and the current process is being killed: in these
  * cases nothing has changed. -EIO when the hypervisor refused a TCE for another
  * reason, or to have back what was mapped: then some of that may be unmapped.
  */
@@ -603,7 +604,7 @@ EXPORT_SYMBOL_GPL(iommu_user_map);
  *
  * Replaces what was mapped in the range. Context: process, may sleep.
  *
- * Return: 0; -ENOMEM or -EIO as iommu_user_map(), and the pins are the
+ * Return: 0; -ENOMEM, -EINTR or -EIO as iommu_user_map(), and the pins are the
  * caller's; 1 when the hypervisor neither takes the TCEs nor gives them up, and
  * the pins must stay for good.
  */

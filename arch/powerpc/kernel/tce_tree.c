@@ -11,13 +11,22 @@
  * - Everything that may be needed is in hand and paid for before anything is
  *   published. What cannot be had is reported with the tree as it was; what a
  *   concurrent caller made superfluous is given back.
+ *
+ * How long a request takes is up to the process that makes it. Where a process
+ * pays for the tree, loops over levels reschedule, and a request that makes
+ * levels ends when the process is killed. A search for the next leaf has none of
+ * this, for real mode: no level is there without a leaf below it, so between two
+ * leaves it looks at a level on the way up and one on the way down each.
  */
+#include <linux/capability.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
@@ -140,6 +149,7 @@ void tce_account_init(struct tce_account *account, struct mm_struct *mm)
 	mutex_init(&account->lock);
 	account->mm = mm;
 	account->bytes = 0;
+	account->pages = 0;
 }
 EXPORT_SYMBOL_GPL(tce_account_init);
 
@@ -151,24 +161,84 @@ EXPORT_SYMBOL_GPL(tce_account_init);
  */
 unsigned long tce_account_pages(struct tce_account *account)
 {
-	return DIV_ROUND_UP(READ_ONCE(account->bytes), PAGE_SIZE);
+	return READ_ONCE(account->pages);
 }
 EXPORT_SYMBOL_GPL(tce_account_pages);
 
-static int tce_account_set(struct tce_account *account, unsigned long bytes)
+/* The system pages that @bytes more take in all */
+static unsigned long tce_account_need(struct tce_account *account,
+				      unsigned long bytes)
 {
-	unsigned long old = tce_account_pages(account);
-	unsigned long new = DIV_ROUND_UP(bytes, PAGE_SIZE);
-	int ret = 0;
+	return DIV_ROUND_UP(account->bytes + bytes, PAGE_SIZE);
+}
 
-	if (new > old)
-		ret = account_locked_vm(account->mm, new - old, true);
-	else if (new < old)
-		account_locked_vm(account->mm, old - new, false);
-	if (!ret)
-		WRITE_ONCE(account->bytes, bytes);
+static int tce_account_add(struct mm_struct *mm, unsigned long pages)
+{
+	int ret = mmap_write_lock_killable(mm);
+
+	if (ret)
+		return ret;
+	ret = __account_locked_vm(mm, pages, true, current,
+				  capable(CAP_IPC_LOCK));
+	mmap_write_unlock(mm);
 
 	return ret;
+}
+
+/* Have @pages charged in all. To give back cannot fail, and waits */
+static int tce_account_set(struct tce_account *account, unsigned long pages)
+{
+	int ret = 0;
+
+	lockdep_assert_held(&account->lock);
+	if (pages > account->pages)
+		ret = tce_account_add(account->mm, pages - account->pages);
+	else if (pages < account->pages)
+		account_locked_vm(account->mm, account->pages - pages, false);
+	if (!ret)
+		WRITE_ONCE(account->pages, pages);
+
+	return ret;
+}
+
+static int tce_account_charge(struct tce_account *account, unsigned long bytes)
+{
+	int ret;
+
+	ret = mutex_lock_killable(&account->lock);
+	if (ret)
+		return ret;
+	ret = tce_account_set(account, tce_account_need(account, bytes));
+	if (!ret)
+		account->bytes += bytes;
+	mutex_unlock(&account->lock);
+
+	return ret;
+}
+
+static void tce_account_uncharge(struct tce_account *account,
+				 unsigned long bytes)
+{
+	mutex_lock(&account->lock);
+	account->bytes -= bytes;
+	tce_account_set(account, tce_account_need(account, 0));
+	mutex_unlock(&account->lock);
+}
+
+/*
+ * Between two steps of a loop as long as a process likes. The kernel's own trees
+ * are short-lived and small; they may be used where nothing may sleep, and are
+ * made for others than the current process.
+ *
+ * Return: 0; -EINTR when the process is being killed.
+ */
+static int tce_tree_pause(struct tce_tree *tree)
+{
+	if (!tree->account)
+		return 0;
+	cond_resched();
+
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 /* Pay for levels, as many as @nr says of each kind */
@@ -177,12 +247,8 @@ static int tce_tree_charge(struct tce_tree *tree, const unsigned long *nr)
 	unsigned long bytes = tce_kinds_bytes(tree, nr);
 	int ret = 0;
 
-	if (tree->account) {
-		mutex_lock(&tree->account->lock);
-		ret = tce_account_set(tree->account,
-				      tree->account->bytes + bytes);
-		mutex_unlock(&tree->account->lock);
-	}
+	if (tree->account)
+		ret = tce_account_charge(tree->account, bytes);
 	if (!ret) {
 		atomic_long_add(bytes, &tree->bytes);
 		atomic_long_add(nr[TCE_LEAF], &tree->leaves);
@@ -197,11 +263,8 @@ static void tce_tree_uncharge(struct tce_tree *tree, const unsigned long *nr)
 
 	atomic_long_sub(bytes, &tree->bytes);
 	atomic_long_sub(nr[TCE_LEAF], &tree->leaves);
-	if (tree->account) {
-		mutex_lock(&tree->account->lock);
-		tce_account_set(tree->account, tree->account->bytes - bytes);
-		mutex_unlock(&tree->account->lock);
-	}
+	if (tree->account)
+		tce_account_uncharge(tree->account, bytes);
 }
 
 /* Levels that are allocated, but in no tree; linked through the first word */
@@ -233,9 +296,30 @@ static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
 {
 	enum tce_kind kind;
 
-	for (kind = 0; kind < TCE_KINDS; kind++)
-		while (spares->nr[kind])
+	for (kind = 0; kind < TCE_KINDS; kind++) {
+		while (spares->nr[kind]) {
 			tce_level_free(tree, kind, tce_spares_pop(spares, kind));
+			tce_tree_pause(tree);
+		}
+	}
+}
+
+/* An OOM victim would get the last memory that there is, so it must stop */
+static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
+			    enum tce_kind kind, unsigned long nr, gfp_t gfp)
+{
+	__be64 *level;
+	int ret = 0;
+
+	while (!ret && spares->nr[kind] < nr) {
+		level = tce_level_alloc(tree, kind, gfp);
+		if (!level)
+			return -ENOMEM;
+		tce_spares_push(spares, kind, level);
+		ret = tce_tree_pause(tree);
+	}
+
+	return ret;
 }
 
 /* Have @nr levels of each kind in hand, and paid for */
@@ -243,24 +327,20 @@ static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 			   const unsigned long *nr, gfp_t gfp)
 {
 	enum tce_kind kind;
-	__be64 *level;
+	int ret;
 
-	if (tce_tree_charge(tree, nr))
-		return -ENOMEM;
+	ret = tce_tree_charge(tree, nr);
+	if (ret)
+		return ret;
 
-	for (kind = 0; kind < TCE_KINDS; kind++) {
-		while (spares->nr[kind] < nr[kind]) {
-			level = tce_level_alloc(tree, kind, gfp);
-			if (!level) {
-				tce_spares_free(tree, spares);
-				tce_tree_uncharge(tree, nr);
-				return -ENOMEM;
-			}
-			tce_spares_push(spares, kind, level);
-		}
+	for (kind = 0; kind < TCE_KINDS && !ret; kind++)
+		ret = tce_spares_alloc(tree, spares, kind, nr[kind], gfp);
+	if (ret) {
+		tce_spares_free(tree, spares);
+		tce_tree_uncharge(tree, nr);
 	}
 
-	return 0;
+	return ret;
 }
 
 /* Give back what is left */
@@ -446,13 +526,15 @@ unsigned long tce_cursor_move(struct tce_cursor *cur, unsigned long index,
 EXPORT_SYMBOL_GPL(tce_cursor_move);
 
 /* Count the levels that @nr entries from @index on need and that are not there */
-static void tce_tree_missing(struct tce_tree *tree, unsigned long index,
-			     unsigned long nr, unsigned long *missing)
+static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
+			    unsigned long nr, unsigned long *missing)
 {
 	unsigned int bits = tce_tree_level_bits(tree), shift;
 	unsigned long end = index + nr, next;
+	int ret = 0;
 
-	for (; index < end; index = next) {
+	for (; index < end && !ret; index = next) {
+		ret = tce_tree_pause(tree);
 		if (tce_tree_descend(tree, index, NULL, &shift)) {
 			next = (index | ((1UL << bits) - 1)) + 1;
 			continue;
@@ -463,17 +545,24 @@ static void tce_tree_missing(struct tce_tree *tree, unsigned long index,
 			missing[shift == bits ? TCE_LEAF : TCE_INNER] +=
 				((next - 1) >> shift) - (index >> shift) + 1;
 	}
+
+	return ret;
 }
 
-/* Levels never go away, so @spares for what was missing suffice */
+/*
+ * Levels never go away, so @spares for what was missing suffice. All is there:
+ * there is no reason to leave it half done, even for who is being killed.
+ */
 static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 			 unsigned long nr, struct tce_spares *spares)
 {
 	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
 	unsigned int shift;
 
-	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1)
+	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1) {
 		tce_tree_descend(tree, index, spares, &shift);
+		tce_tree_pause(tree);
+	}
 }
 
 /* Returns how many levels were made, or an error */
@@ -484,9 +573,9 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 	struct tce_spares spares = { };
 	int ret;
 
-	tce_tree_missing(tree, index, nr, missing);
-	if (!missing[TCE_LEAF])
-		return 0;
+	ret = tce_tree_missing(tree, index, nr, missing);
+	if (ret || !missing[TCE_LEAF])
+		return ret;
 
 	ret = tce_spares_fill(tree, &spares, missing, gfp);
 	if (ret)
@@ -524,8 +613,9 @@ static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
  * Afterwards there is a leaf for each of the entries. May run at the same time
  * as any other use of the tree but tce_tree_destroy().
  *
- * Return: 0; or -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
- * suffice, then neither the tree nor the charge has changed.
+ * Return: 0; -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
+ * suffice; -EINTR when the tree is charged to someone and the current process is
+ * being killed. Unless it is 0 neither tree nor charge has changed.
  */
 int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
 		       unsigned long nr, gfp_t gfp)
@@ -628,7 +718,7 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
  * Allocates the first level. Context: process, may sleep.
  *
  * Return: 0; -EINVAL when no geometry fits; -ENOMEM when memory or the
- * account's RLIMIT_MEMLOCK does not suffice.
+ * account's RLIMIT_MEMLOCK does not suffice; -EINTR as tce_cursor_reserve().
  */
 int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
@@ -685,6 +775,7 @@ static void tce_level_destroy(struct tce_tree *tree, __be64 *level,
 	}
 	tce_level_free(tree, kind, level);
 	freed[kind]++;
+	tce_tree_pause(tree);
 }
 
 /**

@@ -85,6 +85,7 @@ bool fail_step(void)
 
 #ifndef HOST_BENCH
 void (*host_barrier)(void);
+void (*host_resched)(void);
 __thread bool host_real_mode;
 
 void virtual_only(const char *what)
@@ -920,6 +921,7 @@ int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
 	(void)task;
 	(void)bypass_rlim;
 	lockdep_assert_held(&mm->mmap_lock);
+	mm->charges += inc;
 	if (!inc) {
 		WARN_ON(mm->locked_vm < pages);
 		mm->locked_vm -= pages;

@@ -37,6 +37,8 @@ static unsigned long hpa_of(struct mm_struct *mm, unsigned long ua)
 	return page_to_phys(mm->pte[i].page) + offset_in_page(ua);
 }
 
+static struct iommu_table *table_of(struct host_container *c, unsigned int num);
+
 FIXTURE(world)
 {
 	struct mm_struct *mm;
@@ -272,6 +274,39 @@ static bool dies(void (*what)(void))
 
 	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
 		WTERMSIG(status) == SIGABRT;
+}
+
+/* To wait for the own mm ends when the process is killed; nothing has changed */
+static void others_kill_me(void)
+{
+	others_ran = true;
+	current->killed = true;
+}
+
+TEST_F(world, stuck_mm_map_is_killed)
+{
+	struct tce_cursor cur = { };
+	unsigned long charges;
+	u64 start;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
+	charges = self->mm->charges;
+	self->digest = world_digest(self->mm);
+	host_stuck = others_kill_me;
+	self->mm->stuck = true;
+	/* levels of more than a page */
+	cur.tree = &table_of(self->c, 1)->it_tree;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(self->mm->charges, charges);
+	EXPECT_EQ(world_digest(self->mm), self->digest);
+	/* What is not to be made can be done still, and all can be given back */
+	EXPECT_WORKS(req_unmap(self->c, start, 64 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_remove(self->c, start));
+	current->killed = false;
+	host_stuck = NULL;
 }
 
 TEST_F(world, stuck_mm_is_seen)
@@ -2741,6 +2776,63 @@ static void reserve_first(void)
 }
 
 /* Somebody else was faster: what is superfluous goes back */
+/*
+ * Who is being killed makes no more levels, wherever it is by then, and leaves
+ * none of those that it has made for this. To free takes its time, too.
+ */
+static unsigned long rescheds, kill_after;
+
+static void kill_myself(void)
+{
+	if (++rescheds == kill_after)
+		current->killed = true;
+}
+
+TEST(tree_killed)
+{
+	struct mm_struct *mm = mm_create(1UL << 40);
+	const unsigned long leaves = 40;
+	struct tce_account account;
+	struct tce_cursor cur = { };
+	struct tce_tree tree;
+	unsigned long bytes, pages, n;
+	int ret;
+
+	tce_account_init(&account, mm);
+	ASSERT_EQ(tce_tree_init(&tree, 1UL << 31, 1, 5, 16, 0, &account, true), 0);
+	cur.tree = &tree;
+	bytes = account.bytes;
+	pages = mm->locked_vm;
+	for (n = 1;; n++) {
+		rescheds = 0;
+		kill_after = n;
+		host_resched = kill_myself;
+		ret = tce_cursor_reserve(&cur, 1000, leaves << tce_tree_level_bits(&tree),
+					 GFP_KERNEL);
+		host_resched = NULL;
+		current->killed = false;
+		if (!ret)
+			break;
+		EXPECT_EQ(ret, -EINTR);
+		EXPECT_EQ(account.bytes, bytes);
+		EXPECT_EQ(mm->locked_vm, pages);
+		EXPECT_EQ((unsigned long)host_usage.level_bytes, bytes);
+		EXPECT_EQ(tce_tree_walk(&tree, 1000), NULL);
+	}
+	EXPECT_GT(n, leaves);
+	/* What is there is found by anybody */
+	current->killed = true;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 1000, 10, GFP_KERNEL), 0);
+	rescheds = 0;
+	host_resched = kill_myself;
+	tce_tree_destroy(&tree);
+	host_resched = NULL;
+	EXPECT_GE(rescheds, leaves);
+	current->killed = false;
+	EXPECT_EQ(mm->locked_vm, 0);
+	mm_destroy(mm);
+}
+
 TEST(tree_race)
 {
 	struct mm_struct *mm = mm_create(1000);

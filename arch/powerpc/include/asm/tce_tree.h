@@ -51,6 +51,7 @@ struct mm_struct;
  * @lock: serializes changes of @bytes and the charge that follows from it
  * @mm: whose locked_vm is charged
  * @bytes: size of all levels that are charged here
+ * @pages: what is charged, in system pages
  *
  * The charge is @bytes rounded up to whole system pages.
  */
@@ -58,6 +59,7 @@ struct tce_account {
 	struct mutex lock;	/* bytes and the charge for them */
 	struct mm_struct *mm;
 	unsigned long bytes;
+	unsigned long pages;
 };
 
 /**

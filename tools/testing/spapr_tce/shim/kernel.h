@@ -403,6 +403,7 @@ struct host_pte {
  * @locked_vm: what is charged, in pages
  * @limit: its RLIMIT_MEMLOCK in pages
  * @refused: a charge went over @limit
+ * @charges: how often something was charged
  * @pte: what it maps from HOST_UA_BASE on
  */
 struct mm_struct {
@@ -413,6 +414,7 @@ struct mm_struct {
 	unsigned long locked_vm;
 	unsigned long limit;
 	bool refused;
+	unsigned long charges;
 	struct host_pte pte[HOST_UA_PAGES];
 };
 
@@ -425,7 +427,18 @@ extern __thread struct task_struct host_task;
 #define current				(&host_task)
 #define task_tgid_nr(task)		((void)(task), 1)
 #define fatal_signal_pending(task)	((task)->killed)
-#define cond_resched()			virtual_only("cond_resched()")
+#ifdef HOST_BENCH
+#define cond_resched()			do { } while (0)
+#else
+/* What another thread does then */
+extern void (*host_resched)(void);
+#define cond_resched() do {						\
+	void (*_fn)(void) = host_resched;				\
+	virtual_only("cond_resched()");					\
+	if (_fn)							\
+		_fn();							\
+} while (0)
+#endif
 #define might_sleep()			virtual_only("might_sleep()")
 
 #define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
