@@ -709,7 +709,6 @@ void iommu_user_close_table(struct iommu_table *tbl,
 	iommu_user_unclaim(tbl);
 
 	iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size, mem);
-	tce_account_settle(&tbl->it_user->account);
 }
 EXPORT_SYMBOL_GPL(iommu_user_close_table);
 
@@ -829,7 +828,7 @@ static unsigned long iommu_user_list_pages(struct iommu_table *tbl,
 int iommu_user_prepare_list(struct iommu_table *tbl, unsigned long entry,
 			    struct iommu_user_list *list)
 {
-	struct tce_cursor cur = { .tree = &tbl->it_tree, .ahead = true };
+	struct tce_cursor cur = { .tree = &tbl->it_tree };
 	int ret;
 
 	ret = mm_iommu_get_list(tbl->it_user->mm, list, tbl->it_page_shift);

@@ -27,7 +27,6 @@
 #include <linux/mutex.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
@@ -202,40 +201,14 @@ static int tce_account_set(struct tce_account *account, unsigned long pages)
 	return ret;
 }
 
-/*
- * Guests make levels one by one, and each would take the mmap_lock: so they pay
- * in steps. With system pages of 64K that is what all do.
- */
-#define TCE_ACCOUNT_STEP	DIV_ROUND_UP(SZ_64K, PAGE_SIZE)
-
-/* A step that is refused must not fail what could be paid for exactly */
-static int tce_account_set_ahead(struct tce_account *account,
-				 unsigned long need)
+static int tce_account_charge(struct tce_account *account, unsigned long bytes)
 {
-	unsigned long pages = round_up(need, TCE_ACCOUNT_STEP);
-	int ret;
-
-	if (need <= account->pages)
-		return 0;
-	ret = tce_account_set(account, pages);
-	if (ret == -ENOMEM && pages > need)
-		ret = tce_account_set(account, need);
-
-	return ret;
-}
-
-static int tce_account_charge(struct tce_account *account, unsigned long bytes,
-			      bool ahead)
-{
-	unsigned long need;
 	int ret;
 
 	ret = mutex_lock_killable(&account->lock);
 	if (ret)
 		return ret;
-	need = tce_account_need(account, bytes);
-	ret = ahead ? tce_account_set_ahead(account, need) :
-		      tce_account_set(account, need);
+	ret = tce_account_set(account, tce_account_need(account, bytes));
 	if (!ret)
 		account->bytes += bytes;
 	mutex_unlock(&account->lock);
@@ -250,17 +223,6 @@ static void tce_account_uncharge(struct tce_account *account,
 	account->bytes -= bytes;
 	tce_account_set(account, tce_account_need(account, 0));
 	mutex_unlock(&account->lock);
-}
-
-/**
- * tce_account_settle() - give back what was charged ahead
- * @account: the account
- *
- * Context: process, may sleep; takes the mmap_lock.
- */
-void tce_account_settle(struct tce_account *account)
-{
-	tce_account_uncharge(account, 0);
 }
 
 /*
@@ -280,14 +242,13 @@ static int tce_tree_pause(struct tce_tree *tree)
 }
 
 /* Pay for levels, as many as @nr says of each kind */
-static int tce_tree_charge(struct tce_tree *tree, const unsigned long *nr,
-			   bool ahead)
+static int tce_tree_charge(struct tce_tree *tree, const unsigned long *nr)
 {
 	unsigned long bytes = tce_kinds_bytes(tree, nr);
 	int ret = 0;
 
 	if (tree->account && !tree->prepaid)
-		ret = tce_account_charge(tree->account, bytes, ahead);
+		ret = tce_account_charge(tree->account, bytes);
 	if (!ret) {
 		atomic_long_add(bytes, &tree->bytes);
 		atomic_long_add(nr[TCE_LEAF], &tree->leaves);
@@ -323,8 +284,7 @@ static unsigned long tce_tree_full_bytes(const struct tce_tree *tree)
 /* Charge for all levels that the tree can have, before it has the first */
 static int tce_tree_prepay(struct tce_tree *tree)
 {
-	int ret = tce_account_charge(tree->account, tce_tree_full_bytes(tree),
-				     false);
+	int ret = tce_account_charge(tree->account, tce_tree_full_bytes(tree));
 
 	tree->prepaid = !ret;
 
@@ -395,12 +355,12 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
 
 /* Have @nr levels of each kind in hand, and paid for */
 static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
-			   const unsigned long *nr, gfp_t gfp, bool ahead)
+			   const unsigned long *nr, gfp_t gfp)
 {
 	enum tce_kind kind;
 	int ret;
 
-	ret = tce_tree_charge(tree, nr, ahead);
+	ret = tce_tree_charge(tree, nr);
 	if (ret)
 		return ret;
 
@@ -638,7 +598,7 @@ static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 
 /* Returns how many levels were made, or an error */
 static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
-			     unsigned long nr, gfp_t gfp, bool ahead)
+			     unsigned long nr, gfp_t gfp)
 {
 	unsigned long missing[TCE_KINDS] = { }, made;
 	struct tce_spares spares = { };
@@ -648,7 +608,7 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 	if (ret || !missing[TCE_LEAF])
 		return ret;
 
-	ret = tce_spares_fill(tree, &spares, missing, gfp, ahead);
+	ret = tce_spares_fill(tree, &spares, missing, gfp);
 	if (ret)
 		return ret;
 
@@ -664,7 +624,7 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
 				    unsigned long nr, gfp_t gfp)
 {
-	long made = tce_tree_reserve(cur->tree, index, nr, gfp, cur->ahead);
+	long made = tce_tree_reserve(cur->tree, index, nr, gfp);
 
 	if (made < 0)
 		return made;
@@ -686,8 +646,7 @@ static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
  *
  * Return: 0; -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
  * suffice; -EINTR when the tree is charged to someone and the current process is
- * being killed. Unless it is 0 neither tree nor charge has changed, but for what
- * was charged ahead, which may have been given back.
+ * being killed. Unless it is 0 neither tree nor charge has changed.
  */
 int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
 		       unsigned long nr, gfp_t gfp)
@@ -715,7 +674,7 @@ __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
 {
 	__be64 *entry = tce_tree_walk(tree, index);
 
-	if (entry || tce_tree_reserve(tree, index, 1, gfp, false) < 0)
+	if (entry || tce_tree_reserve(tree, index, 1, gfp) < 0)
 		return entry;
 
 	return tce_tree_walk(tree, index);
@@ -759,7 +718,7 @@ static int tce_tree_make_root(struct tce_tree *tree)
 	int ret;
 
 	nr[kind] = 1;
-	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL, false);
+	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL);
 	if (!ret)
 		tree->root = tce_spares_pop(&spares, kind);
 

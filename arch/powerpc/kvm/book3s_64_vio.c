@@ -455,7 +455,7 @@ static long kvmppc_tce_answer(int ret)
 		return H_NOT_ENOUGH_RESOURCES;
 	case -EPERM:	/* a page that is not backed by one as large */
 		return H_PARAMETER;
-	case -EINTR:	/* being killed; the guest will not run again */
+	case -EINTR:	/* the process is being killed */
 	case -EINVAL:	/* not registered; a container of v1 may still map it */
 		return H_TOO_HARD;
 	default:

@@ -38,9 +38,6 @@ static unsigned long hpa_of(struct mm_struct *mm, unsigned long ua)
 }
 
 static struct iommu_table *table_of(struct host_container *c, unsigned int num);
-static int put_list(struct iommu_table *tbl, unsigned long entry,
-		    const unsigned long *uas, unsigned long nr,
-		    unsigned int page_shift);
 
 FIXTURE(world)
 {
@@ -594,6 +591,39 @@ static bool dies(void (*what)(void))
 		WTERMSIG(status) == SIGABRT;
 }
 
+/* To wait for the own mm ends when the process is killed; nothing has changed */
+static void others_kill_me(void)
+{
+	others_ran = true;
+	current->killed = true;
+}
+
+TEST_F(world, stuck_mm_map_is_killed)
+{
+	struct tce_cursor cur = { };
+	unsigned long charges;
+	u64 start;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
+	charges = self->mm->charges;
+	self->digest = world_digest(self->mm);
+	host_stuck = others_kill_me;
+	self->mm->stuck = true;
+	/* levels of more than a page */
+	cur.tree = &table_of(self->c, 1)->it_tree;
+	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(self->mm->charges, charges);
+	EXPECT_EQ(world_digest(self->mm), self->digest);
+	/* What is not to be made can be done still, and all can be given back */
+	EXPECT_WORKS(req_unmap(self->c, start, 64 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_remove(self->c, start));
+	current->killed = false;
+	host_stuck = NULL;
+}
+
 TEST_F(world, stuck_mm_is_seen)
 {
 	others_mm = self->other;
@@ -634,25 +664,6 @@ TEST_F(world, stuck_mm_map_is_killed)
 	EXPECT_WORKS(req_remove(self->c, start));
 	current->killed = false;
 	host_stuck = NULL;
-}
-
-/* A window that goes leaves nothing charged, also if KVM has its table still */
-TEST_F(world, window_charged_ahead)
-{
-	unsigned long uas[] = { UA(UA_HUGE) + 3 }, exact;
-	struct iommu_table *tbl;
-	u64 start;
-
-	EXPECT_WORKS(req_remove(self->c, 0));
-	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
-	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
-	tbl = iommu_tce_table_get(table_of(self->c, 0));
-	EXPECT_WORKS(put_list(tbl, tbl->it_offset, uas, 1, 16));
-	EXPECT_WORKS(req_remove(self->c, start));
-	exact = DIV_ROUND_UP(tbl->it_user->account.bytes, PG);
-	EXPECT_EQ(self->mm->locked_vm, exact + 64);
-	iommu_tce_table_put(tbl);
-	EXPECT_EQ(self->mm->locked_vm, 64);
 }
 
 TEST_F(world, register_in_two_containers)
@@ -3625,52 +3636,6 @@ TEST(tree_killed)
 	host_resched = NULL;
 	EXPECT_GE(rescheds, leaves);
 	current->killed = false;
-	EXPECT_EQ(mm->locked_vm, 0);
-	mm_destroy(mm);
-}
-
-/* Levels that come one by one are charged in steps; otherwise exactly */
-TEST(tree_charged_ahead)
-{
-	const unsigned long step = DIV_ROUND_UP(SZ_64K, PG), steps = 5;
-	struct mm_struct *mm = mm_create(1UL << 40);
-	struct tce_cursor cur = { .ahead = true }, exact = { };
-	unsigned long i, leaf, base, leaves;
-	struct tce_account account;
-	struct tce_tree tree;
-
-	tce_account_init(&account, mm);
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account, true), 0);
-	cur.tree = &tree;
-	exact.tree = &tree;
-	leaf = 1UL << tce_tree_level_bits(&tree);
-	leaves = steps * SZ_64K / (2 * leaf * sizeof(u64));
-	base = mm->charges;
-	for (i = 0; i < leaves; i++) {
-		EXPECT_EQ(tce_cursor_reserve(&cur, i * leaf, 1, GFP_KERNEL), 0);
-		EXPECT_EQ(mm->locked_vm, round_up(DIV_ROUND_UP(account.bytes, PG), step));
-		EXPECT_EQ(mm->locked_vm, tce_account_pages(&account));
-	}
-	EXPECT_LE(mm->charges - base, steps + 1);
-	EXPECT_EQ(tce_cursor_reserve(&exact, i * leaf, 1, GFP_KERNEL), 0);
-	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
-
-	/* As far as the limit lets exact charges */
-	mm->limit = mm->locked_vm + DIV_ROUND_UP(2 * leaf * sizeof(u64), PG);
-	EXPECT_EQ(tce_cursor_reserve(&cur, ++i * leaf, 1, GFP_KERNEL), 0);
-	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
-	while (!tce_cursor_reserve(&cur, ++i * leaf, 1, GFP_KERNEL))
-		;
-	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
-	EXPECT_GT(DIV_ROUND_UP(account.bytes + 2 * leaf * sizeof(u64), PG), mm->limit);
-
-	mm->limit = 1UL << 40;
-	for (i++; mm->locked_vm == DIV_ROUND_UP(account.bytes, PG) && i < 2 * leaves + 9; i++)
-		EXPECT_EQ(tce_cursor_reserve(&cur, i * leaf, 1, GFP_KERNEL), 0);
-	EXPECT_EQ(step == 1, mm->locked_vm == DIV_ROUND_UP(account.bytes, PG));
-	tce_account_settle(&account);
-	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(account.bytes, PG));
-	tce_tree_destroy(&tree);
 	EXPECT_EQ(mm->locked_vm, 0);
 	mm_destroy(mm);
 }

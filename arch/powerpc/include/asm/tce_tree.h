@@ -53,9 +53,7 @@ struct mm_struct;
  * @bytes: size of all levels that are charged here
  * @pages: what is charged, in system pages
  *
- * The charge is @bytes rounded up to whole system pages. Where levels were made
- * by a cursor with tce_cursor::ahead it may be rounded up to 64K, until another
- * cursor makes one, a reservation fails, or tce_account_settle().
+ * The charge is @bytes rounded up to whole system pages.
  */
 struct tce_account {
 	struct mutex lock;	/* bytes and the charge for them */
@@ -98,8 +96,6 @@ struct tce_tree {
  * @start: index of its first entry
  * @size: how many entries it has, 0 before the first is found
  * @made: how many levels tce_cursor_reserve() has made
- * @ahead: it may charge for more than it makes, so that the next one need not
- *	   take the mmap_lock
  *
  * Leaves stay, so a cursor stays good: a request inside one leaf walks once,
  * however many steps it takes. Set @tree, zero the rest.
@@ -110,12 +106,10 @@ struct tce_cursor {
 	unsigned long start;
 	unsigned long size;
 	unsigned long made;
-	bool ahead;
 };
 
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
 unsigned long tce_account_pages(struct tce_account *account);
-void tce_account_settle(struct tce_account *account);
 
 int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
