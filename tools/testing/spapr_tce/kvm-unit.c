@@ -841,9 +841,13 @@ TEST_F(kvm, guests_do_not_wait_for_each_other)
 {
 	struct background slow = { .mm = self->mm, .kvm = self->kvm, .hpe = PHB3 };
 	struct background quick = { .mm = self->other, .hpe = PHB4 };
-	struct tce_claim *claim = glue_kvm_claim(self->kvm, LIOBN);
+	struct tce_claim *claim;
 	bool done;
+	int srcu;
 
+	srcu = srcu_read_lock(&self->kvm->srcu);
+	claim = glue_kvm_claim(self->kvm, LIOBN);
+	srcu_read_unlock(&self->kvm->srcu, srcu);
 	current->mm = self->other;
 	quick.kvm = kvm_create();
 	current->mm = self->mm;
@@ -910,6 +914,8 @@ static void be_killed_waiting(void)
 				     WINDOW1, 0, 5);
 	stuck.answers[2] = attach(stuck.kvm, stuck.fd, PHB3);
 	stuck.done++;
+	/* The signal does not get to the one that waits before the mm is free */
+	current->killed = false;
 }
 
 /* @meanwhile: comes when the hypercall waits, and has the claim of its table */

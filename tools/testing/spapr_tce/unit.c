@@ -633,39 +633,6 @@ TEST_F(world, stuck_mm_is_seen)
 	self->other->stuck = false;
 }
 
-/* To wait for the own mm ends when the process is killed; nothing has changed */
-static void others_kill_me(void)
-{
-	others_ran = true;
-	current->killed = true;
-}
-
-TEST_F(world, stuck_mm_map_is_killed)
-{
-	struct tce_cursor cur = { };
-	unsigned long charges;
-	u64 start;
-
-	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
-	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
-	charges = self->mm->charges;
-	self->digest = world_digest(self->mm);
-	host_stuck = others_kill_me;
-	self->mm->stuck = true;
-	/* levels of more than a page */
-	cur.tree = &table_of(self->c, 1)->it_tree;
-	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
-	EXPECT_TRUE(others_ran);
-	EXPECT_EQ(self->mm->charges, charges);
-	EXPECT_EQ(world_digest(self->mm), self->digest);
-	/* What is not to be made can be done still, and all can be given back */
-	EXPECT_WORKS(req_unmap(self->c, start, 64 * PG));
-	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
-	EXPECT_WORKS(req_remove(self->c, start));
-	current->killed = false;
-	host_stuck = NULL;
-}
-
 TEST_F(world, register_in_two_containers)
 {
 	struct host_container *b = second(self->c);
