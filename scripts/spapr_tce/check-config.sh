@@ -11,9 +11,7 @@
 . "$(dirname "$0")/lib.sh"
 
 config=$1 ours=$2
-# The 4K kernel is Debian's powerpc64le.
 flavour=powerpc64le-64k
-[ "$config" != 4k ] || flavour=powerpc64le
 package=linux-config-$(base_name)
 file=$cache/$package/config.ppc64el_none_$flavour.xz
 SUITES=${SUITES:-bookworm-backports trixie}

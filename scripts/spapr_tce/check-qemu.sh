@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # name, machine, configuration, devices, tests, kernel command line
-some='abi|dma|faults|kvm|modules|prereg'
+some='abi|dma|faults|kvm|prereg'
 matrix() {
 	cat <<-EOF
 	powernv9	powernv9 default edu  all  -
@@ -48,6 +48,13 @@ matrix() {
 		powernv9-debug-hash powernv9 debug edu all disable_radix page_poison=1
 		pseries-debug	pseries  debug edu all -
 		powernv9-debug-edus powernv9 debug edus stress page_poison=1
+		EOF
+		;;
+	debian)	cat <<-EOF
+		powernv9-debian	powernv9 debian edu all -
+		powernv9-hash-debian powernv9 debian edu modules|$some disable_radix
+		powernv8-debian	powernv8 debian edu all -
+		pseries-debian	pseries  debian edu all -
 		EOF
 		;;
 	kcsan)	cat <<-EOF

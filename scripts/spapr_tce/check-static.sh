@@ -228,7 +228,7 @@ skip_classes() {
 like_distribution() {
 	obj=$tree/obj-config
 	mkdir -p "$obj"
-	for c in default 4k; do
+	for c in debian; do
 		fragments "$c" >"$obj/fragment"
 		make -C "$tree" O="$obj" -s KCONFIG_ALLCONFIG="$obj/fragment" \
 			allnoconfig >"$logs/static-allnoconfig.log" 2>&1 || return 1
@@ -238,7 +238,7 @@ like_distribution() {
 config() {
 	what="configurations differ from Debian's only where it is explained"
 	rc=0
-	"$here/check-config.sh" default /dev/null >/dev/null 2>&1 || rc=$?
+	"$here/check-config.sh" debian /dev/null >/dev/null 2>&1 || rc=$?
 	if [ $rc = 4 ]; then
 		echo "skip    static: $what (no package of Debian's configuration)"
 	else

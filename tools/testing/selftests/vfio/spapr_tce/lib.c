@@ -765,6 +765,21 @@ void mem_free(void *va, size_t size)
 		munmap(va, (size + page - 1) & ~(page - 1));
 }
 
+/* Is the kernel's memory map virtually contiguous? */
+static bool sys_vmemmap(void)
+{
+	char line[512];
+	bool found = false;
+	FILE *f = fopen("/proc/kallsyms", "re");
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = strstr(line, " vmemmap_populate\n");
+	if (f)
+		fclose(f);
+
+	return found;
+}
+
 long mem_hugetlb_reserve(unsigned int shift, long count)
 {
 	char path[512], buf[32];
@@ -773,7 +788,13 @@ long mem_hugetlb_reserve(unsigned int shift, long count)
 		 "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
 		 (1ULL << shift) >> 10);
 	snprintf(buf, sizeof(buf), "%ld", count);
-	sys_write_file(path, buf);
+	/*
+	 * Without SPARSEMEM_VMEMMAP, which distributions have, gigantic pages can
+	 * only be used when the machine was booted with some: to make them at run
+	 * time crashes 6.12 on pseries (alloc_contig_range).
+	 */
+	if (shift < 30 || sys_vmemmap())
+		sys_write_file(path, buf);
 	return file_read(path, buf, sizeof(buf)) ? 0 : atol(buf);
 }
 

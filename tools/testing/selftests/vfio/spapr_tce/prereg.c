@@ -785,6 +785,9 @@ FIXTURE_VARIANT_ADD(hugetlb, 1G)
 
 FIXTURE_SETUP(hugetlb)
 {
+	/* __get_user_pages() of 6.12 never finds the page it faulted in there */
+	if (sys_page_size() == SZ_4K && !sys_radix())
+		SKIP(return, "hugetlb cannot be pinned on hash with 4K pages");
 	self->reserved = mem_hugetlb_reserve(variant->shift, 2);
 	if (self->reserved < 1)
 		SKIP(return, "no hugetlb pages of %lluM",
