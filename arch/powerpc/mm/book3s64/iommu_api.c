@@ -85,7 +85,7 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 #ifndef MM_IOMMU_BLOCK_SHIFT
 #define MM_IOMMU_BLOCK_SHIFT	(PAGE_SHIFT - 3)
 #endif
-#define MM_IOMMU_BLOCK_UNITS	(1UL << MM_IOMMU_BLOCK_SHIFT)
+#define MM_IOMMU_BLOCK_UNITS	BIT(MM_IOMMU_BLOCK_SHIFT)
 
 /*
  * A unit: its real address, and in the bits below PAGE_SHIFT the log2 of the
@@ -186,7 +186,7 @@ struct mm_iommu_table_group_mem_t {
  * @reap: removes them
  */
 struct mm_iommu_registry {
-	struct mutex lock;
+	struct mutex lock;	/* see above */
 	struct maple_tree regions;
 	struct list_head changing;
 	unsigned long left;

@@ -37,8 +37,8 @@ variants() {
 	HELD       R4 KVM real mode maps over what is still held
 	FORGET     R4 KVM real mode forgets the last count
 	ERROR      R5 KVM a registration that fails keeps its charge
-	MAKING     R5 TWO a region being made is in nobody's way
-	NOWAIT     R5 KVM a region being taken apart is in nobody's way
+	MAKING     R1 TWO a region being made is in nobody's way
+	NOWAIT     R1 KVM a region being taken apart is in nobody's way
 	CLOSE      R6 KVM close forgets its count
 	LAST_RM    R6 KVM real mode gives back what may be the last count
 	FLUSH      R7 KVM close flushes the release work under the lock
