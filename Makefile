@@ -76,7 +76,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V KSRC=PATH	another 6.12 or 7.x source: a directory or a tarball
 #V SUITE=NAME	source: of which Debian suite (default trixie-backports)
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
-#V CONFIG=NAME	default (64K pages), 4k (KVM and VFIO as modules), debug or kcsan
+#V CONFIG=NAME	default (64K pages), 4k, debian, debug or kcsan
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)

@@ -89,6 +89,17 @@ static inline void vfio_instance_put(struct vfio_instance *instance)
 }
 
 /**
+ * vfio_instance_drop() - the container has no instance any more
+ * @slot: where the container has it, which is not empty
+ *
+ * Context: process, may sleep; with the container's group_lock.
+ */
+static inline void vfio_instance_drop(struct vfio_instance __rcu **slot)
+{
+	vfio_instance_put(rcu_replace_pointer(*slot, NULL, true));
+}
+
+/**
  * vfio_instance_get() - the instance of a container, for a call into the driver
  * @slot: where the container has it
  *

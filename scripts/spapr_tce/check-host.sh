@@ -535,7 +535,7 @@ ctrl_c() {
 	done
 	kill -INT -$group
 	sleep 2
-	rm -r "$w/bin"
+	rm -r "${w:?}/bin"
 	[ -s "$w/pid" ] && ! kill "$(cat "$w/pid")"
 }
 nothing_in_tmp() {

@@ -22,7 +22,7 @@ matrix() {
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
 	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
-	pseries-nested	pseries  default edu+nested kvm|kvm_storm|unplug -
+	pseries-nested	pseries  default edu+nested unplug -
 	pseries-single	pseries  default edu  lpar|abi multitce=off
 	powernv9-nvme	powernv9 default nvme nvme|prereg|handover iommu=nobypass
 	powernv8-nvme	powernv8 default nvme nvme|prereg|handover iommu=nobypass

@@ -172,6 +172,8 @@ progress() {
 	began=$(date +%s)
 	known=$cache/steps/$what
 	total=$(cat "$known" 2>/dev/null) || total=
+	# Few steps are what was left to do then, and no measure.
+	[ "${total:-0}" -ge 200 ] || total=
 	: >"$log"
 	if [ "$V" = 1 ]; then
 		tail -n +1 -f --pid=$$ "$log" 9>&- & ticker=$!

@@ -59,7 +59,9 @@ unpack_base() {
 			--exclude /include/config --exclude /include/generated \
 			--exclude '/arch/*/include/generated' \
 			"$src/" "$base/")
-		[ -z "$changed" ] && [ "$have" = "$id" ] || start_over
+		if [ -n "$changed" ] || [ "$have" != "$id" ]; then
+			start_over
+		fi
 	elif [ "$have" != "$id" ]; then
 		say "unpacking $src"
 		rm -rf "$base.new"

@@ -150,13 +150,13 @@ static inline void clear_bit_unlock(unsigned int nr, unsigned long *word)
 /* For barriers as the kernel has them, and more than enough */
 #define smp_rmb()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
 #ifdef HOST_BENCH
-#define mb()			smp_rmb()
+#define mb()			smp_rmb()	/* full, too */
 #else
 /* What another thread does right there, on either side of which is all else */
 extern void (*host_barrier)(void);
-#define mb() do {							\
+#define mb() do {	/* full, as smp_rmb() is here */		\
 	void (*_fn)(void) = host_barrier;				\
-	smp_rmb();							\
+	smp_rmb();	/* before what others do */			\
 	if (_fn)							\
 		_fn();							\
 } while (0)

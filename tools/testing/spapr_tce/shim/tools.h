@@ -8,7 +8,7 @@
 
 struct kmem_cache;
 
-extern int lockdep_is_held(const void *lock);
+int lockdep_is_held(const void *lock);
 void kmem_cache_shrink(struct kmem_cache *cache);
 unsigned long find_next_bit(const unsigned long *map, unsigned long bits,
 			    unsigned long bit);
