@@ -196,7 +196,8 @@ interrupted_unpack() {
 	mkdir -p "$w/bin" &&
 	printf '#!/bin/sh\n%s "$@"\nkill -INT 0\n' "$(command -v rsync)" >"$w/bin/rsync" &&
 	chmod +x "$w/bin/rsync" &&
-	! KSRC=$w/other PATH=$w/bin:$PATH assemble_from setsid -w &&
+	! KSRC=$w/other PATH=$w/bin:$PATH assemble_from \
+		perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' setsid -w &&
 	KSRC=$w/a.tar.xz assemble_from &&
 	[ "$(cat "$T/mm/other.c" "$w/repo/build/base/mm/other.c" | uniq)" = base ]
 }
