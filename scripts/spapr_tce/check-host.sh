@@ -191,6 +191,7 @@ no_tarball_is_refused() {
 }
 # Interrupted while the base is laid: the next run starts anew.
 interrupted_unpack() {
+	# shellcheck disable=SC2016 # perl's variables
 	new_repo && tar -C "$w" -cJf "$w/a.tar.xz" base && cp -a "$w/base" "$w/other" &&
 	echo later >"$w/other/mm/other.c" && KSRC=$w/a.tar.xz assemble_from &&
 	mkdir -p "$w/bin" &&
