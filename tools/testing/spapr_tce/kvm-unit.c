@@ -895,7 +895,7 @@ static void run_another_guest(void)
 	vcpu = kvm_vcpu_create(kvm);
 	fd = create_table(kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
 	WARN_ON(fd < 0);
-	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_PUT_TCE, 7, WINDOW1, GPA(1) | TCE_RW, 0));
+	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_PUT_TCE, 7, WINDOW1, GPA_HUGE | TCE_RW, 0));
 	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_STUFF_TCE, 7, WINDOW1, 0, 1UL << 24));
 	release(kvm, PHB4);
 	kvm_close(fd);
