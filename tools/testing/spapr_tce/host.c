@@ -454,6 +454,9 @@ static bool alloc_fails(gfp_t gfp)
 	return !(gfp & __GFP_NOFAIL) && fail_step();
 }
 
+/* What this thread allocates does not count in host_usage.largest */
+static __thread bool no_array;
+
 void *__wrap_kmalloc(size_t size, gfp_t gfp)
 {
 	void *p;
@@ -462,7 +465,8 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);
-	usage_max(&host_usage.largest, size);
+	if (!no_array)
+		usage_max(&host_usage.largest, size);
 	if (size < SZ_4K || !is_power_of_2(size))
 		return __real_kmalloc(size, gfp | __GFP_DIRECT_RECLAIM);
 
@@ -476,10 +480,11 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 /* Of one page, which is no array */
 unsigned long host_get_free_page(gfp_t gfp)
 {
-	long largest = host_usage.largest;
-	void *p = kmalloc(PAGE_SIZE, gfp);
+	void *p;
 
-	host_usage.largest = largest;
+	no_array = true;
+	p = kmalloc(PAGE_SIZE, gfp);
+	no_array = false;
 
 	return (unsigned long)p;
 }
