@@ -9,7 +9,6 @@
 . "$(dirname "$0")/lib.sh"
 
 # name, machine, configuration, devices, tests, kernel command line
-some='abi|dma|faults|kvm|prereg'
 matrix() {
 	cat <<-EOF
 	powernv9	powernv9 default edu  all  -
@@ -18,7 +17,6 @@ matrix() {
 	powernv10	powernv10 default edu all  -
 	powernv9-4k	powernv9 4k      edu  all  -
 	powernv9-hash-4k powernv9 4k     edu  $some disable_radix
-	powernv8-4k	powernv8 4k      edu  $some -
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
 	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
@@ -52,7 +50,7 @@ matrix() {
 		;;
 	debian)	cat <<-EOF
 		powernv9-debian	powernv9 debian edu all -
-		powernv9-hash-debian powernv9 debian edu modules|$some disable_radix
+		powernv9-hash-debian powernv9 debian edu modules|abi|dma|faults|kvm|prereg disable_radix
 		powernv8-debian	powernv8 debian edu all -
 		pseries-debian	pseries  debian edu all -
 		EOF
