@@ -16,7 +16,6 @@ matrix() {
 	powernv8	powernv8 default edu  all  -
 	powernv10	powernv10 default edu all  -
 	powernv9-4k	powernv9 4k      edu  all  -
-	powernv9-hash-4k powernv9 4k     edu  $some disable_radix
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
 	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
