@@ -770,7 +770,9 @@ TEST_F(world, register_all_kinds)
 TEST_F(world, register_one_small_page)
 {
 	unsigned long hpa, k, ua, nr = UA_SHIFTED - UA_HUGE, small = UA_MEDIUM + 5;
+	const unsigned int shift = PAGE_SHIFT == 16 ? 21 : 16;
 	struct host_region region;
+	u64 start;
 
 	mm_remap(self->mm, small, 1);
 	host_usage.largest = 0;
@@ -795,6 +797,13 @@ TEST_F(world, register_one_small_page)
 	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE + 1), (nr - 2) * PG, RW));
 	for (k = 1; k < nr - 1; k++)
 		EXPECT_REACHES(host_pes, (k - 1) * PG, UA(UA_HUGE + k));
+
+	/* ... and several IOMMU pages, each of many units */
+	EXPECT_WORKS(req_create(self->c, shift, 16UL << shift, 1, &start));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE), 4UL << shift, RW));
+	for (k = 0; k < 4; k++)
+		EXPECT_REACHES(host_pes, start + (k << shift),
+			       UA(UA_HUGE) + (k << shift));
 }
 
 /* A region begins and ends somewhere in a piece, and in a block */

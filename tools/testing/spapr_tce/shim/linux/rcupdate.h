@@ -67,6 +67,12 @@ void __tsan_release(void *addr);
 
 #endif /* HOST_URCU */
 
+/* Callers exclude each other */
+#define rcu_replace_pointer(p, v, c) ({				\
+	typeof(p) _rcu_old = (p);				\
+	rcu_assign_pointer(p, v);				\
+	_rcu_old; })
+
 /* A callback that gets the start of the object by its offset */
 #define kfree_rcu(p, field)						\
 	call_rcu(&(p)->field, offsetof(typeof(*(p)), field) == 16 ?	\
