@@ -3132,6 +3132,33 @@ TEST_F(lpar, list_refused)
 	EXPECT_EQ(lpar.tces[0][1], hpa_of(self->mm, UA(0) + 4096) | TCE_PCI_READ);
 }
 
+/* A hypervisor is asked for what the process asked for, and for no more */
+TEST_F(lpar, permissions)
+{
+	static const unsigned long perm[] = {
+		[VFIO_DMA_MAP_FLAG_READ] = TCE_PCI_READ,
+		[VFIO_DMA_MAP_FLAG_WRITE] = TCE_PCI_WRITE,
+		[RW] = TCE_PCI_READ | TCE_PCI_WRITE,
+	};
+	unsigned long ua = UA(0);
+	struct iommu_table *tbl;
+	unsigned int flags;
+
+	EXPECT_DONE(req_register(&self->c, UA(0), 1700 * PG));
+	for (flags = VFIO_DMA_MAP_FLAG_READ; flags <= RW; flags++) {
+		EXPECT_DONE(req_map(&self->c, 0, UA(0), 600 * 4096, flags));
+		EXPECT_EQ(lpar.tces[0][0], hpa_of(self->mm, UA(0)) | perm[flags]);
+		EXPECT_EQ(lpar.tces[0][599],
+			  hpa_of(self->mm, UA(0) + 599 * 4096) | perm[flags]);
+	}
+	/* A guest, too */
+	tbl = table_of(&self->c, 0);
+	EXPECT_DONE(put_list(tbl, 0, (unsigned long[]) { ua | TCE_PCI_WRITE }, 1, 12));
+	EXPECT_EQ(lpar.tces[0][0], hpa_of(self->mm, ua) | TCE_PCI_WRITE);
+	EXPECT_DONE(req_unmap(&self->c, 0, 600 * 4096));
+	EXPECT_DONE(req_unregister(&self->c, UA(0), 1700 * PG));
+}
+
 /* No more hypercalls than it takes */
 TEST_F(lpar, hypercalls)
 {
