@@ -48,10 +48,10 @@ checkpatch_files() {
 	# kzalloc_obj(), which 7.x asks for, is not in 6.12.
 	ignore=$ignore,ALLOC_WITH_SIZEOF
 	whole_c | grep -Ev "$shims|$traces" | checkpatch $ignore || return
-	# Trace events are a language of their own.
-	whole_c | grep -E "$traces" | checkpatch \
-		$ignore,COMPLEX_MACRO,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE ||
-		return
+	# Trace events and a harness's declarations are languages of their own.
+	own=$ignore,COMPLEX_MACRO,PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+	own=$own,MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_ARG_REUSE
+	whole_c | grep -E "$traces" | checkpatch "$own" || return
 	# Stand-ins for the kernel's own macros cannot be better than those are.
 	ignore=$ignore,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_ARG_PRECEDENCE
 	ignore=$ignore,PREFER_DEFINED_ATTRIBUTE_MACRO,NEW_TYPEDEFS,BIT_MACRO
@@ -65,7 +65,7 @@ checkpatch() {
 }
 # ... and libFuzzer's names are not ours.
 shims='^tools/testing/spapr_tce/(shim(-base)?/|fuzz\.c)'
-traces='^include/trace/events/'
+traces='^include/trace/events/|/spapr_tce/harness\.h$'
 
 checkpatch_hooks() {
 	cd "$tree" || return

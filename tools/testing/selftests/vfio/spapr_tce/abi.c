@@ -13,8 +13,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define BUF_SIZE	SZ_1M
 #define UNIT		SZ_64K	/* aligned to any small IOMMU page */
@@ -55,14 +54,9 @@ static void setup(struct __test_metadata *_metadata, struct state *s,
 
 static void teardown(struct __test_metadata *_metadata, struct state *s)
 {
-	const char *leak;
-
 	tce_close(s->dev, s->c);
 	mem_free(s->buf, BUF_SIZE);
-	leak = tce_leak_check(&s->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&s->leak);
 }
 
 /* Whatever must come before the first map. */
@@ -79,20 +73,7 @@ FIXTURE(abi)
 	struct state s;
 };
 
-FIXTURE_VARIANT(abi)
-{
-	unsigned long type;
-};
-
-FIXTURE_VARIANT_ADD(abi, v1)
-{
-	.type = TCE_V1,
-};
-
-FIXTURE_VARIANT_ADD(abi, v2)
-{
-	.type = TCE_V2,
-};
+VARIANTS_V1_V2(abi);
 
 FIXTURE_SETUP(abi)
 {

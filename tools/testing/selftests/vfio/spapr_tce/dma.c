@@ -8,8 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define LEN	EDU_MAX_LEN	/* of a transfer */
 #define HALF	2048
@@ -39,41 +38,12 @@ FIXTURE_VARIANT(dma)
 	unsigned int shift;	/* 0: the smallest of 2M and more */
 };
 
-FIXTURE_VARIANT_ADD(dma, window0_4k)
-{
-	.window = 0,
-	.shift = 12,
-};
-
-FIXTURE_VARIANT_ADD(dma, window0_64k)
-{
-	.window = 0,
-	.shift = 16,
-};
-
-FIXTURE_VARIANT_ADD(dma, window0_huge)
-{
-	.window = 0,
-	.shift = 0,
-};
-
-FIXTURE_VARIANT_ADD(dma, window1_4k)
-{
-	.window = 1,
-	.shift = 12,
-};
-
-FIXTURE_VARIANT_ADD(dma, window1_64k)
-{
-	.window = 1,
-	.shift = 16,
-};
-
-FIXTURE_VARIANT_ADD(dma, window1_huge)
-{
-	.window = 1,
-	.shift = 0,
-};
+VARIANT(dma, window0_4k, .window = 0, .shift = 12);
+VARIANT(dma, window0_64k, .window = 0, .shift = 16);
+VARIANT(dma, window0_huge, .window = 0, .shift = 0);
+VARIANT(dma, window1_4k, .window = 1, .shift = 12);
+VARIANT(dma, window1_64k, .window = 1, .shift = 16);
+VARIANT(dma, window1_huge, .window = 1, .shift = 0);
 
 FIXTURE_SETUP(dma)
 {
@@ -135,14 +105,9 @@ out:
 
 FIXTURE_TEARDOWN(dma)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
 	mem_huge_free(self->buf, self->len, self->pool);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /* Pages of the window in an order that is not that of the memory. */
@@ -413,20 +378,7 @@ FIXTURE(bypass)
 	u64 pa;
 };
 
-FIXTURE_VARIANT(bypass)
-{
-	unsigned long type;
-};
-
-FIXTURE_VARIANT_ADD(bypass, v1)
-{
-	.type = TCE_V1,
-};
-
-FIXTURE_VARIANT_ADD(bypass, v2)
-{
-	.type = TCE_V2,
-};
+VARIANTS_V1_V2(bypass);
 
 FIXTURE_SETUP(bypass)
 {
@@ -449,14 +401,9 @@ FIXTURE_SETUP(bypass)
 
 FIXTURE_TEARDOWN(bypass)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
 	mem_free(self->buf, SZ_64K);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 static bool reaches(struct _test_data_bypass *self)
@@ -518,14 +465,9 @@ FIXTURE_SETUP(dma_v1)
 
 FIXTURE_TEARDOWN(dma_v1)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
 	mem_free(self->buf, SZ_1M);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 TEST_F(dma_v1, read_write)
@@ -629,15 +571,10 @@ FIXTURE_SETUP(groups)
 
 FIXTURE_TEARDOWN(groups)
 {
-	const char *leak;
-
 	tce_group_close(self->two);
 	tce_close(self->one, self->c);
 	mem_free(self->buf, SZ_1M);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /* The same memory mapped in two windows. */

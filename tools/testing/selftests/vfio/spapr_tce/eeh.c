@@ -17,8 +17,7 @@
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define LEN	EDU_MAX_LEN
 #define UNIT	SZ_64K
@@ -66,14 +65,9 @@ FIXTURE_SETUP(eeh)
 
 FIXTURE_TEARDOWN(eeh)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
 	mem_free(self->buf, UNITS * UNIT);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /* A reset has taken bus mastering and BARs from the device. */

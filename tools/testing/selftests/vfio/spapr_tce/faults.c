@@ -19,9 +19,8 @@
 #include <unistd.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kvm_guest.h"
-#include "lib.h"
 
 #define UNIT		SZ_64K
 #define BUF_SIZE	(16 * UNIT)
@@ -127,13 +126,8 @@ FIXTURE_SETUP(faults)
 
 FIXTURE_TEARDOWN(faults)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 	mem_free(self->buf, BUF_SIZE);
 	mem_free(self->fresh, BUF_SIZE);
 	close(nth_fd);

@@ -16,8 +16,7 @@
 #include <unistd.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define ROUNDS	100
 #define WARM	20	/* rounds until the host has allocated what it keeps */
@@ -105,14 +104,10 @@ FIXTURE_SETUP(handover)
 
 FIXTURE_TEARDOWN(handover)
 {
-	const char *leak;
-
 	if (self->klog < 0)
 		return;
 	EXPECT_EQ(0, host_table_anew(self));
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak)
-		TH_LOG("%s", leak);
+	EXPECT_NO_LEAK(&self->leak);
 	EXPECT_EQ(0, tce_bind(self->bdf, "nvme"));
 	EXPECT_EQ(self->crc, disk_sum(self->path, sizeof(self->path), self->bdf,
 				      sizeof(self->bdf), self->buf));

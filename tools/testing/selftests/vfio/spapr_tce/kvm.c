@@ -17,9 +17,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kvm_guest.h"
-#include "lib.h"
 
 #define LEN	EDU_MAX_LEN
 
@@ -40,20 +39,7 @@ FIXTURE(kvm)
 	struct guest g;
 };
 
-FIXTURE_VARIANT(kvm)
-{
-	unsigned long type;
-};
-
-FIXTURE_VARIANT_ADD(kvm, hv)
-{
-	.type = KVM_VM_PPC_HV,
-};
-
-FIXTURE_VARIANT_ADD(kvm, pr)
-{
-	.type = KVM_VM_PPC_PR,
-};
+VARIANTS_HV_PR(kvm);
 
 FIXTURE_SETUP(kvm)
 {
@@ -66,14 +52,9 @@ FIXTURE_SETUP(kvm)
 
 FIXTURE_TEARDOWN(kvm)
 {
-	const char *leak;
-
 	EXPECT_EQ(0, guest_lost_registers(&self->g));
 	guest_close(&self->g);
-	leak = tce_leak_check(&self->g.leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->g.leak);
 	/* All else was as it should be, but that is not what the test is named for */
 	if (unasked && _metadata->exit_code == KSFT_PASS)
 		SKIP(return, "no edu device that could show what it reaches");

@@ -193,4 +193,7 @@ void guest_tell(struct guest *g, int i);
 /* The same, and wait; answers what the thread ended with. */
 int guest_stop(struct guest *g, int i);
 
+#define VARIANTS_HV_PR(fixture)						\
+	VARIANTS_TYPE(fixture, hv, KVM_VM_PPC_HV, pr, KVM_VM_PPC_PR)
+
 #endif /* SPAPR_TCE_KVM_GUEST_H */

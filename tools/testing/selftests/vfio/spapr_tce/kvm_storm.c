@@ -15,9 +15,8 @@
 #include <unistd.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kvm_guest.h"
-#include "lib.h"
 
 #define ENTRIES		8		/* TCEs that all fight for */
 #define LOOSE		(GUEST_LOOSE_SIZE / SZ_64K)
@@ -49,20 +48,7 @@ FIXTURE(kvm_storm)
 	struct guest g;
 };
 
-FIXTURE_VARIANT(kvm_storm)
-{
-	unsigned long type;
-};
-
-FIXTURE_VARIANT_ADD(kvm_storm, hv)
-{
-	.type = KVM_VM_PPC_HV,
-};
-
-FIXTURE_VARIANT_ADD(kvm_storm, pr)
-{
-	.type = KVM_VM_PPC_PR,
-};
+VARIANTS_HV_PR(kvm_storm);
 
 FIXTURE_SETUP(kvm_storm)
 {
@@ -78,14 +64,9 @@ FIXTURE_SETUP(kvm_storm)
 
 FIXTURE_TEARDOWN(kvm_storm)
 {
-	const char *leak;
-
 	EXPECT_EQ(0, guest_lost_registers(&self->g));
 	guest_close(&self->g);
-	leak = tce_leak_check(&self->g.leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->g.leak);
 }
 
 /*
@@ -487,7 +468,6 @@ TEST_F_TIMEOUT(kvm_storm, kill, 200)
 {
 	struct guest *g = &self->g;
 	struct tce_leak leak = g->leak;
-	const char *left;
 	s64 free_before = 0;
 	int i, pipes[2], ret, status;
 	pid_t pid;
@@ -511,16 +491,10 @@ TEST_F_TIMEOUT(kvm_storm, kill, 200)
 			check_real_mode(_metadata, g);
 		if (i != 4)
 			continue;
-		left = tce_leak_check(&leak);
-		EXPECT_EQ(NULL, left) {
-			TH_LOG("%s", left);
-		}
+		EXPECT_NO_LEAK(&leak);
 		free_before = sys_free_bytes();
 	}
-	left = tce_leak_check(&leak);
-	EXPECT_EQ(NULL, left) {
-		TH_LOG("%s", left);
-	}
+	EXPECT_NO_LEAK(&leak);
 	EXPECT_TRUE(memory_is_back(free_before));
 }
 

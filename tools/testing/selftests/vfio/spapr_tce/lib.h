@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared helpers of the SPAPR TCE VFIO selftests.
+ * Shared helpers of the SPAPR TCE VFIO selftests, in lib/.
  *
  * Every wrapper of a system call here answers 0 (or what the call answered,
  * when that is positive) or a negative errno, so that a test is one line:
@@ -51,6 +51,8 @@ typedef unsigned short u16;
 #define TCE_WINDOW1	BIT_ULL(59)
 
 #define TCE_MAX_DEVS	4
+
+#define PCI_DEVICES	"/sys/bus/pci/devices"
 
 /* ---- devices, groups, containers --------------------------------------- */
 
@@ -121,6 +123,8 @@ void tce_close(struct tce_dev *dev, int container);
 int tce_dev_open(struct tce_dev *dev);
 int tce_dev_open_vfio(struct tce_dev *dev);
 void tce_dev_close(struct tce_dev *dev);
+/* Can it be told to do DMA? Opens it for that. */
+bool tce_can_dma(struct tce_dev *dev);
 
 /* ---- requests ----------------------------------------------------------- */
 
@@ -188,6 +192,9 @@ long mem_hugetlb_reserve(unsigned int shift, long count);
  */
 void *mem_huge(size_t *size, unsigned int shift, unsigned int *pool);
 void mem_huge_free(void *va, size_t size, unsigned int pool);
+/* Bytes of a transparent huge page, and of [@va, @va + @size) in such pages */
+size_t mem_thp_size(void);
+size_t mem_thp_bytes(const void *va, size_t size);
 /* Physical address of a populated page, 0 where it cannot be known. */
 u64 mem_phys(const void *va);
 
@@ -197,6 +204,7 @@ bool mem_check(const void *va, size_t size, u32 seed);
 
 /* ---- what the kernel says ----------------------------------------------- */
 
+int sys_read_file(const char *path, char *buf, size_t size);
 int sys_write_file(const char *path, const char *text);
 size_t sys_page_size(void);
 /* The larger one of 4K and 64K that any memory can back, as a shift. */
@@ -304,20 +312,5 @@ const char *tce_leak_check(const struct tce_leak *l);
  * another one
  */
 unsigned int sys_slowness(void);
-
-#ifdef TEST_HARNESS_MAIN
-#undef TEST_HARNESS_MAIN
-#define TEST_HARNESS_MAIN						\
-	int main(int argc, char **argv)					\
-	{								\
-		struct __fixture_metadata *f = __fixture_list;		\
-		struct __test_metadata *t;				\
-									\
-		for (; f; f = f->next)					\
-			for (t = f->tests; t; t = t->next)		\
-				t->timeout *= sys_slowness();		\
-		exit(test_harness_run(argc, argv));			\
-	}
-#endif
 
 #endif /* SPAPR_TCE_LIB_H */

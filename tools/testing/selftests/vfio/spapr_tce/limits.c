@@ -8,8 +8,7 @@
 #include <unistd.h>
 #include <sys/resource.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define LEN		EDU_MAX_LEN
 #define BUF_SIZE	SZ_1M
@@ -55,14 +54,9 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN(limits)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
 	mem_free(self->buf, BUF_SIZE);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /*

@@ -8,8 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define H_GET_TCE		0x1c
 #define H_PUT_TCE		0x20
@@ -72,15 +71,11 @@ FIXTURE_SETUP(lpar)
 
 FIXTURE_TEARDOWN(lpar)
 {
-	const char *leak;
-
 	if (self->c < 0)
 		return;
 	sys_trace("powerpc/hcall_entry", false);
 	tce_close(&self->dev, self->c);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak)
-		TH_LOG("%s", leak);
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 static int hcalls(unsigned int opcode)

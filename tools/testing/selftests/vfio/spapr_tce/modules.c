@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kvm_guest.h"
 
 #define ROUNDS		3
@@ -103,7 +103,6 @@ FIXTURE_SETUP(modules)
 
 FIXTURE_TEARDOWN(modules)
 {
-	const char *leak;
 	int i;
 
 	tce_close(&self->devs[0], self->c);
@@ -112,10 +111,7 @@ FIXTURE_TEARDOWN(modules)
 	for (i = 0; i < ALL; i++)
 		if (self->had[i] && !loaded(all[i]))
 			load(all[i]);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /* A container with memory; 0 or what its first request that failed answered */

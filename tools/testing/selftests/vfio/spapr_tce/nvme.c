@@ -16,8 +16,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define SECTOR		512ULL
 #define MAX_DISK	(256 * SZ_1M)

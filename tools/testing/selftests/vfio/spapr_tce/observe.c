@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kvm_guest.h"
 
 #define DEBUGFS		"/sys/kernel/debug/spapr_tce"
@@ -198,17 +198,12 @@ FIXTURE_SETUP(observe)
 
 FIXTURE_TEARDOWN(observe)
 {
-	const char *leak;
-
 	if (self->c >= 0)
 		tce_close(&self->devs[0], self->c);
 	if (!self->va)
 		return;
 	mem_free(self->va, PAGES * SZ_64K);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 	EXPECT_EQ(self->dirs, directories());
 }
 
@@ -700,13 +695,8 @@ FIXTURE_SETUP(guest)
 
 FIXTURE_TEARDOWN(guest)
 {
-	const char *leak;
-
 	guest_close(&self->g);
-	leak = tce_leak_check(&self->g.leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->g.leak);
 	EXPECT_EQ(self->dirs, directories());
 }
 

@@ -15,8 +15,7 @@
 #include <sys/statfs.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define REGIONS		2000
 
@@ -52,14 +51,10 @@ FIXTURE_SETUP(prereg)
 
 FIXTURE_TEARDOWN(prereg)
 {
-	const char *leak;
-
 	if (self->c2 >= 0)
 		tce_close(&self->devs[1], self->c2);
 	tce_close(&self->devs[0], self->c);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak)
-		TH_LOG("%s", leak);
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /*
@@ -72,20 +67,6 @@ static int open_second(struct _test_data_prereg *self)
 		return -ENODEV;
 	self->c2 = tce_open(&self->devs[1], TCE_V2);
 	return self->c2;
-}
-
-/* Can the first device be told to do DMA? */
-static bool can_dma(struct tce_dev *dev)
-{
-	return dev->edu && (dev->bar0 || !tce_dev_open(dev));
-}
-
-/* The device copies @len bytes from bus address @src to @dst. */
-static int dma_copy(struct tce_dev *dev, u64 dst, u64 src, u32 len)
-{
-	int ret = edu_read_ram(dev, src, 0, len);
-
-	return ret ?: edu_write_ram(dev, dst, 0, len);
 }
 
 /*
@@ -261,10 +242,10 @@ TEST_F(prereg, unregister_mapped)
 	/* the region is still one: known, mappable and used */
 	EXPECT_EQ(-EBUSY, tce_register(self->c, va, 4 * page));
 	EXPECT_EQ(0, tce_map(self->c, 2 * page, va + 2 * page, page, DMA_RW));
-	if (can_dma(dev)) {
+	if (tce_can_dma(dev)) {
 		mem_fill(va, SZ_4K, 1);
 		memset(va + 2 * page, 0, page);
-		EXPECT_EQ(0, dma_copy(dev, 2 * page, 0, 2048));
+		EXPECT_EQ(0, edu_copy(dev, 0, 2 * page, 2048));
 		EXPECT_TRUE(mem_check(va + 2 * page, 2048, 1));
 	}
 
@@ -333,8 +314,8 @@ TEST_F(prereg, munmap_first)
 
 	/* the device sees the memory that was registered */
 	EXPECT_EQ(0, tce_map(self->c, 0, va, 2 * page, DMA_RW));
-	if (can_dma(dev)) {
-		EXPECT_EQ(0, dma_copy(dev, page, 0, 1024));
+	if (tce_can_dma(dev)) {
+		EXPECT_EQ(0, edu_copy(dev, 0, page, 1024));
 		EXPECT_EQ(0, again[0]);
 		EXPECT_EQ(0, again[page]);
 	}
@@ -391,9 +372,9 @@ TEST_F(prereg, two_containers)
 	EXPECT_EQ(-ENOENT, tce_unregister(self->c, va, size));
 	EXPECT_GT(0, tce_map(self->c, 0, va, page, DMA_RW));
 
-	if (can_dma(&self->devs[1])) {
+	if (tce_can_dma(&self->devs[1])) {
 		mem_fill(va, page, 7);
-		EXPECT_EQ(0, dma_copy(&self->devs[1], page, 0, 4088));
+		EXPECT_EQ(0, edu_copy(&self->devs[1], 0, page, 4088));
 		EXPECT_TRUE(mem_check(va + page, 4088, 7));
 	}
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c2, va, size));
@@ -428,9 +409,9 @@ TEST_F(prereg, close_shared)
 	EXPECT_GT(vmlck, sys_vmlck());		/* the table of c */
 	EXPECT_LE(base + size, sys_vmlck());
 	EXPECT_EQ(pinned + 4, pinned_wait(pinned + 4));
-	if (can_dma(&self->devs[1])) {
+	if (tce_can_dma(&self->devs[1])) {
 		mem_fill(va, page, 9);
-		EXPECT_EQ(0, dma_copy(&self->devs[1], 2 * page, 0, 4088));
+		EXPECT_EQ(0, edu_copy(&self->devs[1], 0, 2 * page, 4088));
 		EXPECT_TRUE(mem_check(va + 2 * page, 4088, 9));
 	}
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c2, va, size));
@@ -508,9 +489,9 @@ TEST_F_TIMEOUT(prereg, many_regions, 120)
 						 page));
 	}
 
-	if (can_dma(&self->devs[0])) {
+	if (tce_can_dma(&self->devs[0])) {
 		mem_fill(va, 4096, 11);
-		EXPECT_EQ(0, dma_copy(&self->devs[0], (REGIONS - 1) * page, 0,
+		EXPECT_EQ(0, edu_copy(&self->devs[0], 0, (REGIONS - 1) * page,
 				      4088));
 		EXPECT_TRUE(mem_check(va + 2 * (REGIONS - 1) * page, 4088, 11));
 	}
@@ -526,44 +507,10 @@ TEST_F_TIMEOUT(prereg, many_regions, 120)
 
 /* ---- huge pages --------------------------------------------------------- */
 
-/* How much of the mapping at @va is in transparent huge pages. */
-static size_t thp_bytes(const void *va)
-{
-	unsigned long start, end, kb = 0;
-	bool here = false;
-	char line[512];
-	FILE *f = fopen("/proc/self/smaps", "r");
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			here = start == (unsigned long)va;
-		else if (here && sscanf(line, "AnonHugePages: %lu kB", &kb) == 1)
-			break;
-	}
-	fclose(f);
-	return kb << 10;
-}
-
-static size_t thp_size(void)
-{
-	unsigned long size = 0;
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
-			"r");
-
-	if (!f)
-		return 0;
-	if (fscanf(f, "%lu", &size) != 1)
-		size = 0;
-	fclose(f);
-	return size;
-}
-
 /* @size bytes that are in transparent huge pages, all of them; or NULL. */
 static char *thp_alloc(size_t size, size_t extra)
 {
-	size_t huge = thp_size();
+	size_t huge = mem_thp_size();
 	char *va;
 
 	if (!huge || size % huge)
@@ -574,8 +521,7 @@ static char *thp_alloc(size_t size, size_t extra)
 	if (madvise(va, size, MADV_HUGEPAGE))
 		goto fail;
 	memset(va, 0, size + extra);
-	/* where there is no "extra" mapping the VMA ends at size */
-	if (thp_bytes(va) != size)
+	if (mem_thp_bytes(va, size) != size)
 		goto fail;
 	return va;
 fail:
@@ -615,14 +561,14 @@ static bool huge_dma(struct tce_dev *dev, char *va, size_t size, u64 iova)
 {
 	mem_fill(va, SZ_4K, 21);
 	memset(va + size - SZ_4K, 0, SZ_4K);
-	if (dma_copy(dev, iova + size - SZ_4K, iova, 4088))
+	if (edu_copy(dev, iova, iova + size - SZ_4K, 4088))
 		return false;
 	return mem_check(va + size - SZ_4K, 4088, 21);
 }
 
 TEST_F(prereg, thp)
 {
-	size_t size = 2 * thp_size();
+	size_t size = 2 * mem_thp_size();
 	char *va = size ? thp_alloc(size, 0) : NULL;
 	unsigned int shift = iommu_shift(self->c, size / 2);
 	s64 want, pinned = sys_pinned();
@@ -641,9 +587,9 @@ TEST_F(prereg, thp)
 	want = pinned + size / self->page;
 	EXPECT_EQ(want, pinned_wait(want));
 	ASSERT_EQ(0, tce_map(self->c, start, va, size, DMA_RW));
-	if (can_dma(&self->devs[0]))
+	if (tce_can_dma(&self->devs[0]))
 		EXPECT_TRUE(huge_dma(&self->devs[0], va, size, start));
-	EXPECT_EQ(size, thp_bytes(va));
+	EXPECT_EQ(size, mem_thp_bytes(va, size));
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c, va, size));
 	ASSERT_EQ(0, tce_unmap(self->c, start, size));
 	ASSERT_EQ(0, tce_unregister(self->c, va, size));
@@ -654,7 +600,7 @@ TEST_F(prereg, thp)
 /* Two regions that share one huge page: each pins its own part. */
 TEST_F(prereg, thp_parts)
 {
-	size_t huge = thp_size(), page = self->page;
+	size_t huge = mem_thp_size(), page = self->page;
 	char *va = huge ? thp_alloc(huge, 0) : NULL;
 	unsigned int shift = iommu_shift(self->c, huge / 2);
 	s64 want, pinned = sys_pinned();
@@ -713,7 +659,7 @@ static void mixed(struct __test_metadata *_metadata,
 	ret = tce_map(self->c, start + huge, va, size, DMA_RW);
 	EXPECT_GT(0, ret)
 		TH_LOG("nor both in one request: %d", ret);
-	if (can_dma(&self->devs[0]))
+	if (tce_can_dma(&self->devs[0]))
 		EXPECT_TRUE(huge_dma(&self->devs[0], va, huge, start));
 	EXPECT_EQ(0, tce_unmap(self->c, start, huge));
 	/* small IOMMU pages fit everywhere */
@@ -725,7 +671,7 @@ static void mixed(struct __test_metadata *_metadata,
 
 TEST_F(prereg, thp_mixed)
 {
-	size_t huge = thp_size();
+	size_t huge = mem_thp_size();
 	char *va = huge ? thp_alloc(huge, huge) : NULL;
 
 	if (!va)
@@ -768,20 +714,9 @@ FIXTURE_VARIANT(hugetlb)
 	unsigned int shift;
 };
 
-FIXTURE_VARIANT_ADD(hugetlb, 2M)
-{
-	.shift = 21,
-};
-
-FIXTURE_VARIANT_ADD(hugetlb, 16M)
-{
-	.shift = 24,
-};
-
-FIXTURE_VARIANT_ADD(hugetlb, 1G)
-{
-	.shift = 30,
-};
+VARIANT(hugetlb, 2M, .shift = 21);
+VARIANT(hugetlb, 16M, .shift = 24);
+VARIANT(hugetlb, 1G, .shift = 30);
 
 FIXTURE_SETUP(hugetlb)
 {
@@ -825,7 +760,7 @@ TEST_F(hugetlb, map)
 	want = pinned + size / self->p.page;
 	EXPECT_EQ(want, pinned_wait(want));
 	ASSERT_EQ(0, tce_map(c, start, va, size, DMA_RW));
-	if (can_dma(&self->p.devs[0]))
+	if (tce_can_dma(&self->p.devs[0]))
 		EXPECT_TRUE(huge_dma(&self->p.devs[0], va, size, start));
 	EXPECT_EQ(-EBUSY, tce_unregister(c, va, size));
 	ASSERT_EQ(0, tce_unmap(c, start, size));
@@ -942,7 +877,7 @@ TEST_F(prereg, device_memory)
 {
 	struct tce_dev *dev = &self->devs[0];
 
-	if (!can_dma(dev))
+	if (!tce_can_dma(dev))
 		SKIP(return, "no device with a BAR to map");
 	refused(_metadata, self->c, (void *)dev->bar0, self->page, -EFAULT,
 		"a BAR of the device");
@@ -963,9 +898,9 @@ TEST_F(prereg, memfd)
 	ASSERT_EQ(0, tce_register(self->c, va, size));
 	EXPECT_EQ(vmlck + size, sys_vmlck());
 	ASSERT_EQ(0, tce_map(self->c, 0, va, size, DMA_RW));
-	if (can_dma(&self->devs[0])) {
+	if (tce_can_dma(&self->devs[0])) {
 		mem_fill(va, page, 5);
-		EXPECT_EQ(0, dma_copy(&self->devs[0], 9 * page, 0, 4088));
+		EXPECT_EQ(0, edu_copy(&self->devs[0], 0, 9 * page, 4088));
 		/* what the device wrote is in the file */
 		EXPECT_EQ(8, pread(fd, &word, 8, 9 * page));
 		EXPECT_EQ(*(u64 *)va, word);
@@ -997,8 +932,8 @@ TEST_F(prereg, private_file)
 	ASSERT_EQ(0, tce_register(self->c, va, 2 * page));
 	ASSERT_EQ(0, tce_map(self->c, 0, va, 2 * page, DMA_RW));
 	mem_fill(va, page, 6);
-	if (can_dma(&self->devs[0])) {
-		EXPECT_EQ(0, dma_copy(&self->devs[0], page, 0, 4088));
+	if (tce_can_dma(&self->devs[0])) {
+		EXPECT_EQ(0, edu_copy(&self->devs[0], 0, page, 4088));
 		EXPECT_TRUE(mem_check(va + page, 4088, 6));
 	}
 	EXPECT_EQ(8, pread(fd, &word, 8, page));
@@ -1214,9 +1149,9 @@ TEST_F(prereg, exit_dirty)
 	ASSERT_NE(NULL, va);
 	ASSERT_EQ(0, tce_register(self->c, va, 2 * self->page));
 	ASSERT_EQ(0, tce_map(self->c, 0, va, 2 * self->page, DMA_RW));
-	if (can_dma(&self->devs[0])) {
+	if (tce_can_dma(&self->devs[0])) {
 		mem_fill(va, self->page, 31);
-		EXPECT_EQ(0, dma_copy(&self->devs[0], self->page, 0, 4088));
+		EXPECT_EQ(0, edu_copy(&self->devs[0], 0, self->page, 4088));
 		EXPECT_TRUE(mem_check(va + self->page, 4088, 31));
 	}
 }
@@ -1295,10 +1230,10 @@ TEST_F(prereg, fork)
 	EXPECT_EQ(pinned, pinned_wait(pinned));
 
 	/* the parent still writes to what the device reads, and sees its writes */
-	if (can_dma(dev)) {
+	if (tce_can_dma(dev)) {
 		mem_fill(va, page, 42);
 		memset(va + page, 0, page);
-		EXPECT_EQ(0, dma_copy(dev, page, 0, 4088));
+		EXPECT_EQ(0, edu_copy(dev, 0, page, 4088));
 		EXPECT_TRUE(mem_check(va + page, 4088, 42));
 	}
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c, va, 2 * page));
@@ -1321,8 +1256,8 @@ static int fork_own_child(void *arg)
 	CHILD_CHECK(!tce_register(c, a->va, a->page));
 	CHILD_CHECK(sys_vmlck() == 2 * a->page);
 	CHILD_CHECK(!tce_map(c, 0, a->va, 2 * a->page, DMA_RW));
-	if (can_dma(a->dev)) {
-		CHILD_CHECK(!dma_copy(a->dev, a->page, 0, 2048));
+	if (tce_can_dma(a->dev)) {
+		CHILD_CHECK(!edu_copy(a->dev, 0, a->page, 2048));
 		CHILD_CHECK(mem_check(a->va + a->page, 2048, 52));
 	}
 	return 0;

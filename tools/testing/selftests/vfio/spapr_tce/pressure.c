@@ -26,8 +26,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define VICTIM		"tce-victim"
 #define CGROOT		"/sys/fs/cgroup"
@@ -108,15 +107,10 @@ FIXTURE_SETUP(pressure)
 
 FIXTURE_TEARDOWN(pressure)
 {
-	const char *leak;
-
 	tce_close(self->dev, self->c);
 	mem_free(self->buf, BUF_SIZE);
 	rmdir(CGROUP);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /* ---- cgroups ------------------------------------------------------------ */

@@ -15,8 +15,7 @@
 #include <unistd.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define UNIT		SZ_64K
 #define REGIONS		8
@@ -50,14 +49,9 @@ FIXTURE_SETUP(race)
 
 FIXTURE_TEARDOWN(race)
 {
-	const char *leak;
-
 	tce_close(&self->devs[0], self->c);
 	mem_free(self->buf, REGIONS * REGION_SIZE);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 struct worker {

@@ -51,8 +51,7 @@
 #include <unistd.h>
 #include <sys/wait.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define UNIT		SZ_64K
 #define REGION_UNITS	4
@@ -170,19 +169,9 @@ FIXTURE_VARIANT(stress)
 	bool containers;	/* one for each group */
 };
 
-FIXTURE_VARIANT_ADD(stress, processes)
-{
-	.processes = true,
-};
-
-FIXTURE_VARIANT_ADD(stress, containers)
-{
-	.containers = true,
-};
-
-FIXTURE_VARIANT_ADD(stress, groups)
-{
-};
+VARIANT(stress, processes, .processes = true);
+VARIANT(stress, containers, .containers = true);
+VARIANT(stress, groups);
 
 /* ---- one process --------------------------------------------------------- */
 
@@ -1370,7 +1359,6 @@ FIXTURE_SETUP(stress)
 FIXTURE_TEARDOWN(stress)
 {
 	unsigned int i;
-	const char *leak;
 
 	for (i = 0; i < ARRAY_SIZE(self->helpers); i++) {
 		if (self->helpers[i] > 0) {
@@ -1380,10 +1368,7 @@ FIXTURE_TEARDOWN(stress)
 	}
 	sys_mem_online_all();
 	mem_hugetlb_reserve(sys_radix() ? 21 : 24, 0);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak) {
-		TH_LOG("%s", leak);
-	}
+	EXPECT_NO_LEAK(&self->leak);
 	EXPECT_FALSE(sys_klog_warned(self->klog));
 }
 
@@ -1448,7 +1433,6 @@ TEST_F_TIMEOUT(stress, all, 86400)
 	unsigned int seed = first_seed, seeds[TCE_MAX_DEVS];
 	enum end ends[TCE_MAX_DEVS];
 	pid_t pids[TCE_MAX_DEVS];
-	const char *leak;
 
 	if (!variant->processes && self->ngroups < 2)
 		SKIP(return, "no second group");
@@ -1477,11 +1461,8 @@ TEST_F_TIMEOUT(stress, all, 86400)
 		}
 		for (i = 0; i < n; i++)
 			end_life(r, pids[i], ends[i], began, seeds[i]);
-		leak = tce_leak_check(&self->leak);
-		EXPECT_EQ(NULL, leak) {
-			TH_LOG("%s", leak);
-		}
-	} while (!r->bad && !leak && now_ms() < end);
+		EXPECT_NO_LEAK(&self->leak);
+	} while (!r->bad && _metadata->exit_code == KSFT_PASS && now_ms() < end);
 
 	TH_LOG("%d lives; %llu of %llu requests done; %llu unregistrations refused",
 	       lives, r->done, r->requests, r->busy);

@@ -12,9 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
+#include "harness.h"
 #include "kvm_guest.h"
-#include "lib.h"
 
 #define BUF	(2 * SZ_64K)
 
@@ -40,10 +39,10 @@ FIXTURE_VARIANT(unplug)
 	bool second;		/* one that was asked for */
 };
 
-FIXTURE_VARIANT_ADD(unplug, none) { .first = false };
-FIXTURE_VARIANT_ADD(unplug, default_window) { .first = true };
-FIXTURE_VARIANT_ADD(unplug, own_window) { .second = true };
-FIXTURE_VARIANT_ADD(unplug, both_windows) { .first = true, .second = true };
+VARIANT(unplug, none, .first = false);
+VARIANT(unplug, default_window, .first = true);
+VARIANT(unplug, own_window, .second = true);
+VARIANT(unplug, both_windows, .first = true, .second = true);
 
 static int bind_all(const struct tce_dev *devs, int n)
 {
@@ -125,14 +124,10 @@ FIXTURE_SETUP(unplug)
 
 FIXTURE_TEARDOWN(unplug)
 {
-	const char *leak;
-
 	if (self->klog < 0)
 		return;
 	tce_close(self->dev, self->c);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak)
-		TH_LOG("%s", leak);
+	EXPECT_NO_LEAK(&self->leak);
 	mem_free(self->buf, BUF);
 	EXPECT_FALSE(sys_klog_warned(self->klog));
 	close(self->klog);
@@ -262,14 +257,10 @@ FIXTURE_SETUP(unplug_kvm)
 
 FIXTURE_TEARDOWN(unplug_kvm)
 {
-	const char *leak;
-
 	if (self->klog < 0)
 		return;
 	guest_close(&self->g);
-	leak = tce_leak_check(&self->g.leak);
-	EXPECT_EQ(NULL, leak)
-		TH_LOG("%s", leak);
+	EXPECT_NO_LEAK(&self->g.leak);
 	EXPECT_FALSE(sys_klog_warned(self->klog));
 	close(self->klog);
 }

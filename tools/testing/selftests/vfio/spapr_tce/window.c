@@ -9,8 +9,7 @@
 #include <unistd.h>
 #include <sys/resource.h>
 
-#include "kselftest_harness.h"
-#include "lib.h"
+#include "harness.h"
 
 #define SZ_16G		(16 * SZ_1G)
 #define SZ_64T		(65536 * SZ_1G)
@@ -88,12 +87,8 @@ FIXTURE_SETUP(window)
 
 FIXTURE_TEARDOWN(window)
 {
-	const char *leak;
-
 	tce_close(&self->dev, self->c);
-	leak = tce_leak_check(&self->leak);
-	EXPECT_EQ(NULL, leak)
-		TH_LOG("%s", leak);
+	EXPECT_NO_LEAK(&self->leak);
 }
 
 /* One registered page: whatever a test maps, it maps this. */
@@ -159,11 +154,6 @@ static u64 charged(void)
 	for (i = 0; i < n && i < 16; i++)
 		pages += all[i].charged_pages;
 	return pages * sys_page_size();
-}
-
-static bool can_dma(struct tce_dev *dev)
-{
-	return dev->edu && (dev->bar0 || !tce_dev_open(dev));
 }
 
 /* ---- pages -------------------------------------------------------------- */
@@ -323,7 +313,7 @@ TEST_F(window, levels)
 				     BIT_ULL(shift), DMA_RW));
 		EXPECT_TRUE(charge_exact(start))
 			TH_LOG("levels=%u: wrong charge", levels);
-		if (can_dma(&self->dev)) {
+		if (tce_can_dma(&self->dev)) {
 			mem_fill(va, SZ_4K, levels);
 			memset(va + 2048, 0, 1024);
 			EXPECT_EQ(0, edu_read_ram(&self->dev,
@@ -430,7 +420,7 @@ TEST_F(window, again)
 	ASSERT_EQ(0, tce_unmap(self->c, 0, self->page));
 	ASSERT_EQ(0, tce_unregister(self->c, va, self->page));
 
-	if (!can_dma(&self->dev))
+	if (!tce_can_dma(&self->dev))
 		return;
 	old = va;
 	va = memory(self);
@@ -760,7 +750,7 @@ TEST_F_TIMEOUT(window, ram_and_gpu, 120)
 		EXPECT_EQ(cost, st.charged_pages * self->page);
 	}
 
-	if (can_dma(&self->dev)) {
+	if (tce_can_dma(&self->dev)) {
 		/* one of the first, one of the last */
 		off = SZ_16G - chunk;
 		mem_fill(va, SZ_4K, 71);
