@@ -18,13 +18,13 @@ matrix() {
 	powernv9-4k	powernv9 4k      edu  all  -
 	pseries		pseries  default edu  all  -
 	pseries-4k	pseries  4k      edu  all  -
-	pseries-hash	pseries  default edu  kvm|kvm_storm disable_radix
+	pseries-hash	pseries  default edu  kvm.* disable_radix
 	pseries-nested	pseries  default edu+nested unplug -
-	pseries-single	pseries  default edu  lpar|abi multitce=off
-	powernv9-nvme	powernv9 default nvme nvme|prereg|handover iommu=nobypass
-	powernv8-nvme	powernv8 default nvme nvme|prereg|handover iommu=nobypass
+	pseries-single	pseries  default edu  lpar|abi.* multitce=off
+	powernv9-nvme	powernv9 default nvme nvme|prereg.*|handover iommu=nobypass
+	powernv8-nvme	powernv8 default nvme nvme|prereg.*|handover iommu=nobypass
 	powernv9-bypass-nvme powernv9 default nvme handover -
-	pseries-nvme	pseries  default nvme+mem nvme|prereg|handover -
+	pseries-nvme	pseries  default nvme+mem nvme|prereg.*|handover -
 	pseries-256m-nvme pseries default nvme+256m nvme -
 	pseries-noddw-nvme pseries default nvme handover disable_ddw
 	powernv9-edus	powernv9 default edus stress|unplug -
@@ -49,14 +49,14 @@ matrix() {
 		;;
 	debian)	cat <<-EOF
 		powernv9-debian	powernv9 debian edu all -
-		powernv9-hash-debian powernv9 debian edu modules|abi|dma|faults|kvm|prereg disable_radix
+		powernv9-hash-debian powernv9 debian edu modules|abi.*|dma|faults|kvm|kvm_(attach|tables)|prereg.* disable_radix
 		powernv8-debian	powernv8 debian edu all -
 		pseries-debian	pseries  debian edu all -
 		EOF
 		;;
 	kcsan)	cat <<-EOF
-		powernv9-kcsan	powernv9 kcsan edu race|kvm|kvm_storm -
-		pseries-kcsan	pseries  kcsan edu race|kvm|kvm_storm -
+		powernv9-kcsan	powernv9 kcsan edu race|kvm.* -
+		pseries-kcsan	pseries  kcsan edu race|kvm.* -
 		powernv9-kcsan-edus powernv9 kcsan edus stress -
 		EOF
 		;;

@@ -65,7 +65,7 @@ checkpatch() {
 }
 # ... and libFuzzer's names are not ours.
 shims='^tools/testing/spapr_tce/(shim(-base)?/|fuzz\.c)'
-traces='^include/trace/events/|/spapr_tce/harness\.h$'
+traces='^include/trace/events/|/spapr_tce/(harness|abi)\.h$'
 
 checkpatch_hooks() {
 	cd "$tree" || return
@@ -218,7 +218,7 @@ skip_classes() {
 		grep -q "^| $class |" "$top/README.md" ||
 			echo "README.md: nothing of the class $class of scripts/spapr_tce/skips"
 	done
-	cat "$top"/tools/testing/selftests/vfio/spapr_tce/*.c | tr '\n\t' '  ' |
+	cat "$top"/tools/testing/selftests/vfio/spapr_tce/*.[ch] | tr '\n\t' '  ' |
 		grep -oE 'SKIP\([a-z ]+[0-9]?, *"[^"]*"' |
 		sed 's/.*"\(.*\)"$/\1/; /^%s$/d; s/%[a-z]*/1/g; s/.*/skip x (&)/' |
 		awk -f "$here/skips.awk" "$here/skips" - |

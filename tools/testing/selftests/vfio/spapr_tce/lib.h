@@ -132,6 +132,8 @@ int tce_ioctl(int fd, unsigned long req, void *arg);	/* ret or -errno */
 
 int tce_check_extension(int c, unsigned long ext);
 int tce_get_info(int c, struct vfio_iommu_spapr_tce_info *info);
+/* The biggest IOMMU page that the machine has and that is not over @max, or 0 */
+unsigned int tce_iommu_shift(int c, size_t max);
 int tce_enable(int c);
 int tce_disable(int c);
 int tce_register(int c, const void *va, u64 size);

@@ -107,6 +107,19 @@ int tce_get_info(int c, struct vfio_iommu_spapr_tce_info *info)
 	return tce_ioctl(c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, info);
 }
 
+unsigned int tce_iommu_shift(int c, size_t max)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	unsigned int shift;
+
+	if (tce_get_info(c, &info) || !(info.flags & VFIO_IOMMU_SPAPR_INFO_DDW))
+		return 0;
+	for (shift = 63; shift; shift--)
+		if (info.ddw.pgsizes & BIT_ULL(shift) && BIT_ULL(shift) <= max)
+			return shift;
+	return 0;
+}
+
 int tce_enable(int c)
 {
 	return tce_ioctl(c, VFIO_IOMMU_ENABLE, NULL);
