@@ -48,7 +48,7 @@
 
 #include <asm/eeh.h>
 #include <asm/iommu.h>
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/mmu_context.h>
 #include <asm/tce.h>
 
@@ -61,13 +61,13 @@
  * @node: in tce_container::groups
  * @seq: rises from group to group of the list
  * @iommu_group: the group
- * @holders: say that the container has a table on behalf of the group
+ * @debug_refs: say that the container has a table on behalf of the group
  */
 struct tce_group {
 	struct list_head node;
 	u64 seq;
 	struct iommu_group *iommu_group;
-	struct iommu_user_holder holders[IOMMU_TABLE_GROUP_MAX_TABLES];
+	struct tce_debug_ref debug_refs[IOMMU_TABLE_GROUP_MAX_TABLES];
 };
 
 /**
@@ -150,8 +150,8 @@ static long tce_group_set_window(struct tce_group *grp, int num,
 	long ret = table_group->ops->set_window(table_group, num, tbl);
 
 	if (!ret)
-		iommu_user_add_holder(tbl, grp->holders + num, "container",
-				      iommu_group_id(grp->iommu_group), 0);
+		tce_debug_ref_add(tbl, grp->debug_refs + num, "container",
+				  iommu_group_id(grp->iommu_group), 0);
 
 	return ret;
 }
@@ -160,7 +160,7 @@ static void tce_group_unset_window(struct tce_group *grp, int num)
 {
 	struct iommu_table_group *table_group = tce_table_group(grp);
 
-	iommu_user_remove_holder(grp->holders + num);
+	tce_debug_ref_remove(grp->debug_refs + num);
 	if (table_group->tables[num])
 		table_group->ops->unset_window(table_group, num);
 }
@@ -214,7 +214,7 @@ static void tce_remove_window(struct tce_container *c, int num)
 	struct iommu_table *tbl = c->tables[num];
 
 	trace_tce_window_remove(tbl, num);
-	iommu_user_close_table(tbl, c->recent);
+	user_table_revoke(tbl, c->recent);
 	tce_unset_window(c, num, NULL);
 	tce_set_table(c, num, NULL);
 	iommu_tce_table_put(tbl);
@@ -419,7 +419,7 @@ static int tce_unmap_all(struct tce_container *c)
 		tbl = c->tables[num];
 		if (!tbl)
 			continue;
-		err = iommu_user_unmap(tbl, tbl->it_offset, tbl->it_size,
+		err = user_table_unmap(tbl, tbl->it_offset, tbl->it_size,
 				       c->recent);
 		if (err)
 			ret = err;
@@ -542,11 +542,11 @@ static long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		return -ENOMEM;
 
 	ret = tce_pin_tces(ua, npages, tbl->it_page_shift,
-			   iommu_user_tce_perm(tbl, direction), tces);
+			   user_table_perm(tbl, direction), tces);
 	if (ret)
 		goto free;
 
-	ret = iommu_user_map_pinned(tbl, entry, npages, tces);
+	ret = user_table_map_pinned(tbl, entry, npages, tces);
 	if (ret < 0)
 		tce_unpin_tces(tces, npages);
 	else if (ret)
@@ -611,7 +611,7 @@ static long tce_map(struct tce_container *c, void __user *arg)
 	if (!mem)
 		return tce_not_registered(param.vaddr, param.size);
 
-	return iommu_user_map(tbl, entry, npages, mem, param.vaddr, direction);
+	return user_table_map(tbl, entry, npages, mem, param.vaddr, direction);
 }
 
 /*
@@ -656,7 +656,7 @@ static long tce_unmap(struct tce_container *c, void __user *arg)
 	if (!IS_ALIGNED(param.iova | param.size, IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	return iommu_user_unmap(tbl, param.iova >> tbl->it_page_shift,
+	return user_table_unmap(tbl, param.iova >> tbl->it_page_shift,
 				param.size >> tbl->it_page_shift, c->recent);
 }
 
@@ -724,7 +724,7 @@ static bool tce_maps(struct tce_container *c, u64 ua, u64 size)
 
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
 		if (c->tables[num] &&
-		    iommu_user_maps(c->tables[num], ua, size))
+		    user_table_maps(c->tables[num], ua, size))
 			return true;
 
 	return false;

@@ -83,7 +83,7 @@ mutate() {
 make_list() {
 	# shellcheck disable=SC2086 # a list of words
 	"$here/mutants.pl" "$top" $files \
-		arch/powerpc/include/asm/tce_tree.h arch/powerpc/include/asm/iommu_user.h \
+		arch/powerpc/include/asm/tce_tree.h arch/powerpc/include/asm/tce_user_table.h \
 		>"$work/generated"
 	cp "$by_hand" "$list"
 	awk -v RS= -v sample="$sample" -v list="$list" -v count="$work/listed" '

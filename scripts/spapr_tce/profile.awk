@@ -20,7 +20,7 @@ BEGIN {
 		"^security_file")
 	group("TCE container driver", "^drivers/vfio/")
 	group("user table and its tree",
-		"/iommu_user[.]c|/tce_tree[.]c|^iommu_direction_to_tce|" \
+		"/tce_user_table[.]c|/tce_tree[.]c|^iommu_direction_to_tce|" \
 		"^iommu_tce_(check|direction)")
 	group("registered memory", "/iommu_api[.]c")
 	group("invalidation (hypercalls, in an LPAR): kernel",

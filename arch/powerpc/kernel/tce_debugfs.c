@@ -11,8 +11,8 @@
  * Who reads needs no reference: the directory goes before anything that its
  * files look at, and debugfs lets nothing go that is being read. So whoever
  * waits for the end of a table waits for readers, and these must be quick.
- * They wait for nothing but iommu_user_lock, with which nobody waits, and take
- * no claim: TCEs are read as they are, while others change them. What has no
+ * They wait for nothing but user_tables_mutex, with which nobody waits, and take
+ * no lock: TCEs are read as they are, while others change them. What has no
  * bound is shown in parts (map, regions), or the reader gives up when the
  * container has closed the table (info), since nothing is mapped there any more.
  */
@@ -27,7 +27,7 @@
 #include <linux/seq_file.h>
 
 #include <asm/iommu.h>
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/tce_tree.h>
 
 /* No line of "map" is about more TCEs, so that it has an end */
@@ -36,9 +36,9 @@
 static struct dentry *tce_debugfs_root;
 
 /* What TCEs hold, where the hardware has them in memory; else there is no more */
-static unsigned long tce_debugfs_view_bytes(struct tce_tree *tree)
+static unsigned long tce_debugfs_shadow_bytes(struct tce_tree *tree)
 {
-	if (!tree->view)
+	if (!tree->shadow)
 		return atomic_long_read(&tree->bytes);
 
 	return atomic_long_read(&tree->leaves) << tree->level_shift;
@@ -53,20 +53,20 @@ static void tce_debugfs_geometry(struct seq_file *m, struct iommu_table *tbl)
 
 static int tce_debugfs_tables_show(struct seq_file *m, void *unused)
 {
-	struct iommu_table_user *user;
+	struct user_table *user;
 	struct tce_tree *tree;
-	unsigned long view;
+	unsigned long shadow;
 
-	mutex_lock(&iommu_user_lock);
-	list_for_each_entry(user, &iommu_user_tables, node) {
+	mutex_lock(&user_tables_mutex);
+	list_for_each_entry(user, &user_tables, node) {
 		tree = &user->tbl->it_tree;
-		view = tce_debugfs_view_bytes(tree);
+		shadow = tce_debugfs_shadow_bytes(tree);
 		tce_debugfs_geometry(m, user->tbl);
 		seq_printf(m, " hw_bytes=%lu view_bytes=%lu charged_pages=%lu table=%lu\n",
-			   atomic_long_read(&tree->bytes) - view, view,
+			   atomic_long_read(&tree->bytes) - shadow, shadow,
 			   tce_account_pages(&user->account), user->id);
 	}
-	mutex_unlock(&iommu_user_lock);
+	mutex_unlock(&user_tables_mutex);
 
 	return 0;
 }
@@ -76,28 +76,28 @@ DEFINE_SHOW_ATTRIBUTE(tce_debugfs_tables);
  * info
  */
 
-static unsigned long tce_debugfs_used(struct iommu_table_user *user)
+static unsigned long tce_debugfs_used(struct user_table *user)
 {
 	struct tce_tree *tree = &user->tbl->it_tree;
-	struct tce_cursor cur = { .tree = tree };
-	unsigned long index = 0, used = 0, nr;
-	__be64 *leaf, *view, *stop;
+	struct tce_iter iter = { .tree = tree };
+	unsigned long index = 0, registrations = 0, nr;
+	__be64 *leaf, *shadow, *stop;
 
-	while (!READ_ONCE(user->closed) &&
-	       (leaf = tce_cursor_next(&cur, &index, tree->entries, &nr))) {
-		view = tce_tree_view(tree, leaf);
-		for (stop = view + nr; view < stop; view++)
-			used += !!tce_load(view);
+	while (!READ_ONCE(user->revoked) &&
+	       (leaf = tce_iter_next(&iter, &index, tree->entries, &nr))) {
+		shadow = tce_tree_shadow(tree, leaf);
+		for (stop = shadow + nr; shadow < stop; shadow++)
+			registrations += !!tce_load(shadow);
 		index += nr;
 		cond_resched();
 	}
 
-	return READ_ONCE(user->closed) ? 0 : used;
+	return READ_ONCE(user->revoked) ? 0 : registrations;
 }
 
 static int tce_debugfs_info_show(struct seq_file *m, void *unused)
 {
-	struct iommu_table_user *user = m->private;
+	struct user_table *user = m->private;
 	struct iommu_table *tbl = user->tbl;
 	struct tce_tree *tree = &tbl->it_tree;
 
@@ -107,15 +107,15 @@ static int tce_debugfs_info_show(struct seq_file *m, void *unused)
 	seq_printf(m, "tces\t\t%lu\n", tbl->it_size);
 	seq_printf(m, "levels\t\t%u\n", tree->levels);
 	seq_printf(m, "level_shift\t%u\n", tree->level_shift);
-	seq_printf(m, "in_memory\t%d\n", !!tree->view);
+	seq_printf(m, "in_memory\t%d\n", !!tree->shadow);
 	seq_printf(m, "node\t\t%d\n", tree->nid);
 	seq_printf(m, "leaves\t\t%ld\n", atomic_long_read(&tree->leaves));
 	seq_printf(m, "bytes\t\t%ld\n", atomic_long_read(&tree->bytes));
-	seq_printf(m, "view_bytes\t%lu\n", tce_debugfs_view_bytes(tree));
+	seq_printf(m, "view_bytes\t%lu\n", tce_debugfs_shadow_bytes(tree));
 	seq_printf(m, "charged\t\t%lu\n",
 		   tce_account_pages(&user->account) << PAGE_SHIFT);
 	seq_printf(m, "used\t\t%lu\n", tce_debugfs_used(user));
-	seq_printf(m, "closed\t\t%d\n", READ_ONCE(user->closed));
+	seq_printf(m, "closed\t\t%d\n", READ_ONCE(user->revoked));
 
 	return 0;
 }
@@ -125,24 +125,24 @@ DEFINE_SHOW_ATTRIBUTE(tce_debugfs_info);
  * holders
  */
 
-static int tce_debugfs_holders_show(struct seq_file *m, void *unused)
+static int tce_debugfs_refs_show(struct seq_file *m, void *unused)
 {
-	struct iommu_table_user *user = m->private;
-	struct iommu_user_holder *holder;
+	struct user_table *user = m->private;
+	struct tce_debug_ref *ref;
 
-	mutex_lock(&iommu_user_lock);
-	list_for_each_entry(holder, &user->holders, node) {
-		seq_printf(m, "%s pid=%d group=%d", holder->who, holder->pid,
-			   holder->group);
-		if (holder->liobn)
-			seq_printf(m, " liobn=%#llx", holder->liobn);
+	mutex_lock(&user_tables_mutex);
+	list_for_each_entry(ref, &user->debug_refs, node) {
+		seq_printf(m, "%s pid=%d group=%d", ref->who, ref->pid,
+			   ref->group);
+		if (ref->liobn)
+			seq_printf(m, " liobn=%#llx", ref->liobn);
 		seq_putc(m, '\n');
 	}
-	mutex_unlock(&iommu_user_lock);
+	mutex_unlock(&user_tables_mutex);
 
 	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(tce_debugfs_holders);
+DEFINE_SHOW_ATTRIBUTE(tce_debugfs_refs);
 
 /*
  * map: after a line with the geometry one for each 512 TCEs whose leaf is there,
@@ -152,11 +152,11 @@ DEFINE_SHOW_ATTRIBUTE(tce_debugfs_holders);
 
 static void *tce_debugfs_map_find(struct seq_file *m, loff_t *pos)
 {
-	struct iommu_table_user *user = m->private;
+	struct user_table *user = m->private;
 	struct tce_tree *tree = &user->tbl->it_tree;
-	struct tce_cursor cur = { .tree = tree };
+	struct tce_iter iter = { .tree = tree };
 	unsigned long index = *pos - 1, nr;
-	__be64 *leaf = tce_cursor_next(&cur, &index, tree->entries, &nr);
+	__be64 *leaf = tce_iter_next(&iter, &index, tree->entries, &nr);
 
 	*pos = index + 1;
 
@@ -186,7 +186,7 @@ static void tce_debugfs_map_stop(struct seq_file *m, void *v)
 
 /* Copies first: while it counts and prints the same TCEs may change */
 static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
-				 const __be64 *view, unsigned long nr)
+				 const __be64 *shadow, unsigned long nr)
 {
 	DECLARE_BITMAP(map, TCE_MAP_LINE);
 	unsigned int first, end;
@@ -194,7 +194,7 @@ static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
 
 	bitmap_zero(map, TCE_MAP_LINE);
 	for (i = 0; i < nr; i++)
-		if (tce_load(view + i))
+		if (tce_load(shadow + i))
 			__set_bit(i, map);
 
 	seq_printf(m, "%lx %x", index, bitmap_weight(map, TCE_MAP_LINE));
@@ -205,7 +205,7 @@ static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
 
 static int tce_debugfs_map_show(struct seq_file *m, void *v)
 {
-	struct iommu_table_user *user = m->private;
+	struct user_table *user = m->private;
 	struct tce_tree *tree = &user->tbl->it_tree;
 	unsigned long index, nr;
 	__be64 *leaf;
@@ -213,7 +213,7 @@ static int tce_debugfs_map_show(struct seq_file *m, void *v)
 	if (v == SEQ_START_TOKEN) {
 		seq_printf(m, "table=%lu ", user->id);
 		tce_debugfs_geometry(m, user->tbl);
-		seq_printf(m, " view=%d\n", !!tree->view);
+		seq_printf(m, " view=%d\n", !!tree->shadow);
 		return 0;
 	}
 
@@ -221,7 +221,7 @@ static int tce_debugfs_map_show(struct seq_file *m, void *v)
 	index = *(loff_t *)v - 1;
 	leaf = tce_tree_walk(tree, index);
 	nr = min(TCE_MAP_LINE - index % TCE_MAP_LINE, tree->entries - index);
-	tce_debugfs_map_line(m, index, tce_tree_view(tree, leaf), nr);
+	tce_debugfs_map_line(m, index, tce_tree_shadow(tree, leaf), nr);
 
 	return 0;
 }
@@ -240,7 +240,7 @@ DEFINE_SEQ_ATTRIBUTE(tce_debugfs_map);
 
 static void *tce_debugfs_regions_find(struct seq_file *m, loff_t *pos)
 {
-	struct iommu_table_user *user = m->private;
+	struct user_table *user = m->private;
 	struct mm_iommu_region_info info;
 
 	if (!mm_iommu_next_region(user->mm, *pos, &info))
@@ -269,7 +269,7 @@ static void tce_debugfs_regions_stop(struct seq_file *m, void *v)
 
 static int tce_debugfs_regions_show(struct seq_file *m, void *v)
 {
-	struct iommu_table_user *user = m->private;
+	struct user_table *user = m->private;
 	unsigned long ua = *(loff_t *)v;
 	struct mm_iommu_region_info info;
 
@@ -278,7 +278,7 @@ static int tce_debugfs_regions_show(struct seq_file *m, void *v)
 		return SEQ_SKIP;
 
 	seq_printf(m, "ua=%#lx size=%#lx used=%u mapped=%lu unit_shift=%u device=%d written=%d\n",
-		   info.ua, info.size, info.used, info.mapped, info.unit_shift,
+		   info.ua, info.size, info.registrations, info.map_refs, info.granule_shift,
 		   info.device, info.written);
 
 	return 0;
@@ -301,9 +301,9 @@ DEFINE_SEQ_ATTRIBUTE(tce_debugfs_regions);
  * @user: the table, complete
  *
  * Where there is no memory for it there is none. Context: process, may sleep;
- * without iommu_user_lock.
+ * without user_tables_mutex.
  */
-void tce_debugfs_add_table(struct iommu_table_user *user)
+void tce_debugfs_add_table(struct user_table *user)
 {
 	char name[32];
 
@@ -312,7 +312,7 @@ void tce_debugfs_add_table(struct iommu_table_user *user)
 	debugfs_create_file("info", 0400, user->dir, user,
 			    &tce_debugfs_info_fops);
 	debugfs_create_file("holders", 0400, user->dir, user,
-			    &tce_debugfs_holders_fops);
+			    &tce_debugfs_refs_fops);
 	debugfs_create_file("map", 0400, user->dir, user,
 			    &tce_debugfs_map_fops);
 	debugfs_create_file("regions", 0400, user->dir, user,
@@ -326,53 +326,53 @@ void tce_debugfs_add_table(struct iommu_table_user *user)
  * When this returns nobody reads of the table any more. Context: process, may
  * sleep; without a lock that a reader could wait for.
  */
-void tce_debugfs_remove_table(struct iommu_table_user *user)
+void tce_debugfs_remove_table(struct user_table *user)
 {
 	debugfs_remove(user->dir);
 }
 
 /**
- * iommu_user_add_holder() - say that somebody can reach a table
+ * tce_debug_ref_add() - say that somebody can reach a table
  * @tbl: a user-owned table
- * @holder: zeroed; stays until iommu_user_remove_holder()
+ * @ref: zeroed; stays until tce_debug_ref_remove()
  * @who: what that is, in a word that stays
  * @group: number of the IOMMU group on whose behalf
  * @liobn: the guest's name of the table, or 0
  *
  * Context: process, may sleep.
  */
-void iommu_user_add_holder(struct iommu_table *tbl,
-			   struct iommu_user_holder *holder, const char *who,
+void tce_debug_ref_add(struct iommu_table *tbl,
+		       struct tce_debug_ref *ref, const char *who,
 			   int group, u64 liobn)
 {
-	holder->who = who;
-	holder->pid = task_tgid_nr(current);
-	holder->group = group;
-	holder->liobn = liobn;
-	mutex_lock(&iommu_user_lock);
-	list_add_tail(&holder->node, &tbl->it_user->holders);
-	mutex_unlock(&iommu_user_lock);
+	ref->who = who;
+	ref->pid = task_tgid_nr(current);
+	ref->group = group;
+	ref->liobn = liobn;
+	mutex_lock(&user_tables_mutex);
+	list_add_tail(&ref->node, &tbl->it_user->debug_refs);
+	mutex_unlock(&user_tables_mutex);
 }
-EXPORT_SYMBOL_GPL(iommu_user_add_holder);
+EXPORT_SYMBOL_GPL(tce_debug_ref_add);
 
 /**
- * iommu_user_remove_holder() - ... and that it does not any more
- * @holder: what was given to iommu_user_add_holder(), or zeroed: then nothing
+ * tce_debug_ref_remove() - ... and that it does not any more
+ * @ref: what was given to tce_debug_ref_add(), or zeroed: then nothing
  *	    is done
  *
  * The table is still there. Context: process, may sleep.
  */
-void iommu_user_remove_holder(struct iommu_user_holder *holder)
+void tce_debug_ref_remove(struct tce_debug_ref *ref)
 {
-	if (!holder->who)
+	if (!ref->who)
 		return;
 
-	mutex_lock(&iommu_user_lock);
-	list_del(&holder->node);
-	mutex_unlock(&iommu_user_lock);
-	holder->who = NULL;
+	mutex_lock(&user_tables_mutex);
+	list_del(&ref->node);
+	mutex_unlock(&user_tables_mutex);
+	ref->who = NULL;
 }
-EXPORT_SYMBOL_GPL(iommu_user_remove_holder);
+EXPORT_SYMBOL_GPL(tce_debug_ref_remove);
 
 /* Before the first table can be made, and after debugfs is there */
 static int __init tce_debugfs_init(void)

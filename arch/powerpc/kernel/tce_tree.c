@@ -65,13 +65,13 @@ static int __init tce_tree_caches_init(void)
 }
 core_initcall(tce_tree_caches_init);
 
-/* Levels come in two sizes: a leaf has the view behind it, if there is one */
+/* Levels come in two sizes: a leaf has the shadow behind it, if there is one */
 enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
 
 static unsigned int tce_kind_shift(const struct tce_tree *tree,
 				   enum tce_kind kind)
 {
-	return tree->level_shift + (kind == TCE_LEAF && tree->view);
+	return tree->level_shift + (kind == TCE_LEAF && tree->shadow);
 }
 
 static unsigned long tce_kinds_bytes(const struct tce_tree *tree,
@@ -500,61 +500,61 @@ static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
 	return slot << shift;
 }
 
-/* Put @cur on the leaf of @index; false when there is none, with @shift */
-static __always_inline bool tce_cursor_find(struct tce_cursor *cur,
-					    unsigned long index,
+/* Put @iter on the leaf of @index; false when there is none, with @shift */
+static __always_inline bool tce_iter_find(struct tce_iter *iter,
+					  unsigned long index,
 					    unsigned int *shift)
 {
-	unsigned long size = 1UL << tce_tree_level_bits(cur->tree);
+	unsigned long size = 1UL << tce_tree_level_bits(iter->tree);
 	unsigned long offset = index & (size - 1);
 	__be64 *entry;
 
-	entry = tce_tree_descend(cur->tree, index, NULL, shift);
+	entry = tce_tree_descend(iter->tree, index, NULL, shift);
 	if (!entry)
 		return false;
 
-	cur->leaf = entry - offset;
-	cur->start = index - offset;
-	cur->size = size;
+	iter->leaf = entry - offset;
+	iter->start = index - offset;
+	iter->size = size;
 
 	return true;
 }
 
-static noinline unsigned long tce_cursor_search(struct tce_cursor *cur,
-						unsigned long index,
+static noinline unsigned long tce_iter_search(struct tce_iter *iter,
+					      unsigned long index,
 						unsigned long end)
 {
 	unsigned int shift;
 
-	while (index < end && !tce_cursor_find(cur, index, &shift))
-		index = tce_tree_skip(cur->tree, index, shift);
+	while (index < end && !tce_iter_find(iter, index, &shift))
+		index = tce_tree_skip(iter->tree, index, shift);
 
 	return index;
 }
 
 /**
- * tce_cursor_move() - find the next part of a range that is there
- * @cur: where to put the leaf that was found
+ * tce_iter_move() - find the next part of a range that is there
+ * @iter: where to put the leaf that was found
  * @index: where the range starts
  * @end: where the range ends, at most the number of entries
  *
- * See tce_cursor_next(). Absent parts cost next to nothing.
+ * See tce_iter_next(). Absent parts cost next to nothing.
  * Context: as tce_tree_walk().
  *
  * Return: the first index from @index on whose leaf is there, at least @end
  * when there is none in the range.
  */
-unsigned long tce_cursor_move(struct tce_cursor *cur, unsigned long index,
-			      unsigned long end)
+unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
+			    unsigned long end)
 {
 	unsigned int shift;
 
-	if (likely(tce_cursor_find(cur, index, &shift)))
+	if (likely(tce_iter_find(iter, index, &shift)))
 		return index;
 
-	return tce_cursor_search(cur, index, end);
+	return tce_iter_search(iter, index, end);
 }
-EXPORT_SYMBOL_GPL(tce_cursor_move);
+EXPORT_SYMBOL_GPL(tce_iter_move);
 
 /* Count the levels that @nr entries from @index on need and that are not there */
 static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
@@ -621,21 +621,21 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 	return made;
 }
 
-static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
-				    unsigned long nr, gfp_t gfp)
+static noinline int tce_iter_make(struct tce_iter *iter, unsigned long index,
+				  unsigned long nr, gfp_t gfp)
 {
-	long made = tce_tree_reserve(cur->tree, index, nr, gfp);
+	long made = tce_tree_reserve(iter->tree, index, nr, gfp);
 
 	if (made < 0)
 		return made;
-	cur->made += made;
+	iter->made += made;
 
 	return 0;
 }
 
 /**
- * tce_cursor_reserve() - make entries writable
- * @cur: a cursor of the tree
+ * tce_iter_reserve() - make entries writable
+ * @iter: a iterator of the tree
  * @index: first entry
  * @nr: how many, at least 1; @index + @nr does not exceed the tree's entries
  * @gfp: how to allocate; must allow sleeping when the tree is charged to
@@ -648,27 +648,27 @@ static noinline int tce_cursor_make(struct tce_cursor *cur, unsigned long index,
  * suffice; -EINTR when the tree is charged to someone and the current process is
  * being killed. Unless it is 0 neither tree nor charge has changed.
  */
-int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
-		       unsigned long nr, gfp_t gfp)
+int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
+		     unsigned long nr, gfp_t gfp)
 {
 	unsigned int shift;
 
 	/* Mostly all is there, in one leaf, and is needed at once */
-	if (likely(tce_cursor_find(cur, index, &shift)) &&
-	    nr <= cur->start + cur->size - index)
+	if (likely(tce_iter_find(iter, index, &shift)) &&
+	    nr <= iter->start + iter->size - index)
 		return 0;
 
-	return tce_cursor_make(cur, index, nr, gfp);
+	return tce_iter_make(iter, index, nr, gfp);
 }
-EXPORT_SYMBOL_GPL(tce_cursor_reserve);
+EXPORT_SYMBOL_GPL(tce_iter_reserve);
 
 /**
  * tce_tree_make() - find an entry, and make its leaf if there is none
  * @tree: the tree
  * @index: index of the entry, below @tree->entries
- * @gfp: as for tce_cursor_reserve()
+ * @gfp: as for tce_iter_reserve()
  *
- * Return: the entry, or NULL when tce_cursor_reserve() would fail.
+ * Return: the entry, or NULL when tce_iter_reserve() would fail.
  */
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
 {
@@ -687,14 +687,14 @@ EXPORT_SYMBOL_GPL(tce_tree_make);
  */
 static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
 			     unsigned int max_levels, unsigned int page_shift,
-			     bool view)
+			     bool shadow)
 {
 	unsigned int bits = order_base_2(tree->entries), shift;
 
 	tree->levels = 0;
 	for (; levels <= min(max_levels, TCE_TREE_MAX_LEVELS); levels++) {
 		shift = max(DIV_ROUND_UP(bits, levels) + 3, TCE_LEVEL_SHIFT_MIN);
-		if (shift + view > PAGE_SHIFT + MAX_PAGE_ORDER ||
+		if (shift + shadow > PAGE_SHIFT + MAX_PAGE_ORDER ||
 		    (shift - 3) * levels + page_shift > TCE_TREE_ADDRESS_BITS)
 			continue;
 		tree->levels = levels;
@@ -705,7 +705,7 @@ static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
 
 	if (!tree->levels)
 		return -EINVAL;
-	tree->view = view ? 1U << tce_tree_level_bits(tree) : 0;
+	tree->shadow = shadow ? 1U << tce_tree_level_bits(tree) : 0;
 
 	return 0;
 }
@@ -745,22 +745,22 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
  * @page_shift: log2 of the size of the page that an entry maps
  * @nid: NUMA node for the levels
  * @account: who pays for levels, NULL for nobody
- * @view: whether each leaf has a view behind it
+ * @shadow: whether each leaf has a shadow behind it
  *
  * Allocates the first level. Context: process, may sleep.
  *
  * Return: 0; -EINVAL when no geometry fits; -ENOMEM when memory or the
- * account's RLIMIT_MEMLOCK does not suffice; -EINTR as tce_cursor_reserve().
+ * account's RLIMIT_MEMLOCK does not suffice; -EINTR as tce_iter_reserve().
  */
 int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
 		  unsigned int page_shift, int nid,
-		  struct tce_account *account, bool view)
+		  struct tce_account *account, bool shadow)
 {
 	int ret;
 
 	tce_tree_set(tree, entries, nid, account);
-	ret = tce_tree_geometry(tree, levels, max_levels, page_shift, view);
+	ret = tce_tree_geometry(tree, levels, max_levels, page_shift, shadow);
 
 	return ret ? ret : tce_tree_make_root(tree);
 }
@@ -789,7 +789,7 @@ int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
 	tree->levels = max_t(unsigned int, 1,
 			     DIV_ROUND_UP(order_base_2(entries),
 					  tce_tree_level_bits(tree)));
-	tree->view = 0;
+	tree->shadow = 0;
 	if (tree->levels > TCE_TREE_MAX_LEVELS)
 		return -EINVAL;
 

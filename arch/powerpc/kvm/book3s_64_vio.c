@@ -5,11 +5,11 @@
  *
  * A guest names a table by its LIOBN. Behind it are the user-owned tables of
  * the groups that were attached, or none when the device is an emulated one.
- * What the guest puts is kept in a view, which user space maps and H_GET_TCE
+ * What the guest puts is kept in a table, which user space maps and H_GET_TCE
  * reads; a hardware table gets the same as far as it translates.
  *
  * A hypercall first validates all that it was given, then reserves what it
- * needs (levels of the view; counts and levels of each hardware table), and
+ * needs (levels of the table; counts and levels of each hardware table), and
  * then commits, which cannot fail. So several tables behind one LIOBN are all
  * changed or none. Answers:
  *
@@ -22,8 +22,8 @@
  * H_HARDWARE			the hypervisor of an LPAR refused a TCE
  *
  * Locks: kvm->srcu keeps what is found by LIOBN, kvm_arch::spapr_tce_lock what
- * is to be found; kvmppc_spapr_tce_table::claim lets one hypercall change a table
- * at a time; inside it the claims of the hardware tables, one after the other.
+ * is to be found; kvmppc_spapr_tce_table::lock lets one hypercall change a table
+ * at a time; inside it the locks of the hardware tables, one after the other.
  * Each of these is of one guest, and so of one process: to wait for memory of
  * that process with one of them stalls no other.
  */
@@ -54,9 +54,9 @@
 #define KVMPPC_TCE_SHIFT_MAX	34
 
 /*
- * User space cannot tell why a page of a view is not there, so views up to this
+ * User space cannot tell why a page of a table is not there, so tables up to this
  * size are paid for when they are made. That is the 2 MiB of QEMU's default
- * window and more; views of huge windows are hardly ever touched all over.
+ * window and more; tables of huge windows are hardly ever touched all over.
  */
 #define KVMPPC_TCE_PREPAID	SZ_4M
 
@@ -70,7 +70,7 @@ static void kvmppc_tce_free_links(struct list_head *links)
 	struct kvmppc_tce_link *link, *next;
 
 	list_for_each_entry_safe(link, next, links, node) {
-		iommu_user_remove_holder(&link->holder);
+		tce_debug_ref_remove(&link->debug_ref);
 		iommu_tce_table_put(link->tbl);
 		kfree(link);
 	}
@@ -92,10 +92,10 @@ kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 	stt->page_shift = args->page_shift;
 	stt->offset = args->offset;
 	stt->size = args->size;
-	tce_claim_init(&stt->claim);
+	tce_lock_init(&stt->lock);
 	INIT_LIST_HEAD(&stt->links);
 	tce_account_init(&stt->account, kvm->mm);
-	ret = tce_tree_init_paged(&stt->view, args->size, &stt->account, prepay);
+	ret = tce_tree_init_paged(&stt->guest_tces, args->size, &stt->account, prepay);
 	if (ret) {
 		kfree(stt);
 		return ERR_PTR(ret);
@@ -111,7 +111,7 @@ static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
 	struct mm_struct *mm = stt->account.mm;
 
 	kvmppc_tce_free_links(&stt->links);
-	tce_tree_destroy(&stt->view);
+	tce_tree_destroy(&stt->guest_tces);
 	mmdrop(mm);
 	kvm_put_kvm(stt->kvm);
 	kfree(stt);
@@ -137,7 +137,7 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
  */
 static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
 {
-	unsigned long pages = stt->view.levels - 1;
+	unsigned long pages = stt->guest_tces.levels - 1;
 
 	return !capable(CAP_IPC_LOCK) &&
 		READ_ONCE(stt->account.mm->locked_vm) + pages >
@@ -165,7 +165,7 @@ static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 
 	get_file(file);
 	release_fault_lock(vmf);
-	tce_tree_make(&stt->view, index, GFP_KERNEL);
+	tce_tree_make(&stt->guest_tces, index, GFP_KERNEL);
 	fput(file);
 
 	return VM_FAULT_RETRY;
@@ -181,12 +181,12 @@ static vm_fault_t kvmppc_tce_fault(struct vm_fault *vmf)
 	if (vmf->pgoff >= DIV_ROUND_UP(stt->size, per_page))
 		return VM_FAULT_SIGBUS;
 
-	if (stt->view.prepaid) {
-		leaf = tce_tree_make(&stt->view, index, GFP_KERNEL);
+	if (stt->guest_tces.prepaid) {
+		leaf = tce_tree_make(&stt->guest_tces, index, GFP_KERNEL);
 		if (!leaf)
 			return VM_FAULT_OOM;
 	} else {
-		leaf = tce_tree_walk(&stt->view, index);
+		leaf = tce_tree_walk(&stt->guest_tces, index);
 		if (!leaf)
 			return kvmppc_tce_fault_make(vmf, stt, index);
 	}
@@ -247,11 +247,11 @@ static bool kvmppc_tce_args_valid(const struct kvm_create_spapr_tce_64 *args)
  * @kvm: the guest
  * @args: what the table shall be
  *
- * Nothing but the first level of the view is allocated. A view of up to
+ * Nothing but the first level of the table is allocated. A table of up to
  * %KVMPPC_TCE_PREPAID bytes is charged whole, so that all of it can be touched;
  * a larger one as its pages are. Context: process, may sleep.
  *
- * Return: a file descriptor that owns the table and maps the view; -EINVAL for
+ * Return: a file descriptor that owns the table and maps the table; -EINVAL for
  * arguments out of range; -EBUSY when the LIOBN is taken; -ENOMEM when memory
  * or RLIMIT_MEMLOCK does not suffice; -EMFILE, -ENFILE; -EINTR when the process
  * is killed while it waits.
@@ -312,7 +312,7 @@ static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link, *next;
 
 	list_for_each_entry_safe(link, next, &stt->links, node)
-		if (link->grp == grp || READ_ONCE(link->tbl->it_user->closed))
+		if (link->grp == grp || READ_ONCE(link->tbl->it_user->revoked))
 			list_move(&link->node, gone);
 }
 
@@ -347,8 +347,8 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	if (!table_group)
 		return -ENODEV;
 
-	tbl = iommu_user_get_table(table_group, stt->kvm->mm, stt->page_shift,
-				   stt->offset << stt->page_shift,
+	tbl = user_table_get(table_group, stt->kvm->mm, stt->page_shift,
+			     stt->offset << stt->page_shift,
 				   stt->size << stt->page_shift);
 	if (IS_ERR(tbl)) {
 		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %ld\n",
@@ -364,17 +364,17 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 	}
 	link->grp = grp;
 	link->tbl = tbl;
-	iommu_user_add_holder(tbl, &link->holder, "kvm", iommu_group_id(grp),
-			      stt->liobn);
+	tce_debug_ref_add(tbl, &link->debug_ref, "kvm", iommu_group_id(grp),
+			  stt->liobn);
 
-	ret = tce_claim_killable(&stt->claim);
+	ret = tce_lock_killable(&stt->lock);
 	if (ret) {
 		list_add(&link->node, &gone);
 	} else {
 		kvmppc_tce_cut_links(stt, NULL, &gone);
 		if (!kvmppc_tce_add_link(stt, link))
 			list_add(&link->node, &gone);
-		tce_unclaim(&stt->claim);
+		tce_unlock(&stt->lock);
 	}
 	kvmppc_tce_free_links(&gone);
 
@@ -433,9 +433,9 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	hash_for_each(kvm->arch.spapr_tce_tables, bucket, stt, node) {
-		tce_claim(&stt->claim);
+		tce_lock(&stt->lock);
 		kvmppc_tce_cut_links(stt, grp, &gone);
-		tce_unclaim(&stt->claim);
+		tce_unlock(&stt->lock);
 	}
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	kvmppc_tce_free_links(&gone);
@@ -464,7 +464,7 @@ static long kvmppc_tce_answer(int ret)
 }
 
 static void kvmppc_tce_cancel(struct kvmppc_spapr_tce_table *stt,
-			      const struct iommu_user_list *list,
+			      const struct tce_batch *batch,
 			      struct kvmppc_tce_link *end)
 {
 	struct kvmppc_tce_link *link = NULL;
@@ -472,23 +472,23 @@ static void kvmppc_tce_cancel(struct kvmppc_spapr_tce_table *stt,
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		if (link == end)
 			break;
-		iommu_user_cancel_list(link->tbl, list);
+		user_table_cancel_batch(link->tbl, batch);
 	}
 }
 
 static int kvmppc_tce_prepare(struct kvmppc_spapr_tce_table *stt,
 			      unsigned long ioba,
-			      struct iommu_user_list *list)
+			      struct tce_batch *batch)
 {
 	struct kvmppc_tce_link *link = NULL;
 	int ret;
 
 	while ((link = kvmppc_tce_next_table(stt, link))) {
-		ret = iommu_user_prepare_list(link->tbl,
-					      ioba >> link->tbl->it_page_shift,
-					      list);
+		ret = user_table_prepare_batch(link->tbl,
+					       ioba >> link->tbl->it_page_shift,
+					      batch);
 		if (ret) {
-			kvmppc_tce_cancel(stt, list, link);
+			kvmppc_tce_cancel(stt, batch, link);
 			return ret;
 		}
 	}
@@ -498,15 +498,15 @@ static int kvmppc_tce_prepare(struct kvmppc_spapr_tce_table *stt,
 
 static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
 			     unsigned long ioba,
-			     const struct iommu_user_list *list)
+			     const struct tce_batch *batch)
 {
 	struct kvmppc_tce_link *link = NULL;
 	int ret = 0, err;
 
 	while ((link = kvmppc_tce_next_table(stt, link))) {
-		err = iommu_user_commit_list(link->tbl,
-					     ioba >> link->tbl->it_page_shift,
-					     list);
+		err = user_table_commit_batch(link->tbl,
+					      ioba >> link->tbl->it_page_shift,
+					     batch);
 		if (err)
 			ret = err;
 	}
@@ -519,28 +519,28 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 			   unsigned long ioba, const u64 *tces,
 			   const unsigned long *uas, unsigned long nr)
 {
-	struct iommu_user_list list = {
+	struct tce_batch batch = {
 		.uas = uas,
 		.nr = nr,
 		.page_shift = stt->page_shift,
 	};
 	unsigned long index = kvmppc_tce_index(stt, ioba);
-	struct tce_cursor cur = { .tree = &stt->view };
+	struct tce_iter iter = { .tree = &stt->guest_tces };
 	int ret;
 
-	/* May wait for the process's memory, so not with the claim */
-	ret = tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
+	/* May wait for the process's memory, so not with the lock */
+	ret = tce_iter_reserve(&iter, index, nr, GFP_KERNEL);
 	if (!ret)
-		ret = tce_claim_killable(&stt->claim);
+		ret = tce_lock_killable(&stt->lock);
 	if (ret)
 		return kvmppc_tce_answer(ret);
 
-	ret = kvmppc_tce_prepare(stt, ioba, &list);
+	ret = kvmppc_tce_prepare(stt, ioba, &batch);
 	if (!ret)
-		ret = kvmppc_tce_commit(stt, ioba, &list);
+		ret = kvmppc_tce_commit(stt, ioba, &batch);
 	if (!ret)
-		kvmppc_tce_store(&cur, index, nr, tces);
-	tce_unclaim(&stt->claim);
+		kvmppc_tce_store(&iter, index, nr, tces);
+	tce_unlock(&stt->lock);
 
 	return kvmppc_tce_answer(ret);
 }
@@ -548,7 +548,7 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 /* Entries of one hardware table between two looks at what else there is to do */
 #define KVMPPC_TCE_PART		BIT(20)
 
-/* How many of @nr TCEs to unmap at once; with the claim */
+/* How many of @nr TCEs to unmap at once; with the lock */
 static unsigned long kvmppc_tce_part(struct kvmppc_spapr_tce_table *stt,
 				     unsigned long nr)
 {
@@ -571,7 +571,7 @@ static int kvmppc_tce_pause(void)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-/* Unmap TCEs in all hardware tables; with the claim */
+/* Unmap TCEs in all hardware tables; with the lock */
 static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
 			    unsigned long ioba, unsigned long nr)
 {
@@ -579,7 +579,7 @@ static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
 	int ret = 0;
 
 	while (!ret && (link = kvmppc_tce_next_table(stt, link)))
-		ret = iommu_user_unmap(link->tbl,
+		ret = user_table_unmap(link->tbl,
 				       ioba >> link->tbl->it_page_shift,
 				       nr << kvmppc_tce_split(stt, link->tbl),
 				       NULL);
@@ -588,14 +588,14 @@ static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * Unmap @nr pages, and let the view say @tce of them. Part by part, so that at
- * any moment but within a part the view says what the hardware tables have.
+ * Unmap @nr pages, and let the table say @tce of them. Part by part, so that at
+ * any moment but within a part the table says what the hardware tables have.
  */
 static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 			     unsigned long ioba, u64 tce, unsigned long nr)
 {
 	unsigned long index = kvmppc_tce_index(stt, ioba), part;
-	struct tce_cursor cur = { .tree = &stt->view };
+	struct tce_iter iter = { .tree = &stt->guest_tces };
 	int ret;
 
 	/*
@@ -603,9 +603,9 @@ static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 	 * unmap must not fail for that.
 	 */
 	if (tce)
-		tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
+		tce_iter_reserve(&iter, index, nr, GFP_KERNEL);
 
-	ret = tce_claim_killable(&stt->claim);
+	ret = tce_lock_killable(&stt->lock);
 	if (ret)
 		return kvmppc_tce_answer(ret);
 	do {
@@ -613,12 +613,12 @@ static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 		ret = kvmppc_tce_unmap(stt, ioba, part);
 		if (ret)
 			break;
-		kvmppc_tce_fill(&cur, index, part, tce);
+		kvmppc_tce_fill(&iter, index, part, tce);
 		ioba += part << stt->page_shift;
 		index += part;
 		nr -= part;
 	} while (nr && !(ret = kvmppc_tce_pause()));
-	tce_unclaim(&stt->claim);
+	tce_unlock(&stt->lock);
 
 	return kvmppc_tce_answer(ret);
 }
@@ -629,19 +629,19 @@ static long kvmppc_tce_stuff_list(struct kvmppc_spapr_tce_table *stt,
 				  unsigned long nr)
 {
 	unsigned long index = kvmppc_tce_index(stt, ioba);
-	struct tce_cursor cur = { .tree = &stt->view };
+	struct tce_iter iter = { .tree = &stt->guest_tces };
 	int ret;
 
 	if (memchr_inv(tces, 0, nr * sizeof(*tces)))
-		tce_cursor_reserve(&cur, index, nr, GFP_KERNEL);
+		tce_iter_reserve(&iter, index, nr, GFP_KERNEL);
 
-	ret = tce_claim_killable(&stt->claim);
+	ret = tce_lock_killable(&stt->lock);
 	if (ret)
 		return kvmppc_tce_answer(ret);
 	ret = kvmppc_tce_unmap(stt, ioba, nr);
 	if (!ret)
-		kvmppc_tce_store(&cur, index, nr, tces);
-	tce_unclaim(&stt->claim);
+		kvmppc_tce_store(&iter, index, nr, tces);
+	tce_unlock(&stt->lock);
 
 	return kvmppc_tce_answer(ret);
 }

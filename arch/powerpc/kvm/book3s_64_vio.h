@@ -14,7 +14,7 @@
 
 #include <asm/hvcall.h>
 #include <asm/iommu.h>
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/kvm_ppc.h>
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
@@ -35,7 +35,7 @@
  * @node: in kvmppc_spapr_tce_table::links
  * @grp: the group on whose behalf it is there
  * @tbl: the table; referenced
- * @holder: says so in debugfs
+ * @debug_ref: says so in debugfs
  *
  * Groups of one container share a table; their links are next to each other.
  */
@@ -43,7 +43,7 @@ struct kvmppc_tce_link {
 	struct list_head node;
 	struct iommu_group *grp;
 	struct iommu_table *tbl;
-	struct iommu_user_holder holder;
+	struct tce_debug_ref debug_ref;
 };
 
 /**
@@ -54,10 +54,10 @@ struct kvmppc_tce_link {
  * @page_shift: log2 of the size of the page that a TCE maps
  * @offset: PCI address where the window starts, in such pages
  * @size: size of the window in such pages
- * @claim: one hypercall that changes it at a time; and @links
+ * @lock: one hypercall that changes it at a time; and @links
  * @links: the hardware tables behind it
- * @account: what @view costs the process
- * @view: what the guest has put, in the byte order of the host; user space
+ * @account: what @guest_tces costs the process
+ * @guest_tces: what the guest has put, in the byte order of the host; user space
  *	  maps its leaves. The hardware does not look there
  *
  * Found through kvm_arch::spapr_tce_tables by who reads kvm::srcu; for real mode
@@ -70,10 +70,10 @@ struct kvmppc_spapr_tce_table {
 	u32 page_shift;
 	u64 offset;
 	u64 size;
-	struct tce_claim claim;
+	struct tce_lock lock;
 	struct list_head links;
 	struct tce_account account;
-	struct tce_tree view;
+	struct tce_tree guest_tces;
 };
 
 /**
@@ -95,7 +95,7 @@ struct kvmppc_tce_call {
 /**
  * struct kvmppc_tce_vcpu - what a VCPU keeps for these hypercalls
  * @tces: a list as the guest wrote it, in the byte order of the host
- * @uas: the same as iommu_user_list::uas
+ * @uas: the same as tce_batch::uas
  * @nr_calls: how many of @calls
  * @calls: to be traced
  *
@@ -108,7 +108,7 @@ struct kvmppc_tce_vcpu {
 	struct kvmppc_tce_call calls[KVMPPC_TCE_LOG_MAX];
 };
 
-/* To visit each hardware table once; begins with NULL, ends so; with the claim */
+/* To visit each hardware table once; begins with NULL, ends so; with the lock */
 static inline struct kvmppc_tce_link *
 kvmppc_tce_next_table(struct kvmppc_spapr_tce_table *stt,
 		      struct kvmppc_tce_link *link)
@@ -154,7 +154,7 @@ static inline unsigned int kvmppc_tce_split(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * A guest's TCE as an element of iommu_user_list. Memory that is in no slot may
+ * A guest's TCE as an element of tce_batch. Memory that is in no slot may
  * be known to user space all the same.
  */
 static inline long kvmppc_tce_to_ua(struct kvmppc_spapr_tce_table *stt,
@@ -226,14 +226,14 @@ static inline long kvmppc_tce_check_stuff(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_ioba_validate(stt, ioba, npages);
 }
 
-/* Let the guest's view of @nr TCEs, where it has leaves, be @tces */
-static inline void kvmppc_tce_store(struct tce_cursor *cur, unsigned long index,
+/* Let the guest's table of @nr TCEs, where it has leaves, be @tces */
+static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 				    unsigned long nr, const u64 *tces)
 {
 	unsigned long first = index, end = index + nr, i;
 	u64 *leaf;
 
-	while ((leaf = (__force u64 *)tce_cursor_next(cur, &index, end, &nr))) {
+	while ((leaf = (__force u64 *)tce_iter_next(iter, &index, end, &nr))) {
 		for (i = 0; i < nr; i++)
 			WRITE_ONCE(leaf[i], tces[index - first + i]);
 		index += nr;
@@ -241,13 +241,13 @@ static inline void kvmppc_tce_store(struct tce_cursor *cur, unsigned long index,
 }
 
 /* The same with one value for all of them */
-static inline void kvmppc_tce_fill(struct tce_cursor *cur, unsigned long index,
+static inline void kvmppc_tce_fill(struct tce_iter *iter, unsigned long index,
 				   unsigned long nr, u64 tce)
 {
 	unsigned long end = index + nr, i;
 	u64 *leaf;
 
-	while ((leaf = (__force u64 *)tce_cursor_next(cur, &index, end, &nr))) {
+	while ((leaf = (__force u64 *)tce_iter_next(iter, &index, end, &nr))) {
 		for (i = 0; i < nr; i++)
 			WRITE_ONCE(leaf[i], tce);
 		index += nr;
@@ -257,7 +257,7 @@ static inline void kvmppc_tce_fill(struct tce_cursor *cur, unsigned long index,
 static inline u64 kvmppc_tce_load(struct kvmppc_spapr_tce_table *stt,
 				  unsigned long index)
 {
-	u64 *entry = (__force u64 *)tce_tree_walk(&stt->view, index);
+	u64 *entry = (__force u64 *)tce_tree_walk(&stt->guest_tces, index);
 
 	return entry ? READ_ONCE(*entry) : 0;
 }

@@ -13,7 +13,7 @@
  *   back; and only memory of one region, so that a single count, taken when
  *   nothing else can fail any more, is all that it takes.
  * - What it unmaps is given back unless it is a region's last count. Then TCEs
- *   are gone and the view still knows the counts, which virtual mode gives back.
+ *   are gone and the table still knows the counts, which virtual mode gives back.
  * - Claims are only tried: an owner in virtual mode may sleep with one.
  *
  * Objects that are found without a count stay for as long as the CPU is in the
@@ -93,29 +93,29 @@ static long kvmppc_rm_end(struct kvm_vcpu *vcpu, unsigned int hcall,
 	return ret;
 }
 
-static void kvmppc_rm_unclaim(struct kvmppc_spapr_tce_table *stt,
-			      struct kvmppc_tce_link *end)
+static void kvmppc_rm_unlock(struct kvmppc_spapr_tce_table *stt,
+			     struct kvmppc_tce_link *end)
 {
 	struct kvmppc_tce_link *link = NULL;
 
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		if (link == end)
 			break;
-		tce_unclaim_rm(&link->tbl->it_user->claim);
+		tce_unlock_rm(&link->tbl->it_user->lock);
 	}
-	tce_unclaim_rm(&stt->claim);
+	tce_unlock_rm(&stt->lock);
 }
 
-/* The claims of the guest's table and of all behind it, or none */
-static bool kvmppc_rm_claim(struct kvmppc_spapr_tce_table *stt)
+/* The locks of the guest's table and of all behind it, or none */
+static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 {
 	struct kvmppc_tce_link *link = NULL;
 
-	if (!tce_claim_try_rm(&stt->claim))
+	if (!tce_trylock_rm(&stt->lock))
 		return false;
 	while ((link = kvmppc_tce_next_table(stt, link))) {
-		if (!tce_claim_try_rm(&link->tbl->it_user->claim)) {
-			kvmppc_rm_unclaim(stt, link);
+		if (!tce_trylock_rm(&link->tbl->it_user->lock)) {
+			kvmppc_rm_unlock(stt, link);
 			return false;
 		}
 	}
@@ -123,13 +123,13 @@ static bool kvmppc_rm_claim(struct kvmppc_spapr_tce_table *stt)
 	return true;
 }
 
-/* Has the guest's view all leaves that @nr TCEs need? */
-static bool kvmppc_rm_has_view(struct tce_cursor *cur, unsigned long index,
-			       unsigned long nr)
+/* Has the guest's table all leaves that @nr TCEs need? */
+static bool kvmppc_rm_has_guest_tces(struct tce_iter *iter, unsigned long index,
+				     unsigned long nr)
 {
 	unsigned long end = index + nr, next = index;
 
-	while (tce_cursor_next(cur, &index, end, &nr) && index == next) {
+	while (tce_iter_next(iter, &index, end, &nr) && index == next) {
 		index += nr;
 		next = index;
 	}
@@ -145,14 +145,14 @@ struct kvmppc_rm_hold {
 };
 
 /* How much of a list is to be mapped; the guest's pages */
-static unsigned long kvmppc_rm_count(const struct iommu_user_list *list,
+static unsigned long kvmppc_rm_count(const struct tce_batch *batch,
 				     bool *write)
 {
 	unsigned long i, nr = 0;
 
-	for (i = 0; i < list->nr; i++) {
-		nr += !!list->uas[i];
-		*write |= list->uas[i] & TCE_PCI_WRITE;
+	for (i = 0; i < batch->nr; i++) {
+		nr += !!batch->uas[i];
+		*write |= batch->uas[i] & TCE_PCI_WRITE;
 	}
 
 	return nr;
@@ -160,20 +160,20 @@ static unsigned long kvmppc_rm_count(const struct iommu_user_list *list,
 
 /* Can this table be made what the list says, here and now? */
 static bool kvmppc_rm_check_table(struct iommu_table *tbl, unsigned long ioba,
-				  const struct iommu_user_list *list,
+				  const struct tce_batch *batch,
 				  unsigned long mapped,
 				  struct kvmppc_rm_hold *hold)
 {
-	unsigned int split = list->page_shift - tbl->it_page_shift;
+	unsigned int split = batch->page_shift - tbl->it_page_shift;
 	struct mm_iommu_table_group_mem_t *mem;
 
-	if (list->nr << split > KVMPPC_TCE_RM_MAX ||
-	    !iommu_user_can_put_rm(tbl, ioba >> tbl->it_page_shift,
-				   list->nr << split))
+	if (batch->nr << split > KVMPPC_TCE_RM_MAX ||
+	    !user_table_can_store_rm(tbl, ioba >> tbl->it_page_shift,
+				   batch->nr << split))
 		return false;
 	if (!mapped)
 		return true;
-	mem = mm_iommu_check_list(tbl->it_user->mm, list, tbl->it_page_shift);
+	mem = mm_iommu_batch_region(tbl->it_user->mm, batch, tbl->it_page_shift);
 	/* Another one by now? It was not checked for the tables before */
 	if (!mem || (hold->mem && hold->mem != mem))
 		return false;
@@ -183,25 +183,25 @@ static bool kvmppc_rm_check_table(struct iommu_table *tbl, unsigned long ioba,
 	return true;
 }
 
-/* With all claims: the hardware tables, all or none */
+/* With all locks: the hardware tables, all or none */
 static bool kvmppc_rm_put_tables(struct kvmppc_spapr_tce_table *stt,
 				 unsigned long ioba,
-				 struct iommu_user_list *list)
+				 struct tce_batch *batch)
 {
 	struct kvmppc_tce_link *link = NULL;
 	struct kvmppc_rm_hold hold = { };
-	unsigned long mapped = kvmppc_rm_count(list, &hold.write);
+	unsigned long mapped = kvmppc_rm_count(batch, &hold.write);
 
 	while ((link = kvmppc_tce_next_table(stt, link)))
-		if (!kvmppc_rm_check_table(link->tbl, ioba, list, mapped, &hold))
+		if (!kvmppc_rm_check_table(link->tbl, ioba, batch, mapped, &hold))
 			return false;
-	if (hold.nr && !mm_iommu_get_pages(hold.mem, hold.nr, hold.write))
+	if (hold.nr && !mm_iommu_ref(hold.mem, hold.nr, hold.write))
 		return false;
-	list->mem = hold.mem;
+	batch->mem = hold.mem;
 
 	while ((link = kvmppc_tce_next_table(stt, link)))
-		iommu_user_put_list_rm(link->tbl,
-				       ioba >> link->tbl->it_page_shift, list);
+		user_table_store_batch_rm(link->tbl,
+					  ioba >> link->tbl->it_page_shift, batch);
 
 	return true;
 }
@@ -210,28 +210,28 @@ static long kvmppc_rm_put(struct kvmppc_spapr_tce_table *stt,
 			  unsigned long ioba, const u64 *tces,
 			  const unsigned long *uas, unsigned long nr)
 {
-	struct iommu_user_list list = {
+	struct tce_batch batch = {
 		.uas = uas,
 		.nr = nr,
 		.page_shift = stt->page_shift,
 	};
 	unsigned long index = kvmppc_tce_index(stt, ioba);
-	struct tce_cursor cur = { .tree = &stt->view };
+	struct tce_iter iter = { .tree = &stt->guest_tces };
 	long ret = H_TOO_HARD;
 
-	if (!kvmppc_rm_claim(stt))
+	if (!kvmppc_rm_trylock(stt))
 		return H_TOO_HARD;
-	if (kvmppc_rm_has_view(&cur, index, nr) &&
-	    kvmppc_rm_put_tables(stt, ioba, &list)) {
-		kvmppc_tce_store(&cur, index, nr, tces);
+	if (kvmppc_rm_has_guest_tces(&iter, index, nr) &&
+	    kvmppc_rm_put_tables(stt, ioba, &batch)) {
+		kvmppc_tce_store(&iter, index, nr, tces);
 		ret = H_SUCCESS;
 	}
-	kvmppc_rm_unclaim(stt, NULL);
+	kvmppc_rm_unlock(stt, NULL);
 
 	return ret;
 }
 
-/* With all claims: clear the hardware tables, or leave some to virtual mode */
+/* With all locks: clear the hardware tables, or leave some to virtual mode */
 static bool kvmppc_rm_clear_tables(struct kvmppc_spapr_tce_table *stt,
 				   unsigned long ioba, unsigned long npages)
 {
@@ -242,7 +242,7 @@ static bool kvmppc_rm_clear_tables(struct kvmppc_spapr_tce_table *stt,
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		nr = npages << kvmppc_tce_split(stt, link->tbl);
 		all &= nr <= KVMPPC_TCE_RM_MAX &&
-			iommu_user_unmap_rm(link->tbl,
+			user_table_unmap_rm(link->tbl,
 					    ioba >> link->tbl->it_page_shift,
 					    nr);
 	}
@@ -254,17 +254,17 @@ static long kvmppc_rm_stuff(struct kvmppc_spapr_tce_table *stt,
 			    unsigned long ioba, u64 tce, unsigned long npages)
 {
 	unsigned long index = kvmppc_tce_index(stt, ioba);
-	struct tce_cursor cur = { .tree = &stt->view };
+	struct tce_iter iter = { .tree = &stt->guest_tces };
 	long ret = H_TOO_HARD;
 
-	if (npages > KVMPPC_TCE_RM_MAX || !kvmppc_rm_claim(stt))
+	if (npages > KVMPPC_TCE_RM_MAX || !kvmppc_rm_trylock(stt))
 		return H_TOO_HARD;
-	if ((!tce || kvmppc_rm_has_view(&cur, index, npages)) &&
+	if ((!tce || kvmppc_rm_has_guest_tces(&iter, index, npages)) &&
 	    kvmppc_rm_clear_tables(stt, ioba, npages)) {
-		kvmppc_tce_fill(&cur, index, npages, tce);
+		kvmppc_tce_fill(&iter, index, npages, tce);
 		ret = H_SUCCESS;
 	}
-	kvmppc_rm_unclaim(stt, NULL);
+	kvmppc_rm_unlock(stt, NULL);
 
 	return ret;
 }
@@ -320,14 +320,14 @@ static bool kvmppc_rm_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 				unsigned long nr, u64 *tces)
 {
 	struct mm_iommu_table_group_mem_t *mem;
-	const __be64 *list = kvmppc_rm_find_list(vcpu, tce_list, &mem);
+	const __be64 *batch = kvmppc_rm_find_list(vcpu, tce_list, &mem);
 	unsigned long i;
 
-	if (!list)
+	if (!batch)
 		return false;
 	/* Once: the guest may change it at any moment */
 	for (i = 0; i < nr; i++)
-		tces[i] = tce_load(list + i);
+		tces[i] = tce_load(batch + i);
 
 	/* It was the guest's memory all the time */
 	return mm_iommu_is_ram(mem);

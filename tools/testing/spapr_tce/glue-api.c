@@ -17,9 +17,9 @@ static void glue_region(struct mm_iommu_table_group_mem_t *mem,
 		.mem = mem,
 		.ua = mem->ua,
 		.npages = mem->npages,
-		.mapped = atomic64_read(&mem->mapped),
-		.used = mem->used,
-		.unit_shift = mem->unit_shift,
+		.mapped = atomic64_read(&mem->map_refs),
+		.used = mem->registrations,
+		.granule_shift = mem->granule_shift,
 		.device = mem->device,
 	};
 }

@@ -46,7 +46,7 @@ void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,
 	if (!strcmp(file, "info"))
 		fops = &tce_debugfs_info_fops;
 	else if (!strcmp(file, "holders"))
-		fops = &tce_debugfs_holders_fops;
+		fops = &tce_debugfs_refs_fops;
 	else if (!strcmp(file, "map"))
 		fops = &tce_debugfs_map_fops;
 	else

@@ -16,8 +16,8 @@ static void glue_table(struct kvmppc_spapr_tce_table *stt,
 		.size = stt->size,
 		.mm = stt->account.mm,
 		.charged = stt->account.bytes,
-		.view = &stt->view,
-		.claimed = stt->claim.word,
+		.guest_tces = &stt->guest_tces,
+		.locked = stt->lock.word,
 	};
 	list_for_each_entry(link, &stt->links, node) {
 		if (table->nr_links == HOST_LINKS)
@@ -44,16 +44,16 @@ bool glue_kvm_next(struct kvm *kvm, unsigned long *liobn,
 	return true;
 }
 
-/* The claim of a table that is there */
-struct tce_claim *glue_kvm_claim(struct kvm *kvm, unsigned long liobn)
+/* The lock of a table that is there */
+struct tce_lock *glue_kvm_lock(struct kvm *kvm, unsigned long liobn)
 {
-	return &kvmppc_tce_find(kvm, liobn)->claim;
+	return &kvmppc_tce_find(kvm, liobn)->lock;
 }
 
 /* What the guest has put, without a look at what user space has mapped */
 u64 glue_kvm_load(const struct host_kvm_table *table, unsigned long index)
 {
-	u64 *entry = (u64 *)tce_tree_walk(table->view, index);
+	u64 *entry = (u64 *)tce_tree_walk(table->guest_tces, index);
 
 	return entry ? READ_ONCE(*entry) : 0;
 }

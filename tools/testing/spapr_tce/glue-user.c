@@ -1,3 +1,3 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* User-owned tables as they are */
-#include "iommu_user.c"
+#include "tce_user_table.c"

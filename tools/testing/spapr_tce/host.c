@@ -125,7 +125,7 @@ void host_relax(void)
 
 	another_thread(host_waits);
 	if (++spins > 1UL << 25)
-		host_die("who has the claim does not give it back\n");
+		host_die("who has the lock does not give it back\n");
 	sched_yield();
 }
 

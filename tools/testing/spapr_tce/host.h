@@ -8,7 +8,7 @@
 #define _SPAPR_TCE_HOST_H
 
 #include <asm/iommu.h>
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/tce.h>
 
 #include "pci.h"
@@ -176,7 +176,7 @@ struct host_table {
 
 extern struct list_head host_tables;
 
-unsigned long machine_view(struct iommu_table *tbl, unsigned long index);
+unsigned long machine_shadow(struct iommu_table *tbl, unsigned long index);
 
 struct iommu_table *machine_new_table(struct iommu_table_ops *ops);
 void machine_init(void);
@@ -242,7 +242,7 @@ struct host_region {
 	unsigned long npages;
 	long mapped;
 	unsigned int used;
-	unsigned int unit_shift;
+	unsigned int granule_shift;
 	bool device;
 };
 

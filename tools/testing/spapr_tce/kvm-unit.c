@@ -18,7 +18,7 @@
 #define MB		0x100000UL
 #define WINDOW1		BIT(59)
 #define PG		PAGE_SIZE
-#define HELD_RW		(IOMMU_VIEW_UA | IOMMU_VIEW_READ | IOMMU_VIEW_WRITE)
+#define HELD_RW		(TCE_SHADOW_UA | TCE_SHADOW_READ | TCE_SHADOW_WRITE)
 #define UA(page)	host_ua(page)
 #define TCE_RW		(TCE_PCI_READ | TCE_PCI_WRITE)
 
@@ -733,10 +733,10 @@ static struct iommu_table *window_of(struct host_container *c)
 	return state.tables[0];
 }
 
-/* Who has to wait for the claim comes later */
+/* Who has to wait for the lock comes later */
 static void remove_window(void)
 {
-	if (window_of(raced_container)->it_user->claim.word)
+	if (window_of(raced_container)->it_user->lock.word)
 		host_preempt = intrude;
 	else
 		req_remove(raced_container, 0);
@@ -841,26 +841,26 @@ TEST_F(kvm, guests_do_not_wait_for_each_other)
 {
 	struct background slow = { .mm = self->mm, .kvm = self->kvm, .hpe = PHB3 };
 	struct background quick = { .mm = self->other, .hpe = PHB4 };
-	struct tce_claim *claim;
+	struct tce_lock *lock;
 	bool done;
 	int srcu;
 
 	srcu = srcu_read_lock(&self->kvm->srcu);
-	claim = glue_kvm_claim(self->kvm, LIOBN);
+	lock = glue_kvm_lock(self->kvm, LIOBN);
 	srcu_read_unlock(&self->kvm->srcu, srcu);
 	current->mm = self->other;
 	quick.kvm = kvm_create();
 	current->mm = self->mm;
 	EXPECT_WORKS(attach(self->kvm, self->fds[0], PHB3));
 	/* A hypercall of the first guest takes its time; a group leaves meanwhile */
-	tce_claim(claim);
+	tce_lock(lock);
 	pthread_create(&slow.thread, NULL, release_it, &slow);
 	usleep(20000);
 	pthread_create(&quick.thread, NULL, create_and_close, &quick);
 	done = ends_soon(quick.thread);
 	EXPECT_TRUE(done);
 	EXPECT_EQ(pthread_tryjoin_np(slow.thread, NULL), EBUSY);
-	tce_unclaim(claim);
+	tce_unlock(lock);
 	pthread_join(slow.thread, NULL);
 	if (!done)
 		pthread_join(quick.thread, NULL);
@@ -918,7 +918,7 @@ static void be_killed_waiting(void)
 	current->killed = false;
 }
 
-/* @meanwhile: comes when the hypercall waits, and has the claim of its table */
+/* @meanwhile: comes when the hypercall waits, and has the lock of its table */
 static void put_when_stuck(struct __test_metadata *_metadata, struct kvm *kvm,
 			   struct kvm_vcpu *vcpu, struct host_container *c,
 			   int fd, void (*meanwhile)(void))
@@ -976,35 +976,35 @@ TEST_F(kvm, killed_while_the_table_is_changed)
 }
 
 static struct kvm *watched_kvm;
-static unsigned int watched, watched_claims;
+static unsigned int watched, watched_locks;
 
-/* This thread is about to wait, or might be: with a claim? */
-static void watch_claims(void)
+/* This thread is about to wait, or might be: with a lock? */
+static void watch_locks(void)
 {
 	struct host_kvm_table table;
 	unsigned long liobn;
 
 	watched++;
 	for (liobn = 0; glue_kvm_next(watched_kvm, &liobn, &table); liobn++)
-		watched_claims += table.claimed;
+		watched_locks += table.locked;
 }
 
 /* To pay for the view waits for memory of the process, and nobody for that */
-TEST_F(kvm, view_grows_without_the_claim)
+TEST_F(kvm, view_grows_without_the_lock)
 {
 	self->fds[1] = create_table(self->kvm, 7, 12, 0, MANY);
 	self->nr_fds = 2;
 	watched_kvm = self->kvm;
 	watched = 0;
-	watched_claims = 0;
+	watched_locks = 0;
 	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, P4, 16);
-	host_preempt = watch_claims;
+	host_preempt = watch_locks;
 	EXPECT_EQ(PUT(7, 0, GPA(1) | TCE_RW), 0);
 	EXPECT_EQ(LIST(7, MANY / 2 * P4, GPA_LIST, 16), 0);
 	EXPECT_EQ(STUFF(7, MANY / 4 * P4, 8, 16), 0);
 	host_preempt = NULL;
 	EXPECT_GE(watched, 3);
-	EXPECT_EQ(watched_claims, 0);
+	EXPECT_EQ(watched_locks, 0);
 }
 
 /*
@@ -1723,7 +1723,7 @@ TEST_F(kvm, real_mode_two_tables)
 	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, P4, GPA(1) | TCE_RW, 0));
 }
 
-/* Two groups of one table: it is claimed and written once, and killed for both */
+/* Two groups of one table: it is locked and written once, and killed for both */
 TEST_F(kvm, real_mode_shared_table)
 {
 	PREPARE();
@@ -1802,8 +1802,8 @@ TEST_F(kvm, real_mode_leaves_the_last_count)
 	EXPECT_EQ(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 0, 0, 8), H_TOO_HARD);
 	EXPECT_FAULTS(PHB3, 4 * P4);
 	EXPECT_FAULTS(PHB3, 5 * P4);
-	EXPECT_EQ(machine_view(window_of(self->c), 4), (UA(UA_MEDIUM) + 4 * P4) | HELD_RW);
-	EXPECT_EQ(machine_view(window_of(self->c), 5), UA(UA_MEDIUM) | HELD_RW);
+	EXPECT_EQ(machine_shadow(window_of(self->c), 4), (UA(UA_MEDIUM) + 4 * P4) | HELD_RW);
+	EXPECT_EQ(machine_shadow(window_of(self->c), 5), UA(UA_MEDIUM) | HELD_RW);
 	EXPECT_EQ(mapped_at(self->mm, UA(UA_MEDIUM)), 2);
 	/* Nothing can be mapped over what is held */
 	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 5 * P4, GPA(1) | TCE_RW, 0), H_TOO_HARD);
@@ -2068,13 +2068,13 @@ TEST_F(kvm, real_mode_while_virtual_mode_sleeps)
 	kvm_vcpu_destroy(raced_vcpu);
 }
 
-static struct tce_claim *kept_claim;
+static struct tce_lock *kept_lock;
 static unsigned int waits;
 
 static void let_go(void)
 {
 	waits++;
-	tce_unclaim_rm(kept_claim);
+	tce_unlock_rm(kept_lock);
 }
 
 /* ... and waits for what real mode has begun with a hardware table */
@@ -2084,17 +2084,17 @@ TEST_F(kvm, virtual_mode_waits_for_real_mode)
 
 	prepare_for_real_mode(self->kvm, self->vcpu, self->fds[0], PHB3);
 	write_list(self->kvm, GPA_LIST, GPA(4) | TCE_RW, P4, 16);
-	kept_claim = &window_of(self->c)->it_user->claim;
+	kept_lock = &window_of(self->c)->it_user->lock;
 	for (what = 0; what < RACED_REQUESTS; what++) {
 		if (what == RACED_CLOSE)
 			continue;
 		waits = 0;
-		EXPECT_EQ(tce_claim_try_rm(kept_claim), true);
+		EXPECT_EQ(tce_trylock_rm(kept_lock), true);
 		host_waits = let_go;
 		EXPECT_EQ(raced_request(self->c, self->vcpu, what), 0);
 		host_waits = NULL;
 		EXPECT_EQ(waits, 1);
-		EXPECT_EQ(kept_claim->word, 0);
+		EXPECT_EQ(kept_lock->word, 0);
 	}
 }
 
@@ -2129,7 +2129,7 @@ static void digest_one(struct host_pe *hpe, unsigned int window,
 
 	if (tce >= HOST_LINEAR_OFFSET)
 		return;
-	held = machine_view(hpe->pe.table_group.tables[window], index);
+	held = machine_shadow(hpe->pe.table_group.tables[window], index);
 	*digest = (*digest ^ (hpe->pe.pe_number + (index << shift))) * 0x100000001b3UL;
 	*digest = (*digest ^ tce) * 0x100000001b3UL;
 	*digest = (*digest ^ held) * 0x100000001b3UL + (*digest >> 29);

@@ -41,15 +41,15 @@ struct host_kvm_table {
 	u64 size;
 	struct mm_struct *mm;
 	unsigned long charged;
-	struct tce_tree *view;
-	bool claimed;
+	struct tce_tree *guest_tces;
+	bool locked;
 	unsigned int nr_links;
 	struct iommu_table *links[HOST_LINKS];
 };
 
 bool glue_kvm_next(struct kvm *kvm, unsigned long *liobn,
 		   struct host_kvm_table *table);
-struct tce_claim *glue_kvm_claim(struct kvm *kvm, unsigned long liobn);
+struct tce_lock *glue_kvm_lock(struct kvm *kvm, unsigned long liobn);
 u64 glue_kvm_load(const struct host_kvm_table *table, unsigned long index);
 
 #endif

@@ -115,15 +115,15 @@ static unsigned long lpar_expected(struct iommu_table *tbl, unsigned long held)
 	unsigned long perm = 0;
 	__be64 tce = 0;
 
-	if (held & IOMMU_VIEW_READ)
+	if (held & TCE_SHADOW_READ)
 		perm |= TCE_PCI_READ;
-	if (held & IOMMU_VIEW_WRITE)
+	if (held & TCE_SHADOW_WRITE)
 		perm |= TCE_PCI_WRITE;
-	if (held & IOMMU_VIEW_PIN)
-		return (held & ~IOMMU_VIEW_FLAGS) | perm;
+	if (held & TCE_SHADOW_PIN)
+		return (held & ~TCE_SHADOW_FLAGS) | perm;
 	if (held)
-		mm_iommu_fill_tces(tbl->it_user->mm, NULL,
-				   held & ~IOMMU_VIEW_FLAGS, 1,
+		mm_iommu_translate_range(tbl->it_user->mm, NULL,
+				   held & ~TCE_SHADOW_FLAGS, 1,
 				   tbl->it_page_shift, perm, &tce);
 
 	return tce_load(&tce);
@@ -162,8 +162,8 @@ static void lpar_table_free(struct iommu_table *tbl)
 }
 
 static struct iommu_table_ops lpar_table_ops = {
-	.put_list = pseries_tce_put_list,
-	.stuff = pseries_tce_stuff,
+	.store_batch = pseries_tce_store_batch,
+	.clear_batch = pseries_tce_clear_batch,
 	.free = lpar_table_free,
 };
 
@@ -183,7 +183,7 @@ static long lpar_create_table(struct iommu_table_group *table_group, int num,
 	tbl->it_page_shift = page_shift;
 	tbl->it_size = min_t(unsigned long, window_size >> page_shift, LPAR_TCES);
 	tbl->it_offset = num ? BIT(59) >> page_shift : 0;
-	ret = iommu_user_init_table(tbl, mm, 1, TCE_TREE_MAX_LEVELS, false);
+	ret = user_table_init(tbl, mm, 1, TCE_TREE_MAX_LEVELS, false);
 	if (ret) {
 		iommu_tce_table_put(tbl);
 		return ret;

@@ -217,17 +217,17 @@ void machine_visit_tces(struct host_pe *hpe, tce_visit fn, void *priv)
  */
 
 /**
- * machine_view() - what a TCE of a user-owned table holds on to
+ * machine_shadow() - what a TCE of a user-owned table holds on to
  * @tbl: the table
  * @index: which TCE, counted from the start of the table
  *
  * Return: the entry of the view, 0 if there is none.
  */
-unsigned long machine_view(struct iommu_table *tbl, unsigned long index)
+unsigned long machine_shadow(struct iommu_table *tbl, unsigned long index)
 {
 	__be64 *entry = tce_tree_walk(&tbl->it_tree, index);
 
-	return entry ? tce_load(tce_tree_view(&tbl->it_tree, entry)) : 0;
+	return entry ? tce_load(tce_tree_shadow(&tbl->it_tree, entry)) : 0;
 }
 
 /* The same as the bridge sees it, 0 when that is the host's */
@@ -239,7 +239,7 @@ static unsigned long tlb_held(struct host_pe *hpe, unsigned int window,
 	if (machine_threads || !tbl || !tbl->it_user)
 		return 0;
 
-	return machine_view(tbl, index);
+	return machine_shadow(tbl, index);
 }
 
 static void tlb_count(const struct host_tlb *tlb, int n)
@@ -320,8 +320,8 @@ static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 	if (READ_ONCE(page->pins) < 1)
 		host_die("a device reached page %#lx after it was given back\n",
 			 page_to_phys(page));
-	if ((tlb->held & IOMMU_VIEW_UA) &&
-	    (!glue_region_at(tbl->it_user->mm, tlb->held & ~IOMMU_VIEW_FLAGS,
+	if ((tlb->held & TCE_SHADOW_UA) &&
+	    (!glue_region_at(tbl->it_user->mm, tlb->held & ~TCE_SHADOW_FLAGS,
 			     &region) ||
 	     region.mapped < 1 + !!region.used))
 		host_die("a TCE was uncounted before it was killed\n");
@@ -609,7 +609,7 @@ int iommu_tce_table_put(struct iommu_table *tbl)
 	if (left)
 		return 0;
 	if (tbl->it_user)
-		iommu_user_destroy_table(tbl);
+		user_table_destroy(tbl);
 	table_destroy(tbl);
 
 	return 1;

@@ -467,7 +467,7 @@ static void leave_mapped(struct mm_struct *mm, struct host_container *c,
 
 	for (i = first; i < first + nr; i++) {
 		WARN_ON(req_register(c, UA(i), PG));
-		WARN_ON(!mm_iommu_get_pages(mm_iommu_lookup(mm, UA(i), PG), 1, true));
+		WARN_ON(!mm_iommu_ref(mm_iommu_lookup(mm, UA(i), PG), 1, true));
 	}
 	vfio_close(c);
 }
@@ -480,7 +480,7 @@ TEST_F(world, abandoned_regions_are_one_work)
 	leave_mapped(self->mm, self->c, 16, 32);
 	host_settle();
 	for (i = 16; i < 48; i++)
-		mm_iommu_put_range(self->mm, NULL, UA(i), 1, PAGE_SHIFT);
+		mm_iommu_unref_range(self->mm, NULL, UA(i), 1, PAGE_SHIFT);
 	EXPECT_EQ(host_works(), 1);
 	EXPECT_EQ(self->mm->locked_vm, 32);
 
@@ -511,7 +511,7 @@ TEST_F(world, abandoned_region_is_taken_apart)
 	sibling = second(self->c);
 	sibling_mm = self->mm;
 	leave_mapped(self->mm, self->c, 16, 1);
-	mm_iommu_put_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	host_stuck = run_works;
 	self->mm->stuck = true;
 	EXPECT_EQ(host_works(), 1);
@@ -531,7 +531,7 @@ TEST_F(world, abandoned_region_is_reaped)
 	sibling_mm = self->mm;
 	sibling_page = 16;
 	leave_mapped(self->mm, self->c, 16, 1);
-	mm_iommu_put_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	host_stuck = sibling_does_all;
 	self->mm->stuck = true;
 	host_run_works();
@@ -546,7 +546,7 @@ TEST_F(world, abandoned_region_is_replaced)
 {
 	sibling = second(self->c);
 	leave_mapped(self->mm, self->c, 16, 1);
-	mm_iommu_put_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(sibling, UA(8), 16 * PG), 0);
 	/* ... and one that frees it, if readers have gone */
 	EXPECT_GE(host_works(), 1);
@@ -603,7 +603,7 @@ static void others_kill_me(void)
 
 TEST_F(world, stuck_mm_map_is_killed)
 {
-	struct tce_cursor cur = { };
+	struct tce_iter cur = { };
 	unsigned long charges;
 	u64 start;
 
@@ -615,7 +615,7 @@ TEST_F(world, stuck_mm_map_is_killed)
 	self->mm->stuck = true;
 	/* levels of more than a page */
 	cur.tree = &table_of(self->c, 1)->it_tree;
-	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
+	EXPECT_EQ(tce_iter_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
 	EXPECT_TRUE(others_ran);
 	EXPECT_EQ(self->mm->charges, charges);
 	EXPECT_EQ(world_digest(self->mm), self->digest);
@@ -739,7 +739,7 @@ TEST_F(world, register_all_kinds)
 		ASSERT_EQ(req_register(self->c, UA(kinds[i].page),
 				       kinds[i].nr * PG), 0);
 		ASSERT_TRUE(glue_region_at(self->mm, UA(kinds[i].page), &region));
-		EXPECT_EQ(region.unit_shift, kinds[i].shift);
+		EXPECT_EQ(region.granule_shift, kinds[i].shift);
 		for (k = 0; k < kinds[i].nr; k++) {
 			ua = UA(kinds[i].page + k) + 8;
 			EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, ua, PAGE_SHIFT, &hpa), 0);
@@ -790,7 +790,7 @@ TEST_F(world, register_one_small_page)
 	EXPECT_LE(host_usage.slab - objects,
 		  (nr * PG >> 21) + HOST_2M_PAGES / 16 + 8);
 	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_HUGE), &region));
-	EXPECT_EQ(region.unit_shift, PAGE_SHIFT);
+	EXPECT_EQ(region.granule_shift, PAGE_SHIFT);
 	for (k = UA_HUGE; k < UA_SHIFTED; k++) {
 		ua = UA(k) + 8;
 		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, ua, PAGE_SHIFT, &hpa), 0);
@@ -849,7 +849,7 @@ TEST_F(world, register_part_of_a_folio)
 
 	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE + 3), nr * PG));
 	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_HUGE + 3), &region));
-	EXPECT_EQ(region.unit_shift, 21);
+	EXPECT_EQ(region.granule_shift, 21);
 	for (k = 3; k < nr + 3; k++) {
 		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + k), PAGE_SHIFT,
 					     &hpa), 0);
@@ -882,7 +882,7 @@ TEST_F(world, register_shuffled_folio)
 	swap_pages(self->mm, UA_MEDIUM + 5, UA_MEDIUM + 7);
 	EXPECT_WORKS(req_register(self->c, UA(UA_MEDIUM), 64 * PG));
 	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));
-	EXPECT_EQ(region.unit_shift, PAGE_SHIFT);
+	EXPECT_EQ(region.granule_shift, PAGE_SHIFT);
 	for (k = 0; k < 64; k++) {
 		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_MEDIUM + k), PAGE_SHIFT,
 					     &hpa), 0);
@@ -909,7 +909,7 @@ TEST_F(world, register_in_parts)
 		parts += fail_fired();
 		fail_arm(0);
 		ASSERT_TRUE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));
-		EXPECT_EQ(region.unit_shift, PAGE_SHIFT + 3);
+		EXPECT_EQ(region.granule_shift, PAGE_SHIFT + 3);
 		for (k = 0; k < 20; k++) {
 			EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_MEDIUM + k),
 						     PAGE_SHIFT, &hpa), 0);
@@ -974,12 +974,12 @@ TEST_F(world, region_lookup)
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(16), PG), NULL);
 	EXPECT_EQ(mm_iommu_lookup(self->other, UA(8), PG), NULL);
 
-	EXPECT_TRUE(mm_iommu_get_pages(mem, 3, false));
+	EXPECT_TRUE(mm_iommu_ref(mem, 3, false));
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), -EBUSY);
 	glue_region_at(self->mm, UA(8), &region);
 	EXPECT_EQ(region.mapped, 4);
-	EXPECT_FALSE(mm_iommu_try_put_pages(mem, 4));
-	EXPECT_TRUE(mm_iommu_try_put_pages(mem, 3));
+	EXPECT_FALSE(mm_iommu_try_unref(mem, 4));
+	EXPECT_TRUE(mm_iommu_try_unref(mem, 3));
 	EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
 }
 
@@ -992,7 +992,7 @@ TEST_F(world, region_outlives_its_container)
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
-	EXPECT_TRUE(mm_iommu_get_pages(mem, 2, true));
+	EXPECT_TRUE(mm_iommu_ref(mem, 2, true));
 	vfio_close(self->c);
 	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, 8);
@@ -1000,18 +1000,18 @@ TEST_F(world, region_outlives_its_container)
 	EXPECT_EQ(req_register(b, UA(8), 8 * PG), -EBUSY);
 	EXPECT_EQ(req_register(b, UA(8), PG), -EINVAL);
 	EXPECT_EQ(req_unregister(b, UA(8), 8 * PG), -ENOENT);
-	EXPECT_FALSE(mm_iommu_try_put_pages(mem, 2));
-	EXPECT_TRUE(mm_iommu_try_put_pages(mem, 1));
-	EXPECT_FALSE(mm_iommu_try_put_pages(mem, 1));
+	EXPECT_FALSE(mm_iommu_try_unref(mem, 2));
+	EXPECT_TRUE(mm_iommu_try_unref(mem, 1));
+	EXPECT_FALSE(mm_iommu_try_unref(mem, 1));
 	host_settle();
 	EXPECT_TRUE(glue_region_at(self->mm, UA(8), &region));
 	/* The last count cannot be raised again */
 	rcu_read_lock();
 	EXPECT_TRUE(mm_iommu_is_ram(mem));
-	mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_FALSE(mm_iommu_is_ram(mem));
-	EXPECT_FALSE(mm_iommu_get_pages(mem, 1, true));
-	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
+	EXPECT_FALSE(mm_iommu_ref(mem, 1, true));
+	EXPECT_EQ(mm_iommu_ref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
 	rcu_read_unlock();
 	host_settle();
 	EXPECT_FALSE(glue_region_at(self->mm, UA(8), &region));
@@ -1030,7 +1030,7 @@ TEST_F(world, region_goes_under_a_reader)
 	mem = mm_iommu_lookup(self->mm, UA(8), PG);
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), 0);
 	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(8), PAGE_SHIFT, &hpa), 0);
-	EXPECT_FALSE(mm_iommu_get_pages(mem, 1, true));
+	EXPECT_FALSE(mm_iommu_ref(mem, 1, true));
 	EXPECT_FALSE(mm_iommu_is_ram(mem));
 	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), PG), NULL);
 	rcu_read_unlock();
@@ -1046,8 +1046,8 @@ TEST_F(world, region_counted_is_dirty)
 	for (write = 0; write < 2; write++) {
 		EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 		mem = mm_iommu_lookup(self->mm, UA(8), PG);
-		EXPECT_TRUE(mm_iommu_get_pages(mem, 1, write));
-		mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+		EXPECT_TRUE(mm_iommu_ref(mem, 1, write));
+		mm_iommu_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 		EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
 		EXPECT_EQ(self->mm->pte[8].page->dirty, write);
 	}
@@ -1063,15 +1063,15 @@ TEST_F(world, region_abandoned)
 	EXPECT_WORKS(req_register(self->c, UA(16), 8 * PG));
 	a = mm_iommu_lookup(self->mm, UA(8), PG);
 	b = mm_iommu_lookup(self->mm, UA(16), PG);
-	EXPECT_TRUE(mm_iommu_get_pages(a, 1, true));
-	EXPECT_TRUE(mm_iommu_get_pages(b, 1, true));
+	EXPECT_TRUE(mm_iommu_ref(a, 1, true));
+	EXPECT_TRUE(mm_iommu_ref(b, 1, true));
 	vfio_close(self->c);
-	mm_iommu_put_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), -EINVAL);
 	EXPECT_EQ(req_register(other, UA(8), 8 * PG), 0);
 	EXPECT_EQ(req_register(other, UA(16), 8 * PG), -EBUSY);
 	EXPECT_EQ(req_unregister(other, UA(8), 8 * PG), 0);
-	mm_iommu_put_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), 0);
 	EXPECT_EQ(self->mm->locked_vm, 16);
 	EXPECT_EQ(host_usage.pins, 16);
@@ -1087,17 +1087,17 @@ TEST_F(world, range_over_regions)
 
 	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
-	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(4), 13, PAGE_SHIFT, true), -EINVAL);
+	EXPECT_EQ(mm_iommu_ref_range(self->mm, NULL, UA(4), 13, PAGE_SHIFT, true), -EINVAL);
 	world_check();
-	EXPECT_EQ(mm_iommu_get_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, true), 0);
+	EXPECT_EQ(mm_iommu_ref_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, true), 0);
 	glue_region_at(self->mm, UA(0), &region);
 	EXPECT_EQ(region.mapped, 5);
 	glue_region_at(self->mm, UA(8), &region);
 	EXPECT_EQ(region.mapped, 9);
-	mm_iommu_fill_tces(self->mm, NULL, UA(4), 12, PAGE_SHIFT, 3, tces);
+	mm_iommu_translate_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, 3, tces);
 	for (i = 0; i < 12; i++)
 		EXPECT_EQ(tce_load(tces + i), hpa_of(self->mm, UA(4 + i)) + 3);
-	mm_iommu_put_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT);
+	mm_iommu_unref_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT);
 	world_check();
 }
 
@@ -1170,9 +1170,9 @@ TEST_F(world, device_memory_alignment)
 
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES,
 				  (5UL << 40) + MB, &mem), 0);
-	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 20, true), 0);
-	mm_iommu_put_range(self->mm, NULL, UA(0), 1, 20);
-	EXPECT_EQ(mm_iommu_get_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
+	EXPECT_EQ(mm_iommu_ref_range(self->mm, mem, UA(0), 1, 20, true), 0);
+	mm_iommu_unref_range(self->mm, NULL, UA(0), 1, 20);
+	EXPECT_EQ(mm_iommu_ref_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
 	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 }
 
@@ -2416,14 +2416,14 @@ static int put_list(struct iommu_table *tbl, unsigned long entry,
 		    const unsigned long *uas, unsigned long nr,
 		    unsigned int page_shift)
 {
-	struct iommu_user_list list = {
+	struct tce_batch list = {
 		.uas = uas,
 		.nr = nr,
 		.page_shift = page_shift,
 	};
-	int ret = iommu_user_prepare_list(tbl, entry, &list);
+	int ret = user_table_prepare_batch(tbl, entry, &list);
 
-	return ret ? ret : iommu_user_commit_list(tbl, entry, &list);
+	return ret ? ret : user_table_commit_batch(tbl, entry, &list);
 }
 
 static struct iommu_table *table_of(struct host_container *c, unsigned int num)
@@ -2441,7 +2441,7 @@ TEST_F(world, list)
 		UA(UA_HUGE) + 3, UA(UA_HUGE) + K64 + 3, 0, UA(UA_HUGE) + 1,
 		UA(UA_HUGE) + K64 + 3, UA(UA_HUGE) + 2 * K64 + 3,
 	};
-	struct iommu_user_list list = {
+	struct tce_batch list = {
 		.uas = uas,
 		.nr = ARRAY_SIZE(uas),
 		.page_shift = 16,
@@ -2464,8 +2464,8 @@ TEST_F(world, list)
 	EXPECT_REACHES(host_pes, start + 12 * K64, UA(UA_HUGE) + 2 * K64);
 	/* Cancelled, it has changed nothing */
 	before = world_digest(self->mm);
-	EXPECT_EQ(iommu_user_prepare_list(tbl, first, &list), 0);
-	iommu_user_cancel_list(tbl, &list);
+	EXPECT_EQ(user_table_prepare_batch(tbl, first, &list), 0);
+	user_table_cancel_batch(tbl, &list);
 	EXPECT_EQ(world_digest(self->mm), before);
 	/* All or none: the last one is not registered, or not aligned */
 	uas[5] = UA(0) + 3;
@@ -2559,25 +2559,25 @@ TEST_F(world, table_behind_a_window)
 	struct iommu_table *tbl;
 	u64 start;
 
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, WINDOW1, MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 16, WINDOW1, MB)),
 		  -EINVAL);
 	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 12, start, MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 12, start, MB)),
 		  -EINVAL);
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, start + MB, MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 16, start + MB, MB)),
 		  -EINVAL);
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, start, 2 * MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 16, start, 2 * MB)),
 		  -EINVAL);
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->other, 16, start, MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->other, 16, start, MB)),
 		  -EPERM);
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(&host_pes[1].pe.table_group,
+	EXPECT_EQ(PTR_ERR(user_table_get(&host_pes[1].pe.table_group,
 					       self->mm, 16, start, MB)),
 		  -EINVAL);
-	tbl = iommu_user_get_table(group, self->mm, 21, start, K64);
+	tbl = user_table_get(group, self->mm, 21, start, K64);
 	ASSERT_EQ(tbl, table_of(self->c, 1));
 	/* Dropped by the container, it is not found any more */
 	EXPECT_WORKS(req_remove(self->c, start));
-	EXPECT_EQ(PTR_ERR(iommu_user_get_table(group, self->mm, 16, start, MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 16, start, MB)),
 		  -EINVAL);
 	iommu_tce_table_put(tbl);
 }
@@ -2692,9 +2692,9 @@ TEST_F(world, joins_while_real_mode_unmaps)
 	prepare_to_join(c, host_pes + 4);
 	host_barrier = join_at_barrier;
 	host_enter_real_mode();
-	EXPECT_TRUE(tce_claim_try_rm(&joins.tbl->it_user->claim));
-	EXPECT_TRUE(iommu_user_unmap_rm(joins.tbl, joins.index, 1));
-	tce_unclaim_rm(&joins.tbl->it_user->claim);
+	EXPECT_TRUE(tce_trylock_rm(&joins.tbl->it_user->lock));
+	EXPECT_TRUE(user_table_unmap_rm(joins.tbl, joins.index, 1));
+	tce_unlock_rm(&joins.tbl->it_user->lock);
 	host_leave_real_mode();
 	EXPECT_JOINED();
 	joiner_leaves();
@@ -3446,7 +3446,7 @@ static void visit_tree(struct __test_metadata *_metadata, bool view)
 		0, 1, 511, 512, 1023, 1024, 5000, 1UL << 18, (1UL << 27) - 1,
 	};
 	unsigned long index = 0, nr, seen = 0, found = 0, leaves = 0;
-	struct tce_cursor cur = { };
+	struct tce_iter cur = { };
 	struct tce_tree tree;
 	unsigned int i;
 	__be64 *entry;
@@ -3454,16 +3454,16 @@ static void visit_tree(struct __test_metadata *_metadata, bool view)
 	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, NULL, view), 0);
 	cur.tree = &tree;
 	EXPECT_EQ(tce_tree_walk(&tree, 7), NULL);
-	EXPECT_EQ(tce_cursor_next(&cur, &index, 1UL << 27, &nr), NULL);
+	EXPECT_EQ(tce_iter_next(&cur, &index, 1UL << 27, &nr), NULL);
 	for (i = 0; i < ARRAY_SIZE(at); i++) {
 		entry = tce_tree_make(&tree, at[i], GFP_KERNEL);
 		ASSERT_NE(entry, NULL);
 		EXPECT_EQ(tce_tree_walk(&tree, at[i]), entry);
 		tce_store(entry, i + 1);
 		if (view)
-			tce_store(tce_tree_view(&tree, entry), 100 + i);
+			tce_store(tce_tree_shadow(&tree, entry), 100 + i);
 	}
-	for (index = 0; (entry = tce_cursor_next(&cur, &index, 1UL << 27, &nr)); ) {
+	for (index = 0; (entry = tce_iter_next(&cur, &index, 1UL << 27, &nr)); ) {
 		leaves++;
 		for (; nr; nr--, index++, entry++) {
 			if (!*entry)
@@ -3471,21 +3471,21 @@ static void visit_tree(struct __test_metadata *_metadata, bool view)
 			EXPECT_EQ(index, at[found]);
 			EXPECT_EQ(tce_load(entry), found + 1);
 			if (view)
-				EXPECT_EQ(tce_load(tce_tree_view(&tree, entry)), 100 + found);
+				EXPECT_EQ(tce_load(tce_tree_shadow(&tree, entry)), 100 + found);
 			found++;
 		}
 	}
 	EXPECT_EQ(found, ARRAY_SIZE(at));
 	EXPECT_EQ(leaves, atomic_long_read(&tree.leaves));
 	/* A range that begins and ends inside leaves */
-	for (index = 5000; (entry = tce_cursor_next(&cur, &index, 5010, &nr)); index += nr)
+	for (index = 5000; (entry = tce_iter_next(&cur, &index, 5010, &nr)); index += nr)
 		seen += nr;
 	EXPECT_EQ(seen, 10);
 	index = 6000000;
-	EXPECT_EQ(tce_cursor_next(&cur, &index, 7000000, &nr), NULL);
+	EXPECT_EQ(tce_iter_next(&cur, &index, 7000000, &nr), NULL);
 	/* A cursor goes back as well */
 	index = 511;
-	EXPECT_EQ(tce_cursor_next(&cur, &index, 512, &nr), tce_tree_walk(&tree, 511));
+	EXPECT_EQ(tce_iter_next(&cur, &index, 512, &nr), tce_tree_walk(&tree, 511));
 	EXPECT_EQ(nr, 1);
 	tce_tree_destroy(&tree);
 	EXPECT_EQ(host_usage.level_bytes, 0);
@@ -3503,7 +3503,7 @@ TEST(tree_reserve)
 	struct mm_struct *mm = mm_create(1000);
 	struct tce_account account;
 	unsigned long n, bytes;
-	struct tce_cursor cur = { };
+	struct tce_iter cur = { };
 	struct tce_tree tree;
 
 	tce_account_init(&account, mm);
@@ -3513,7 +3513,7 @@ TEST(tree_reserve)
 	EXPECT_EQ(mm->locked_vm, tce_account_pages(&account));
 	for (n = 1;; n++) {
 		fail_arm(n);
-		if (!tce_cursor_reserve(&cur, 1000, 5000, GFP_KERNEL))
+		if (!tce_iter_reserve(&cur, 1000, 5000, GFP_KERNEL))
 			break;
 		EXPECT_TRUE(fail_fired());
 		EXPECT_EQ(account.bytes, bytes);
@@ -3528,7 +3528,7 @@ TEST(tree_reserve)
 	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(bytes, PG));
 	for (n = 1000; n < 6000; n++)
 		EXPECT_NE(tce_tree_walk(&tree, n), NULL);
-	EXPECT_EQ(tce_cursor_reserve(&cur, 1000, 5000, GFP_KERNEL), 0);
+	EXPECT_EQ(tce_iter_reserve(&cur, 1000, 5000, GFP_KERNEL), 0);
 	EXPECT_EQ(account.bytes, bytes);
 	tce_tree_destroy(&tree);
 	EXPECT_EQ(mm->locked_vm, 0);
@@ -3543,7 +3543,7 @@ static unsigned long charge_of(struct __test_metadata *_metadata, bool paged,
 {
 	struct mm_struct *mm = mm_create(100000);
 	struct tce_account account;
-	struct tce_cursor cur = { };
+	struct tce_iter cur = { };
 	struct tce_tree tree;
 	unsigned long pages;
 	int ret;
@@ -3553,7 +3553,7 @@ static unsigned long charge_of(struct __test_metadata *_metadata, bool paged,
 		tce_tree_init(&tree, 1UL << bits, 1, 5, page_shift, 0, &account, true);
 	ASSERT_EQ(ret, 0);
 	cur.tree = &tree;
-	EXPECT_EQ(tce_cursor_reserve(&cur, 0, nr, GFP_KERNEL), 0);
+	EXPECT_EQ(tce_iter_reserve(&cur, 0, nr, GFP_KERNEL), 0);
 	pages = mm->locked_vm;
 	tce_tree_destroy(&tree);
 	EXPECT_EQ(mm->locked_vm, 0);
@@ -3591,10 +3591,10 @@ static __be64 *raced_leaf;
 /* Reserves before the other has, who counted already what is missing */
 static void reserve_first(void)
 {
-	struct tce_cursor cur = { .tree = raced_tree };
+	struct tce_iter cur = { .tree = raced_tree };
 
 	host_preempt = NULL;
-	tce_cursor_reserve(&cur, 1000, 4000, GFP_KERNEL);
+	tce_iter_reserve(&cur, 1000, 4000, GFP_KERNEL);
 	raced_leaf = tce_tree_walk(raced_tree, 2000);
 }
 
@@ -3616,7 +3616,7 @@ TEST(tree_killed)
 	struct mm_struct *mm = mm_create(1UL << 40);
 	const unsigned long leaves = 40;
 	struct tce_account account;
-	struct tce_cursor cur = { };
+	struct tce_iter cur = { };
 	struct tce_tree tree;
 	unsigned long bytes, pages, n;
 	int ret;
@@ -3630,7 +3630,7 @@ TEST(tree_killed)
 		rescheds = 0;
 		kill_after = n;
 		host_resched = kill_myself;
-		ret = tce_cursor_reserve(&cur, 1000, leaves << tce_tree_level_bits(&tree),
+		ret = tce_iter_reserve(&cur, 1000, leaves << tce_tree_level_bits(&tree),
 					 GFP_KERNEL);
 		host_resched = NULL;
 		current->killed = false;
@@ -3645,7 +3645,7 @@ TEST(tree_killed)
 	EXPECT_GT(n, leaves);
 	/* What is there is found by anybody */
 	current->killed = true;
-	EXPECT_EQ(tce_cursor_reserve(&cur, 1000, 10, GFP_KERNEL), 0);
+	EXPECT_EQ(tce_iter_reserve(&cur, 1000, 10, GFP_KERNEL), 0);
 	rescheds = 0;
 	host_resched = kill_myself;
 	tce_tree_destroy(&tree);
@@ -3660,7 +3660,7 @@ TEST(tree_race)
 {
 	struct mm_struct *mm = mm_create(1000);
 	struct tce_account account;
-	struct tce_cursor cur = { };
+	struct tce_iter cur = { };
 	struct tce_tree tree;
 	unsigned long bytes;
 
@@ -3669,13 +3669,13 @@ TEST(tree_race)
 	raced_tree = &tree;
 	cur.tree = &tree;
 	host_preempt = reserve_first;
-	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 3000, GFP_KERNEL), 0);
+	EXPECT_EQ(tce_iter_reserve(&cur, 0, 3000, GFP_KERNEL), 0);
 	EXPECT_NE(raced_leaf, NULL);
 	EXPECT_EQ(tce_tree_walk(&tree, 2000), raced_leaf);
 	bytes = account.bytes;
 	EXPECT_EQ((unsigned long)host_usage.level_bytes, bytes);
 	EXPECT_EQ(mm->locked_vm, DIV_ROUND_UP(bytes, PG));
-	EXPECT_EQ(tce_cursor_reserve(&cur, 0, 5000, GFP_KERNEL), 0);
+	EXPECT_EQ(tce_iter_reserve(&cur, 0, 5000, GFP_KERNEL), 0);
 	EXPECT_EQ(account.bytes, bytes);
 	tce_tree_destroy(&tree);
 	mm_destroy(mm);

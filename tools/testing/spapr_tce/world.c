@@ -95,7 +95,7 @@ static void check_tce(struct host_pe *hpe, unsigned int window,
 		return;
 
 	check_reach(tbl, tce);
-	if (!machine_view(tbl, index))
+	if (!machine_shadow(tbl, index))
 		host_die("TCE %#lx holds nothing\n", index);
 }
 
@@ -115,28 +115,28 @@ static void check_pe(struct host_pe *hpe)
 }
 
 /* What the view of a table holds, and that a TCE is there for each of it */
-static void check_view(struct iommu_table *tbl)
+static void check_shadow(struct iommu_table *tbl)
 {
 	struct process *p = process_of(tbl->it_user->mm);
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct tce_iter cur = { .tree = &tbl->it_tree };
 	unsigned long index = 0, nr, held;
 	__be64 *entry, *view;
 	struct count *count;
 
-	while ((entry = tce_cursor_next(&cur, &index, tbl->it_size, &nr))) {
+	while ((entry = tce_iter_next(&cur, &index, tbl->it_size, &nr))) {
 		for (; nr; nr--, index++, entry++) {
-			view = tce_tree_view(&tbl->it_tree, entry);
+			view = tce_tree_shadow(&tbl->it_tree, entry);
 			if (!*view)
 				continue;
 			held = tce_load(view);
 			if (!*entry)
 				host_die("nothing is mapped at %#lx, but something held\n",
 					 index);
-			if (held & IOMMU_VIEW_PIN) {
+			if (held & TCE_SHADOW_PIN) {
 				p->pins++;
 				continue;
 			}
-			count = count_at(p, held & ~IOMMU_VIEW_FLAGS);
+			count = count_at(p, held & ~TCE_SHADOW_FLAGS);
 			if (!count)
 				host_die("TCE %#lx maps what is not registered\n",
 					 index);
@@ -153,13 +153,13 @@ static void check_table(struct iommu_table *tbl)
 	if (!tbl->it_user)
 		return;
 	p = process_of(tbl->it_user->mm);
-	if (tbl->it_user->claim.word)
-		host_die("a table is claimed, and nobody does anything\n");
+	if (tbl->it_user->lock.word)
+		host_die("a table is locked, and nobody does anything\n");
 	if (bytes != tbl->it_user->account.bytes)
 		host_die("a table of %lu bytes is charged as %lu\n", bytes,
 			 tbl->it_user->account.bytes);
 	p->charge += DIV_ROUND_UP(bytes, PAGE_SIZE);
-	check_view(tbl);
+	check_shadow(tbl);
 }
 
 static void check_process(struct process *p)
@@ -176,15 +176,15 @@ static void check_process(struct process *p)
 }
 
 /* As large as a view may be that is paid for when it is made */
-#define VIEW_PREPAID	0x400000UL
+#define GUEST_TCES_PREPAID	0x400000UL
 
 /* Bytes that a view of system pages is to be charged as */
-static unsigned long view_charge(const struct host_kvm_table *table)
+static unsigned long guest_tces_charge(const struct host_kvm_table *table)
 {
 	unsigned long per_page = PAGE_SIZE / sizeof(u64), n = table->size, pages = 0;
 
-	if (n * sizeof(u64) > VIEW_PREPAID)
-		return atomic_long_read(&table->view->bytes);
+	if (n * sizeof(u64) > GUEST_TCES_PREPAID)
+		return atomic_long_read(&table->guest_tces->bytes);
 	do {
 		n = DIV_ROUND_UP(n, per_page);
 		pages += n;
@@ -201,13 +201,13 @@ static long check_kvm(struct kvm *kvm)
 	long sum = 0;
 
 	for (liobn = 0; glue_kvm_next(kvm, &liobn, &table); liobn++) {
-		bytes = atomic_long_read(&table.view->bytes);
-		charge = view_charge(&table);
+		bytes = atomic_long_read(&table.guest_tces->bytes);
+		charge = guest_tces_charge(&table);
 		if (charge != table.charged || bytes > charge)
 			host_die("a view of %lu bytes is charged as %lu, not %lu\n",
 				 bytes, table.charged, charge);
-		if (table.claimed)
-			host_die("LIOBN %#lx is claimed, and nobody does anything\n",
+		if (table.locked)
+			host_die("LIOBN %#lx is locked, and nobody does anything\n",
 				 liobn);
 		process_of(table.mm)->charge += DIV_ROUND_UP(charge, PAGE_SIZE);
 		sum += bytes;
@@ -308,7 +308,7 @@ static u64 digest_kvm(struct kvm *kvm, u64 digest)
 {
 	unsigned long liobn, index, nr;
 	struct host_kvm_table table;
-	struct tce_cursor cur;
+	struct tce_iter cur;
 	unsigned int i;
 	u64 *leaf;
 
@@ -316,9 +316,9 @@ static u64 digest_kvm(struct kvm *kvm, u64 digest)
 		digest = digest_add(digest, liobn);
 		for (i = 0; i < table.nr_links; i++)
 			digest = digest_add(digest, (unsigned long)table.links[i]);
-		cur = (struct tce_cursor){ .tree = table.view };
+		cur = (struct tce_iter){ .tree = table.guest_tces };
 		index = 0;
-		while ((leaf = (u64 *)tce_cursor_next(&cur, &index, table.size,
+		while ((leaf = (u64 *)tce_iter_next(&cur, &index, table.size,
 						      &nr))) {
 			for (; nr; nr--, index++, leaf++)
 				if (*leaf)

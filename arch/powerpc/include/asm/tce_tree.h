@@ -8,12 +8,12 @@
  * permission bits set, or zero when that subtree is absent. What a leaf holds
  * is up to the user of the tree.
  *
- * A tree can have a view: then as many entries again lie directly behind each
+ * A tree can have a shadow: then as many entries again lie directly behind each
  * leaf, in the same allocation, where the hardware does not look. There the
  * owner of the table keeps what must be known of each entry; whoever has found
  * the one has found the other.
  *
- * Levels only ever appear (tce_cursor_reserve()) until the whole tree goes
+ * Levels only ever appear (tce_iter_reserve()) until the whole tree goes
  * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
  * the tree does and readers need no lock.
  */
@@ -68,11 +68,11 @@ struct tce_account {
  * @entries: valid indices are 0 to @entries - 1
  * @levels: number of levels, 1 to TCE_TREE_MAX_LEVELS
  * @level_shift: log2 of the size of a level in bytes
- * @view: how many entries behind an entry of a leaf its view is, 0: has none
+ * @shadow: how many entries behind an entry of a leaf its shadow is, 0: has none
  * @nid: NUMA node to allocate from
  * @account: who is charged, NULL for the kernel's own tables
  * @prepaid: @account was charged for all levels when the tree was made
- * @bytes: memory held by levels, views included
+ * @bytes: memory held by levels, shadows included
  * @leaves: how many of the levels are leaves
  */
 struct tce_tree {
@@ -80,7 +80,7 @@ struct tce_tree {
 	unsigned long entries;
 	unsigned int levels;
 	unsigned int level_shift;
-	unsigned int view;
+	unsigned int shadow;
 	int nid;
 	struct tce_account *account;
 	bool prepaid;
@@ -89,18 +89,18 @@ struct tce_tree {
 };
 
 /**
- * struct tce_cursor - a place in a tree, kept from one step of a request to
+ * struct tce_iter - a place in a tree, kept from one step of a request to
  *	the next
  * @tree: the tree
  * @leaf: the leaf that was found last
  * @start: index of its first entry
  * @size: how many entries it has, 0 before the first is found
- * @made: how many levels tce_cursor_reserve() has made
+ * @made: how many levels tce_iter_reserve() has made
  *
- * Leaves stay, so a cursor stays good: a request inside one leaf walks once,
+ * Leaves stay, so a iterator stays good: a request inside one leaf walks once,
  * however many steps it takes. Set @tree, zero the rest.
  */
-struct tce_cursor {
+struct tce_iter {
 	struct tce_tree *tree;
 	__be64 *leaf;
 	unsigned long start;
@@ -114,16 +114,16 @@ unsigned long tce_account_pages(struct tce_account *account);
 int tce_tree_init(struct tce_tree *tree, unsigned long entries,
 		  unsigned int levels, unsigned int max_levels,
 		  unsigned int page_shift, int nid,
-		  struct tce_account *account, bool view);
+		  struct tce_account *account, bool shadow);
 int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
 			struct tce_account *account, bool prepay);
 void tce_tree_destroy(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);
-int tce_cursor_reserve(struct tce_cursor *cur, unsigned long index,
-		       unsigned long nr, gfp_t gfp);
-unsigned long tce_cursor_move(struct tce_cursor *cur, unsigned long index,
-			      unsigned long end);
+int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
+		     unsigned long nr, gfp_t gfp);
+unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
+			    unsigned long end);
 
 /*
  * Load and store an entry. Compilers for POWER8 and 9 make ten instructions of
@@ -159,17 +159,17 @@ static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 }
 
 /* What the owner of the table keeps of an entry of a leaf */
-static inline __be64 *tce_tree_view(const struct tce_tree *tree, __be64 *entry)
+static inline __be64 *tce_tree_shadow(const struct tce_tree *tree, __be64 *entry)
 {
-	return entry + tree->view;
+	return entry + tree->shadow;
 }
 
 /*
  * To visit what is present of a range, begin with its start in @index and
  * after each part add the @nr entries of it, until there is NULL.
  */
-static __always_inline __be64 *tce_cursor_next(struct tce_cursor *cur,
-					       unsigned long *index,
+static __always_inline __be64 *tce_iter_next(struct tce_iter *iter,
+					     unsigned long *index,
 					       unsigned long end,
 					       unsigned long *nr)
 {
@@ -177,16 +177,16 @@ static __always_inline __be64 *tce_cursor_next(struct tce_cursor *cur,
 
 	if (*index >= end)
 		return NULL;
-	if (*index - cur->start >= cur->size) {
-		*index = tce_cursor_move(cur, *index, end);
+	if (*index - iter->start >= iter->size) {
+		*index = tce_iter_move(iter, *index, end);
 		if (*index >= end)
 			return NULL;
 	}
 
-	offset = *index - cur->start;
-	*nr = min(cur->size - offset, end - *index);
+	offset = *index - iter->start;
+	*nr = min(iter->size - offset, end - *index);
 
-	return cur->leaf + offset;
+	return iter->leaf + offset;
 }
 
 #endif /* _ASM_POWERPC_TCE_TREE_H */

@@ -11,9 +11,9 @@
  * Whoever wants the range of such a region waits until it has left the list.
  *
  *
- * - @used counts registrations (one per container) and changes under the
+ * - @registrations counts registrations (one per container) and changes under the
  *   registry's lock.
- * - @mapped is one for being registered at all, plus one for every IOMMU page
+ * - @map_refs is one for being registered at all, plus one for every IOMMU page
  *   that maps memory of the region. It only rises from a value above zero, and
  *   only where the region stays: inside the RCU section in which it was looked
  *   up, or by a caller that has registered it and keeps it so. No other pointer
@@ -48,7 +48,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/mmu_context.h>
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
@@ -63,13 +63,13 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 
 /*
  * What a region is translated by. A region is cut into pieces, at multiples of
- * a power of two in user addresses; a piece has an array of units. All units of
+ * a power of two in user addresses; a piece has an array of granules. All granules of
  * a piece are equally large, those of another piece need not be: one small page
  * makes the array of its own piece long, and no other.
  *
  * Real mode reads the arrays, so they must be in the linear mapping, and that
  * for the largest region: none is larger than a page, except lists of pages and
- * of pieces, which are three orders of magnitude shorter. An array of units that
+ * of pieces, which are three orders of magnitude shorter. An array of granules that
  * needs more is made of blocks, of a page each. For 1 TiB of scattered pages of
  * 4K the longest allocation is 24K, for pages of 64K 12K.
  */
@@ -85,17 +85,17 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 #ifndef MM_IOMMU_BLOCK_SHIFT
 #define MM_IOMMU_BLOCK_SHIFT	(PAGE_SHIFT - 3)
 #endif
-#define MM_IOMMU_BLOCK_UNITS	BIT(MM_IOMMU_BLOCK_SHIFT)
+#define MM_IOMMU_BLOCK_GRANULES	BIT(MM_IOMMU_BLOCK_SHIFT)
 
 /*
- * A unit: its real address, and in the bits below PAGE_SHIFT the log2 of the
+ * A granule: its real address, and in the bits below PAGE_SHIFT the log2 of the
  * size of the folio that it belongs to.
  */
-#define UNIT_FOLIO_SHIFT	0x3fUL
-#define UNIT_HPA		(~(u64)0xfff)
+#define GRANULE_FOLIO_SHIFT	0x3fUL
+#define GRANULE_HPA		(~(u64)0xfff)
 
-/* Device memory is one unit, as large as can be */
-#define UNIT_SHIFT_ANY		(BITS_PER_LONG - 1)
+/* Device memory is one granule, as large as can be */
+#define GRANULE_SHIFT_ANY		(BITS_PER_LONG - 1)
 
 /* Instead of a real address: the region is ordinary memory */
 #define MM_IOMMU_NO_DEVICE	(~0UL)
@@ -107,19 +107,19 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(tce_window_remove);
 static struct workqueue_struct *mm_iommu_wq;
 
 /**
- * struct region_piece - a part of a region, with units of one size
- * @units: the units, the first may begin below the piece; NULL before the first
+ * struct region_piece - a part of a region, with granules of one size
+ * @granules: the granules, the first may begin below the piece; NULL before the first
  *	   page is known
  * @blocks: where they are, if they are more than a block
- * @first: number of the first unit: its user address, shifted by @shift
- * @nr: number of units
- * @shift: log2 of the size of a unit: every part of the piece that is so large
+ * @first: number of the first granule: its user address, shifted by @shift
+ * @nr: number of granules
+ * @shift: log2 of the size of a granule: every part of the piece that is so large
  *	   and naturally aligned in user addresses is physically contiguous
- * @in_blocks: @blocks is in use, not @units
+ * @in_blocks: @blocks is in use, not @granules
  */
 struct region_piece {
 	union {
-		u64 *units;
+		u64 *granules;
 		u64 **blocks;
 	};
 	unsigned long first;
@@ -136,12 +136,12 @@ struct region_piece {
  * @mm: whose memory it is; referenced
  * @ua: first user address, page aligned
  * @npages: size in system pages
- * @mapped: one plus the number of IOMMU pages that map the region
- * @used: number of registrations
+ * @map_refs: one plus the number of IOMMU pages that map the region
+ * @registrations: number of registrations
  * @nr_pieces: number of @pieces
  * @first_piece: number of the first piece: @ua, shifted by @piece_shift
  * @piece_shift: log2 of the size of a piece
- * @unit_shift: that of the smallest unit of any piece
+ * @granule_shift: that of the smallest granule of any piece
  * @whole_shift: any IOMMU page up to this size is backed, everywhere in the
  *	region; larger ones must be looked at
  * @device: device memory: neither pinned nor charged
@@ -159,12 +159,12 @@ struct mm_iommu_table_group_mem_t {
 	struct mm_struct *mm;
 	unsigned long ua;
 	unsigned long npages;
-	atomic64_t mapped;
-	unsigned int used;
+	atomic64_t map_refs;
+	unsigned int registrations;
 	unsigned int nr_pieces;
 	unsigned long first_piece;
 	u8 piece_shift;
-	u8 unit_shift;
+	u8 granule_shift;
 	u8 whole_shift;
 	bool device;
 	bool written;
@@ -212,36 +212,36 @@ static unsigned long piece_offset(const struct region_piece *piece,
 	return ua & ((1UL << piece->shift) - 1);
 }
 
-/* The unit of @ua; *@nr is how many follow in memory, with itself */
-static __always_inline u64 *piece_units(const struct region_piece *piece,
-					unsigned long ua, unsigned long *nr)
+/* The granule of @ua; *@nr is how many follow in memory, with itself */
+static __always_inline u64 *piece_granules(const struct region_piece *piece,
+					   unsigned long ua, unsigned long *nr)
 {
 	unsigned long i = (ua >> piece->shift) - piece->first;
-	unsigned long offset = i & (MM_IOMMU_BLOCK_UNITS - 1);
+	unsigned long offset = i & (MM_IOMMU_BLOCK_GRANULES - 1);
 
 	*nr = piece->nr - i;
 	if (likely(!piece->in_blocks))
-		return piece->units + i;
+		return piece->granules + i;
 
-	*nr = min(*nr, MM_IOMMU_BLOCK_UNITS - offset);
+	*nr = min(*nr, MM_IOMMU_BLOCK_GRANULES - offset);
 
 	return piece->blocks[i >> MM_IOMMU_BLOCK_SHIFT] + offset;
 }
 
-static u64 *piece_unit(const struct region_piece *piece, unsigned long ua)
+static u64 *piece_granule(const struct region_piece *piece, unsigned long ua)
 {
 	unsigned long nr;
 
-	return piece_units(piece, ua, &nr);
+	return piece_granules(piece, ua, &nr);
 }
 
 static unsigned long piece_hpa(const struct region_piece *piece,
 			       unsigned long ua)
 {
-	return (*piece_unit(piece, ua) & UNIT_HPA) + piece_offset(piece, ua);
+	return (*piece_granule(piece, ua) & GRANULE_HPA) + piece_offset(piece, ua);
 }
 
-/* The part of the unit of @ua that lies behind it, in bytes */
+/* The part of the granule of @ua that lies behind it, in bytes */
 static unsigned long piece_rest(const struct region_piece *piece,
 				unsigned long ua)
 {
@@ -256,7 +256,7 @@ static unsigned long region_hpa(const struct mm_iommu_table_group_mem_t *mem,
 
 /*
  * Building a region: pages come in batches, and each batch may show that the
- * units of a piece must be smaller than was hoped so far.
+ * granules of a piece must be smaller than was hoped so far.
  */
 
 static int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem)
@@ -281,12 +281,12 @@ static int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem)
 	return 0;
 }
 
-static void piece_free_units(struct region_piece *piece)
+static void piece_free_granules(struct region_piece *piece)
 {
 	unsigned long i;
 
 	if (!piece->in_blocks) {
-		kfree(piece->units);
+		kfree(piece->granules);
 		return;
 	}
 	for (i = 0; i << MM_IOMMU_BLOCK_SHIFT < piece->nr; i++) {
@@ -296,7 +296,7 @@ static void piece_free_units(struct region_piece *piece)
 	kfree(piece->blocks);
 }
 
-static u64 *units_alloc(unsigned long nr)
+static u64 *granules_alloc(unsigned long nr)
 {
 	return kmalloc_array(nr, sizeof(u64), GFP_KERNEL_ACCOUNT);
 }
@@ -315,8 +315,8 @@ static int piece_alloc_blocks(struct region_piece *piece)
 	}
 
 	for (i = 0; left; i++, left -= nr) {
-		nr = min(left, MM_IOMMU_BLOCK_UNITS);
-		piece->blocks[i] = units_alloc(nr);
+		nr = min(left, MM_IOMMU_BLOCK_GRANULES);
+		piece->blocks[i] = granules_alloc(nr);
 		if (!piece->blocks[i])
 			return -ENOMEM;
 		cond_resched();
@@ -325,14 +325,14 @@ static int piece_alloc_blocks(struct region_piece *piece)
 	return 0;
 }
 
-static int piece_alloc_units(struct region_piece *piece)
+static int piece_alloc_granules(struct region_piece *piece)
 {
-	if (piece->nr > MM_IOMMU_BLOCK_UNITS)
+	if (piece->nr > MM_IOMMU_BLOCK_GRANULES)
 		return piece_alloc_blocks(piece);
 
-	piece->units = units_alloc(piece->nr);
+	piece->granules = granules_alloc(piece->nr);
 
-	return piece->units ? 0 : -ENOMEM;
+	return piece->granules ? 0 : -ENOMEM;
 }
 
 /* The user addresses of @mem that the piece of @ua has */
@@ -346,7 +346,7 @@ static void piece_bounds(const struct mm_iommu_table_group_mem_t *mem,
 	*last = min(region_last(mem), ua | mask);
 }
 
-/* Gives the piece that ends before @ua units of another size, or the first ones */
+/* Gives the piece that ends before @ua granules of another size, or the first ones */
 static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
 			   struct region_piece *piece, unsigned long start,
 			   unsigned long last, unsigned long end,
@@ -356,26 +356,26 @@ static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
 	unsigned long mask = (1UL << shift) - 1, ua;
 
 	new.nr = (last >> shift) - new.first + 1;
-	if (piece_alloc_units(&new)) {
-		piece_free_units(&new);
+	if (piece_alloc_granules(&new)) {
+		piece_free_granules(&new);
 		return -ENOMEM;
 	}
 
 	for (ua = start; ua < end; ua = (ua | mask) + 1)
-		*piece_unit(&new, ua) = (piece_hpa(piece, ua) - (ua & mask)) |
-			(*piece_unit(piece, ua) & UNIT_FOLIO_SHIFT);
-	piece_free_units(piece);
+		*piece_granule(&new, ua) = (piece_hpa(piece, ua) - (ua & mask)) |
+			(*piece_granule(piece, ua) & GRANULE_FOLIO_SHIFT);
+	piece_free_granules(piece);
 	*piece = new;
-	mem->unit_shift = min_t(unsigned int, mem->unit_shift, shift);
+	mem->granule_shift = min_t(unsigned int, mem->granule_shift, shift);
 
 	return 0;
 }
 
 /*
- * A folio and the user address of one of its pages: how large a unit around
+ * A folio and the user address of one of its pages: how large a granule around
  * that address can be, as far as this folio goes.
  */
-static unsigned int page_unit_shift(struct page *page, unsigned long ua)
+static unsigned int page_granule_shift(struct page *page, unsigned long ua)
 {
 	unsigned long differ = ua ^ page_to_phys(page);
 	unsigned int shift = folio_shift(page_folio(page));
@@ -384,7 +384,7 @@ static unsigned int page_unit_shift(struct page *page, unsigned long ua)
 }
 
 /* How many of @pages, from the first on, follow each other in one folio */
-static unsigned long pages_run(struct page **pages, unsigned long nr)
+static unsigned long pages_contiguous(struct page **pages, unsigned long nr)
 {
 	struct folio *folio = page_folio(pages[0]);
 	unsigned long first = folio_page_idx(folio, pages[0]), i;
@@ -403,36 +403,36 @@ static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
 			   unsigned long nr)
 {
 	struct region_piece *piece = region_piece(mem, ua);
-	unsigned long start, last, at = ua, i, run;
+	unsigned long start, last, at = ua, i, contig;
 	unsigned int shift;
 	u64 hpa, next = 0, folio;
 
 	piece_bounds(mem, ua, &start, &last);
-	shift = piece->units ? piece->shift : mem->piece_shift;
+	shift = piece->granules ? piece->shift : mem->piece_shift;
 	if (ua != start)
 		next = piece_hpa(piece, ua - PAGE_SIZE) + PAGE_SIZE;
 
-	for (i = 0; i < nr; i += run) {
-		run = pages_run(pages + i, nr - i);
+	for (i = 0; i < nr; i += contig) {
+		contig = pages_contiguous(pages + i, nr - i);
 		hpa = page_to_phys(pages[i]);
-		shift = min(shift, page_unit_shift(pages[i], at));
-		/* A unit cannot go on across a break in real addresses */
+		shift = min(shift, page_granule_shift(pages[i], at));
+		/* A granule cannot go on across a break in real addresses */
 		if (at != start && hpa != next)
 			shift = min_t(unsigned int, shift, __ffs(at));
-		at += run << PAGE_SHIFT;
-		next = hpa + (run << PAGE_SHIFT);
+		at += contig << PAGE_SHIFT;
+		next = hpa + (contig << PAGE_SHIFT);
 	}
 
-	if ((!piece->units || shift != piece->shift) &&
+	if ((!piece->granules || shift != piece->shift) &&
 	    piece_set_shift(mem, piece, start, last, ua, shift))
 		return -ENOMEM;
 
-	for (i = 0; i < nr; i += run) {
+	for (i = 0; i < nr; i += contig) {
 		folio = folio_shift(page_folio(pages[i]));
-		*piece_unit(piece, ua) =
+		*piece_granule(piece, ua) =
 			(page_to_phys(pages[i]) - piece_offset(piece, ua)) | folio;
-		run = min(piece_rest(piece, ua) >> PAGE_SHIFT, nr - i);
-		ua += run << PAGE_SHIFT;
+		contig = min(piece_rest(piece, ua) >> PAGE_SHIFT, nr - i);
+		ua += contig << PAGE_SHIFT;
 	}
 
 	return 0;
@@ -459,16 +459,16 @@ static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
 static void region_unpin(struct mm_iommu_table_group_mem_t *mem,
 			 unsigned long npages)
 {
-	unsigned long ua = mem->ua, hpa, run;
+	unsigned long ua = mem->ua, hpa, contig;
 
 	while (npages) {
 		hpa = region_hpa(mem, ua);
-		run = min3(piece_rest(region_piece(mem, ua), ua) >> PAGE_SHIFT,
-			   npages, MM_IOMMU_UNPIN_PAGES);
+		contig = min3(piece_rest(region_piece(mem, ua), ua) >> PAGE_SHIFT,
+			      npages, MM_IOMMU_UNPIN_PAGES);
 		unpin_user_page_range_dirty_lock(pfn_to_page(hpa >> PAGE_SHIFT),
-						 run, READ_ONCE(mem->written));
-		ua += run << PAGE_SHIFT;
-		npages -= run;
+						 contig, READ_ONCE(mem->written));
+		ua += contig << PAGE_SHIFT;
+		npages -= contig;
 		cond_resched();
 	}
 }
@@ -526,7 +526,7 @@ static int region_pin(struct mm_iommu_table_group_mem_t *mem)
 	if (ret)
 		region_unpin(mem, done);
 	else
-		mem->whole_shift = mem->unit_shift;
+		mem->whole_shift = mem->granule_shift;
 
 	return ret;
 }
@@ -538,16 +538,16 @@ static int region_set_device(struct mm_iommu_table_group_mem_t *mem,
 	struct region_piece *piece = mem->pieces;
 	unsigned long differ = mem->ua ^ hpa;
 
-	mem->piece_shift = UNIT_SHIFT_ANY;
-	mem->first_piece = mem->ua >> UNIT_SHIFT_ANY;
-	piece->shift = UNIT_SHIFT_ANY;
-	piece->first = mem->ua >> UNIT_SHIFT_ANY;
+	mem->piece_shift = GRANULE_SHIFT_ANY;
+	mem->first_piece = mem->ua >> GRANULE_SHIFT_ANY;
+	piece->shift = GRANULE_SHIFT_ANY;
+	piece->first = mem->ua >> GRANULE_SHIFT_ANY;
 	piece->nr = 1;
-	if (piece_alloc_units(piece))
+	if (piece_alloc_granules(piece))
 		return -ENOMEM;
 
-	piece->units[0] = hpa - piece_offset(piece, mem->ua);
-	mem->whole_shift = differ ? __ffs(differ) : UNIT_SHIFT_ANY;
+	piece->granules[0] = hpa - piece_offset(piece, mem->ua);
+	mem->whole_shift = differ ? __ffs(differ) : GRANULE_SHIFT_ANY;
 	mem->device = true;
 
 	return 0;
@@ -566,11 +566,11 @@ region_alloc(struct mm_struct *mm, unsigned long ua, unsigned long npages)
 	mem->mm = mm;
 	mem->ua = ua;
 	mem->npages = npages;
-	mem->used = 1;
-	mem->unit_shift = UNIT_SHIFT_ANY;
+	mem->registrations = 1;
+	mem->granule_shift = GRANULE_SHIFT_ANY;
 	mem->pieces = &mem->one;
 	mem->nr_pieces = 1;
-	atomic64_set(&mem->mapped, 1);
+	atomic64_set(&mem->map_refs, 1);
 	INIT_LIST_HEAD(&mem->changing);
 
 	return mem;
@@ -582,7 +582,7 @@ static void region_free(struct mm_iommu_table_group_mem_t *mem)
 	unsigned int i;
 
 	for (i = 0; i < mem->nr_pieces; i++)
-		piece_free_units(mem->pieces + i);
+		piece_free_granules(mem->pieces + i);
 	if (mem->pieces != &mem->one)
 		kfree(mem->pieces);
 	kfree(mem);
@@ -721,9 +721,9 @@ static void registry_reap_work(struct work_struct *work)
 	}
 }
 
-static bool region_get(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
+static bool region_ref(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
 {
-	return atomic64_add_unless(&mem->mapped, nr, 0);
+	return atomic64_add_unless(&mem->map_refs, nr, 0);
 }
 
 /*
@@ -739,9 +739,9 @@ static noinline void region_abandon(struct mm_iommu_table_group_mem_t *mem)
 		queue_work(mm_iommu_wq, &reg->reap);
 }
 
-static void region_put(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
+static void region_unref(struct mm_iommu_table_group_mem_t *mem, unsigned long nr)
 {
-	s64 left = atomic64_sub_return(nr, &mem->mapped);
+	s64 left = atomic64_sub_return(nr, &mem->map_refs);
 
 	if (!left)
 		region_abandon(mem);
@@ -805,7 +805,7 @@ static struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 /* Nobody has a count of it any more, only the worker has not come to it yet */
 static bool region_abandoned(const struct mm_iommu_table_group_mem_t *mem)
 {
-	return !mem->used && !atomic64_read(&mem->mapped);
+	return !mem->registrations && !atomic64_read(&mem->map_refs);
 }
 
 static bool region_is(const struct mm_iommu_table_group_mem_t *mem,
@@ -897,9 +897,9 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 	if (!region_is(mem, ua, npages, device))
 		return ERR_PTR(-EINVAL);
 	/* Unregistered, but something still maps it */
-	if (!mem->used)
+	if (!mem->registrations)
 		return ERR_PTR(-EBUSY);
-	mem->used++;
+	mem->registrations++;
 
 	return mem;
 }
@@ -1037,7 +1037,7 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
 		return -EINTR;
 	mem = region_reuse_or_make(reg, mm, ua, npages, dev_hpa);
 	ret = PTR_ERR_OR_ZERO(mem);
-	trace_tce_region_register(ua, size, ret ? 0 : mem->used, ret);
+	trace_tce_region_register(ua, size, ret ? 0 : mem->registrations, ret);
 	mutex_unlock(&reg->lock);
 	if (!ret)
 		*pmem = mem;
@@ -1115,26 +1115,26 @@ long mm_iommu_unregister(struct mm_struct *mm,
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 	unsigned long ua = mem->ua, size = mem->npages << PAGE_SHIFT;
 	bool last = false;
-	unsigned int used;
+	unsigned int registrations;
 	long ret = 0;
 
 	if (mutex_lock_killable(&reg->lock))
 		return -EINTR;
-	used = mem->used - 1;
-	if (mem->used > 1) {
+	registrations = mem->registrations - 1;
+	if (mem->registrations > 1) {
 		if (unmapped)
-			mem->used--;
+			mem->registrations--;
 		else
 			ret = -EAGAIN;
-	} else if (atomic64_cmpxchg(&mem->mapped, 1, 0) == 1) {
-		mem->used = 0;
+	} else if (atomic64_cmpxchg(&mem->map_refs, 1, 0) == 1) {
+		mem->registrations = 0;
 		last = true;
 		region_remove(reg, mem);
 		region_take_apart(reg, mem);
 	} else {
 		ret = -EBUSY;
 	}
-	trace_tce_region_unregister(ua, size, ret ? used + 1 : used, ret);
+	trace_tce_region_unregister(ua, size, ret ? registrations + 1 : registrations, ret);
 	mutex_unlock(&reg->lock);
 	if (last)
 		region_retire(mem);
@@ -1160,8 +1160,8 @@ void mm_iommu_release(struct mm_struct *mm,
 
 	mutex_lock(&reg->lock);
 	trace_tce_region_unregister(mem->ua, mem->npages << PAGE_SHIFT,
-				    mem->used - 1, 0);
-	last = !--mem->used && atomic64_dec_and_test(&mem->mapped);
+				    mem->registrations - 1, 0);
+	last = !--mem->registrations && atomic64_dec_and_test(&mem->map_refs);
 	if (last) {
 		region_remove(reg, mem);
 		region_take_apart(reg, mem);
@@ -1190,7 +1190,7 @@ bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 EXPORT_SYMBOL_GPL(mm_iommu_covers);
 
 /*
- * An IOMMU page that is larger than the unit: is it one contiguous, aligned
+ * An IOMMU page that is larger than the granule: is it one contiguous, aligned
  * part of a single folio all the same?
  */
 static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
@@ -1198,15 +1198,15 @@ static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
 {
 	const struct region_piece *piece = region_piece(mem, ua);
 	unsigned long size = 1UL << page_shift, offset = 0;
-	u64 first = *piece_unit(piece, ua);
+	u64 first = *piece_granule(piece, ua);
 
-	if ((first & UNIT_FOLIO_SHIFT) < page_shift ||
-	    (first & UNIT_HPA & (size - 1)))
+	if ((first & GRANULE_FOLIO_SHIFT) < page_shift ||
+	    (first & GRANULE_HPA & (size - 1)))
 		return false;
 
 	do {
 		piece = region_piece(mem, ua + offset);
-		if (*piece_unit(piece, ua + offset) != first + offset)
+		if (*piece_granule(piece, ua + offset) != first + offset)
 			return false;
 		offset += 1UL << piece->shift;
 	} while (offset < size);
@@ -1246,31 +1246,31 @@ static unsigned long region_pages(const struct mm_iommu_table_group_mem_t *mem,
 }
 
 /* Count @npages IOMMU pages of the region */
-static __always_inline long region_map(struct mm_iommu_table_group_mem_t *mem,
-				       unsigned long ua, unsigned long npages,
+static __always_inline long region_ref_pages(struct mm_iommu_table_group_mem_t *mem,
+					     unsigned long ua, unsigned long npages,
 				       unsigned int page_shift, bool write)
 {
 	if (!region_backs(mem, ua, npages, page_shift))
 		return -EPERM;
 
-	return mm_iommu_get_pages(mem, npages, write) ? 0 : -EINVAL;
+	return mm_iommu_ref(mem, npages, write) ? 0 : -EINVAL;
 }
 
 /*
- * The range operations that follow take a guess: a region, probably the one of
- * the range, that the caller has registered, so that it stays. What the guess
+ * The range operations that follow take a hint: a region, probably the one of
+ * the range, that the caller has registered, so that it stays. What the hint
  * has all of is done at once, anything else goes from region to region.
  */
 
-static bool region_guessed(const struct mm_iommu_table_group_mem_t *guess,
-			   unsigned long ua, unsigned long npages,
+static bool region_hinted(const struct mm_iommu_table_group_mem_t *hint,
+			  unsigned long ua, unsigned long npages,
 			   unsigned int page_shift)
 {
-	return likely(guess && region_has(guess, ua) &&
-		      npages <= (region_last(guess) - ua + 1) >> page_shift);
+	return likely(hint && region_has(hint, ua) &&
+		      npages <= (region_last(hint) - ua + 1) >> page_shift);
 }
 
-static noinline long region_get_range(struct mm_struct *mm, unsigned long ua,
+static noinline long region_ref_range(struct mm_struct *mm, unsigned long ua,
 				      unsigned long npages,
 				      unsigned int page_shift, bool write)
 {
@@ -1282,10 +1282,10 @@ static noinline long region_get_range(struct mm_struct *mm, unsigned long ua,
 		rcu_read_lock();
 		mem = region_at(mm, next);
 		nr = mem ? region_pages(mem, next, npages - done, page_shift) : 0;
-		ret = nr ? region_map(mem, next, nr, page_shift, write) : -EINVAL;
+		ret = nr ? region_ref_pages(mem, next, nr, page_shift, write) : -EINVAL;
 		rcu_read_unlock();
 		if (ret) {
-			mm_iommu_put_range(mm, NULL, ua, done, page_shift);
+			mm_iommu_unref_range(mm, NULL, ua, done, page_shift);
 			return ret;
 		}
 	}
@@ -1294,34 +1294,34 @@ static noinline long region_get_range(struct mm_struct *mm, unsigned long ua,
 }
 
 /**
- * mm_iommu_get_range() - count IOMMU pages about to be mapped
+ * mm_iommu_ref_range() - count IOMMU pages about to be mapped
  * @mm: whose memory
- * @guess: a region, probably the one of @ua, that the caller has registered;
+ * @hint: a region, probably the one of @ua, that the caller has registered;
  *	   or NULL
  * @ua: user address, aligned to the IOMMU page size
  * @npages: how many IOMMU pages; may go on from one region into the next
  * @page_shift: log2 of the IOMMU page size
  * @write: a device may write to them
  *
- * With the counts mm_iommu_fill_tces() will translate the range, until
- * mm_iommu_put_range(). Context: any in virtual mode, does not sleep.
+ * With the counts mm_iommu_translate_range() will translate the range, until
+ * mm_iommu_unref_range(). Context: any in virtual mode, does not sleep.
  *
  * Return: 0; -EINVAL when part of the range is not registered; -EPERM when
  * an IOMMU page is larger than what backs it. Nothing is counted then.
  */
-long mm_iommu_get_range(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *guess,
+long mm_iommu_ref_range(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *hint,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, bool write)
 {
-	if (region_guessed(guess, ua, npages, page_shift))
-		return region_map(guess, ua, npages, page_shift, write);
+	if (region_hinted(hint, ua, npages, page_shift))
+		return region_ref_pages(hint, ua, npages, page_shift, write);
 
-	return region_get_range(mm, ua, npages, page_shift, write);
+	return region_ref_range(mm, ua, npages, page_shift, write);
 }
 
-static noinline void region_put_range(struct mm_struct *mm, unsigned long ua,
-				      unsigned long npages,
+static noinline void region_unref_range(struct mm_struct *mm, unsigned long ua,
+					unsigned long npages,
 				      unsigned int page_shift)
 {
 	struct mm_iommu_table_group_mem_t *mem;
@@ -1332,7 +1332,7 @@ static noinline void region_put_range(struct mm_struct *mm, unsigned long ua,
 		mem = region_at(mm, ua);
 		nr = mem ? region_pages(mem, ua, npages, page_shift) : 0;
 		if (nr)
-			region_put(mem, nr);
+			region_unref(mem, nr);
 		rcu_read_unlock();
 		if (WARN_ON_ONCE(!nr))
 			return;
@@ -1340,35 +1340,35 @@ static noinline void region_put_range(struct mm_struct *mm, unsigned long ua,
 }
 
 /**
- * mm_iommu_put_range() - give back counts of IOMMU pages
+ * mm_iommu_unref_range() - give back counts of IOMMU pages
  * @mm: whose memory
- * @guess: as for mm_iommu_get_range()
+ * @hint: as for mm_iommu_ref_range()
  * @ua: user address, aligned to the IOMMU page size
- * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
+ * @npages: how many IOMMU pages, each counted by mm_iommu_ref_range()
  * @page_shift: log2 of the IOMMU page size
  *
  * The hardware does not reach the pages any more. Context: any in virtual
  * mode, does not sleep.
  */
-void mm_iommu_put_range(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *guess,
+void mm_iommu_unref_range(struct mm_struct *mm,
+			  struct mm_iommu_table_group_mem_t *hint,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift)
 {
-	if (region_guessed(guess, ua, npages, page_shift))
-		region_put(guess, npages);
+	if (region_hinted(hint, ua, npages, page_shift))
+		region_unref(hint, npages);
 	else
-		region_put_range(mm, ua, npages, page_shift);
+		region_unref_range(mm, ua, npages, page_shift);
 }
 
-static noinline void region_fill(struct mm_iommu_table_group_mem_t *mem,
-				 unsigned long ua, unsigned long npages,
+static noinline void region_translate(struct mm_iommu_table_group_mem_t *mem,
+				      unsigned long ua, unsigned long npages,
 				 unsigned int page_shift, unsigned long perm,
 				 __be64 *tces)
 {
-	unsigned long size = 1UL << page_shift, step, units, nr, hpa;
+	unsigned long size = 1UL << page_shift, step, granules, nr, hpa;
 	const struct region_piece *piece;
-	const u64 *unit;
+	const u64 *granule;
 
 	/* Many requests are for one page, and spend a good part of it here */
 	if (npages == 1) {
@@ -1378,22 +1378,22 @@ static noinline void region_fill(struct mm_iommu_table_group_mem_t *mem,
 
 	while (npages) {
 		piece = region_piece(mem, ua);
-		unit = piece_units(piece, ua, &units);
+		granule = piece_granules(piece, ua, &granules);
 		if (page_shift >= piece->shift) {
-			/* A unit or several make one IOMMU page */
+			/* A granule or several make one IOMMU page */
 			step = size >> piece->shift;
-			nr = (units - 1) >> (page_shift - piece->shift);
+			nr = (granules - 1) >> (page_shift - piece->shift);
 			nr = min(npages, nr + 1);
 			npages -= nr;
 			ua += nr << page_shift;
-			for (; nr; nr--, unit += step)
-				tce_store(tces++, (*unit & UNIT_HPA) | perm);
+			for (; nr; nr--, granule += step)
+				tce_store(tces++, (*granule & GRANULE_HPA) | perm);
 			continue;
 		}
 
-		for (; npages && units; units--) {
+		for (; npages && granules; granules--) {
 			nr = min(npages, piece_rest(piece, ua) >> page_shift);
-			hpa = ((*unit++ & UNIT_HPA) + piece_offset(piece, ua)) |
+			hpa = ((*granule++ & GRANULE_HPA) + piece_offset(piece, ua)) |
 				perm;
 			npages -= nr;
 			ua += nr << page_shift;
@@ -1403,8 +1403,8 @@ static noinline void region_fill(struct mm_iommu_table_group_mem_t *mem,
 	}
 }
 
-static noinline void region_fill_range(struct mm_struct *mm, unsigned long ua,
-				       unsigned long npages,
+static noinline void region_translate_range(struct mm_struct *mm, unsigned long ua,
+					    unsigned long npages,
 				       unsigned int page_shift,
 				       unsigned long perm, __be64 *tces)
 {
@@ -1416,76 +1416,76 @@ static noinline void region_fill_range(struct mm_struct *mm, unsigned long ua,
 		/* The counts keep it */
 		mem = region_at(mm, ua);
 		nr = region_pages(mem, ua, npages, page_shift);
-		region_fill(mem, ua, nr, page_shift, perm, tces);
+		region_translate(mem, ua, nr, page_shift, perm, tces);
 	}
 	rcu_read_unlock();
 }
 
 /**
- * mm_iommu_fill_tces() - translate to TCEs
+ * mm_iommu_translate_range() - translate to TCEs
  * @mm: whose memory
- * @guess: as for mm_iommu_get_range()
+ * @hint: as for mm_iommu_ref_range()
  * @ua: user address, aligned to the IOMMU page size
- * @npages: how many IOMMU pages, each counted by mm_iommu_get_range()
+ * @npages: how many IOMMU pages, each counted by mm_iommu_ref_range()
  * @page_shift: log2 of the IOMMU page size
  * @perm: permission bits of the TCEs
  * @tces: where to put them
  *
  * Context: any in virtual mode, does not sleep.
  */
-void mm_iommu_fill_tces(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *guess,
+void mm_iommu_translate_range(struct mm_struct *mm,
+			      struct mm_iommu_table_group_mem_t *hint,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, unsigned long perm,
 			__be64 *tces)
 {
-	if (region_guessed(guess, ua, npages, page_shift))
-		region_fill(guess, ua, npages, page_shift, perm, tces);
+	if (region_hinted(hint, ua, npages, page_shift))
+		region_translate(hint, ua, npages, page_shift, perm, tces);
 	else
-		region_fill_range(mm, ua, npages, page_shift, perm, tces);
+		region_translate_range(mm, ua, npages, page_shift, perm, tces);
 }
 
 /**
- * mm_iommu_find_span() - which user addresses a region has
+ * mm_iommu_find_bounds() - which user addresses a region has
  * @mm: whose memory
- * @guess: the region, if it is known; else NULL
+ * @hint: the region, if it is known; else NULL
  * @ua: user address in it
- * @span: where to put the answer
+ * @bounds: where to put the answer
  *
- * For who gives back counts of many pages here and there: pages of a span are
- * pages of one region. Context: an RCU section, real mode included; the span is
+ * For who gives back counts of many pages here and there: pages of a bounds are
+ * pages of one region. Context: an RCU section, real mode included; the bounds is
  * good until it ends.
  *
  * Return: true, or false when no region has @ua.
  */
-bool mm_iommu_find_span(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *guess,
-			unsigned long ua, struct mm_iommu_span *span)
+bool mm_iommu_find_bounds(struct mm_struct *mm,
+			  struct mm_iommu_table_group_mem_t *hint,
+			unsigned long ua, struct mm_iommu_bounds *bounds)
 {
-	struct mm_iommu_table_group_mem_t *mem = guess;
+	struct mm_iommu_table_group_mem_t *mem = hint;
 
 	if (!mem || !region_has(mem, ua))
 		mem = region_at(mm, ua);
 	if (!mem)
 		return false;
-	span->mem = mem;
-	span->start = mem->ua;
-	span->size = mem->npages << PAGE_SHIFT;
+	bounds->mem = mem;
+	bounds->start = mem->ua;
+	bounds->size = mem->npages << PAGE_SHIFT;
 
 	return true;
 }
 
 /**
- * mm_iommu_put_pages() - give back counts of one region
+ * mm_iommu_unref() - give back counts of one region
  * @mem: the region
  * @nr: how many IOMMU pages
  *
  * Context: an RCU section that has begun before, virtual mode.
  */
-void mm_iommu_put_pages(struct mm_iommu_table_group_mem_t *mem,
-			unsigned long nr)
+void mm_iommu_unref(struct mm_iommu_table_group_mem_t *mem,
+		    unsigned long nr)
 {
-	region_put(mem, nr);
+	region_unref(mem, nr);
 }
 
 /*
@@ -1493,18 +1493,18 @@ void mm_iommu_put_pages(struct mm_iommu_table_group_mem_t *mem,
  * for one is tried for the next.
  */
 
-static unsigned long list_ua(const struct iommu_user_list *list,
-			     unsigned long i)
+static unsigned long batch_ua(const struct tce_batch *batch,
+			      unsigned long i)
 {
-	return list->uas[i] & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
+	return batch->uas[i] & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
 }
 
 /* Does the region have all of the page, in IOMMU pages that are backed? */
 static long region_check(struct mm_iommu_table_group_mem_t *mem,
-			 unsigned long ua, const struct iommu_user_list *list,
+			 unsigned long ua, const struct tce_batch *batch,
 			 unsigned int page_shift)
 {
-	unsigned long size = 1UL << list->page_shift;
+	unsigned long size = 1UL << batch->page_shift;
 
 	if (!mem || !mm_iommu_covers(mem, ua, size))
 		return -EINVAL;
@@ -1516,103 +1516,103 @@ static long region_check(struct mm_iommu_table_group_mem_t *mem,
 }
 
 /* From element @first on, as long as they are of one region; where it ended */
-static long region_get_list(struct mm_struct *mm, struct iommu_user_list *list,
-			    unsigned int page_shift, unsigned long *first)
+static long region_ref_batch(struct mm_struct *mm, struct tce_batch *batch,
+			     unsigned int page_shift, unsigned long *first)
 {
 	struct mm_iommu_table_group_mem_t *mem = NULL;
 	unsigned long i, ua, nr = 0;
 	bool write = false;
 	long ret;
 
-	for (i = *first; i < list->nr; i++) {
-		if (!list->uas[i])
+	for (i = *first; i < batch->nr; i++) {
+		if (!batch->uas[i])
 			continue;
-		ua = list_ua(list, i);
+		ua = batch_ua(batch, i);
 		if (!mem)
 			mem = region_at(mm, ua);
 		else if (!region_has(mem, ua))
 			break;
-		ret = region_check(mem, ua, list, page_shift);
+		ret = region_check(mem, ua, batch, page_shift);
 		if (ret)
 			return ret;
-		write |= list->uas[i] & TCE_PCI_WRITE;
+		write |= batch->uas[i] & TCE_PCI_WRITE;
 		nr++;
 	}
-	nr <<= list->page_shift - page_shift;
-	if (nr && !mm_iommu_get_pages(mem, nr, write))
+	nr <<= batch->page_shift - page_shift;
+	if (nr && !mm_iommu_ref(mem, nr, write))
 		return -EINVAL;
 	if (nr)
-		list->mem = mem;
+		batch->mem = mem;
 	*first = i;
 
 	return 0;
 }
 
-static void region_put_list(struct mm_struct *mm,
-			    const struct iommu_user_list *list,
+static void region_unref_batch(struct mm_struct *mm,
+			       const struct tce_batch *batch,
 			    unsigned int page_shift, unsigned long end)
 {
-	struct mm_iommu_span span = { };
+	struct mm_iommu_bounds bounds = { };
 	unsigned long i, ua, nr = 0;
 
 	rcu_read_lock();
 	for (i = 0; i < end; i++) {
-		if (!list->uas[i])
+		if (!batch->uas[i])
 			continue;
-		ua = list_ua(list, i);
-		if (ua - span.start >= span.size) {
+		ua = batch_ua(batch, i);
+		if (ua - bounds.start >= bounds.size) {
 			if (nr)
-				region_put(span.mem, nr);
+				region_unref(bounds.mem, nr);
 			nr = 0;
-			if (WARN_ON_ONCE(!mm_iommu_find_span(mm, NULL, ua, &span)))
+			if (WARN_ON_ONCE(!mm_iommu_find_bounds(mm, NULL, ua, &bounds)))
 				break;
 		}
-		nr += 1UL << (list->page_shift - page_shift);
+		nr += 1UL << (batch->page_shift - page_shift);
 	}
 	if (nr)
-		region_put(span.mem, nr);
+		region_unref(bounds.mem, nr);
 	rcu_read_unlock();
 }
 
 /**
- * mm_iommu_get_list() - count the IOMMU pages of a list
+ * mm_iommu_ref_batch() - count the IOMMU pages of a list
  * @mm: whose memory
- * @list: the list; elements that are 0 have none. Its region is set
+ * @batch: the list; elements that are 0 have none. Its region is set
  * @page_shift: log2 of the IOMMU page size
  *
  * Context: any in virtual mode, does not sleep.
  *
- * Return: as mm_iommu_get_range().
+ * Return: as mm_iommu_ref_range().
  */
-long mm_iommu_get_list(struct mm_struct *mm, struct iommu_user_list *list,
-		       unsigned int page_shift)
+long mm_iommu_ref_batch(struct mm_struct *mm, struct tce_batch *batch,
+			unsigned int page_shift)
 {
 	unsigned long done = 0;
 	long ret = 0;
 
-	list->mem = NULL;
+	batch->mem = NULL;
 	rcu_read_lock();
-	while (!ret && done < list->nr)
-		ret = region_get_list(mm, list, page_shift, &done);
+	while (!ret && done < batch->nr)
+		ret = region_ref_batch(mm, batch, page_shift, &done);
 	rcu_read_unlock();
 	if (ret)
-		region_put_list(mm, list, page_shift, done);
+		region_unref_batch(mm, batch, page_shift, done);
 
 	return ret;
 }
 
 /**
- * mm_iommu_put_list() - give back the counts of a list
+ * mm_iommu_unref_batch() - give back the counts of a list
  * @mm: whose memory
- * @list: as mm_iommu_get_list()
- * @page_shift: as mm_iommu_get_list()
+ * @batch: as mm_iommu_ref_batch()
+ * @page_shift: as mm_iommu_ref_batch()
  *
  * Context: any in virtual mode, does not sleep.
  */
-void mm_iommu_put_list(struct mm_struct *mm, const struct iommu_user_list *list,
-		       unsigned int page_shift)
+void mm_iommu_unref_batch(struct mm_struct *mm, const struct tce_batch *batch,
+			  unsigned int page_shift)
 {
-	region_put_list(mm, list, page_shift, list->nr);
+	region_unref_batch(mm, batch, page_shift, batch->nr);
 }
 
 /*
@@ -1621,9 +1621,9 @@ void mm_iommu_put_list(struct mm_struct *mm, const struct iommu_user_list *list,
  */
 
 /**
- * mm_iommu_fill_list() - translate a list, or part of it, to TCEs
+ * mm_iommu_translate_batch() - translate a list, or part of it, to TCEs
  * @mm: whose memory
- * @list: the list, all of it counted
+ * @batch: the list, all of it counted
  * @page_shift: log2 of the IOMMU page size
  * @first: first IOMMU page, counted from where the list begins
  * @nr: how many
@@ -1631,16 +1631,16 @@ void mm_iommu_put_list(struct mm_struct *mm, const struct iommu_user_list *list,
  *
  * Context: any, real mode included.
  */
-void mm_iommu_fill_list(struct mm_struct *mm, const struct iommu_user_list *list,
-			unsigned int page_shift, unsigned long first,
+void mm_iommu_translate_batch(struct mm_struct *mm, const struct tce_batch *batch,
+			      unsigned int page_shift, unsigned long first,
 			unsigned long nr, __be64 *tces)
 {
-	struct mm_iommu_table_group_mem_t *mem = list->mem;
+	struct mm_iommu_table_group_mem_t *mem = batch->mem;
 	unsigned long page, tce;
 
 	rcu_read_lock();
 	for (page = first; page < first + nr; page++, tces++) {
-		tce = iommu_user_list_page(list, page_shift, page);
+		tce = tce_batch_page(batch, page_shift, page);
 		if (tce) {
 			/* The counts keep it */
 			if (!mem || !region_has(mem, tce))
@@ -1652,9 +1652,9 @@ void mm_iommu_fill_list(struct mm_struct *mm, const struct iommu_user_list *list
 	rcu_read_unlock();
 }
 
-/* As region_check(), but to look at many units is more than real mode should do */
+/* As region_check(), but to look at many granules is more than real mode should do */
 static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
-			    unsigned long ua, const struct iommu_user_list *list,
+			    unsigned long ua, const struct tce_batch *batch,
 			    unsigned int page_shift)
 {
 	if (page_shift > mem->whole_shift &&
@@ -1662,13 +1662,13 @@ static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
 	     page_shift > region_piece(mem, ua)->shift))
 		return false;
 
-	return !region_check(mem, ua, list, page_shift);
+	return !region_check(mem, ua, batch, page_shift);
 }
 
 /**
- * mm_iommu_check_list() - has one region all that a list wants to map?
+ * mm_iommu_batch_region() - has one region all that a list wants to map?
  * @mm: whose memory
- * @list: the list
+ * @batch: the list
  * @page_shift: log2 of the IOMMU page size
  *
  * Context: as mm_iommu_lookup().
@@ -1677,20 +1677,20 @@ static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
  * or the list maps nothing.
  */
 struct mm_iommu_table_group_mem_t *
-mm_iommu_check_list(struct mm_struct *mm, const struct iommu_user_list *list,
-		    unsigned int page_shift)
+mm_iommu_batch_region(struct mm_struct *mm, const struct tce_batch *batch,
+		      unsigned int page_shift)
 {
 	struct mm_iommu_table_group_mem_t *mem = NULL;
 	unsigned long i, ua;
 
 	rcu_read_lock();
-	for (i = 0; i < list->nr; i++) {
-		if (!list->uas[i])
+	for (i = 0; i < batch->nr; i++) {
+		if (!batch->uas[i])
 			continue;
-		ua = list_ua(list, i);
+		ua = batch_ua(batch, i);
 		if (!mem)
 			mem = region_at(mm, ua);
-		if (!mem || !region_check_rm(mem, ua, list, page_shift)) {
+		if (!mem || !region_check_rm(mem, ua, batch, page_shift)) {
 			mem = NULL;
 			break;
 		}
@@ -1769,12 +1769,12 @@ bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem)
 	/* Pairs with the full barrier of the atomic that takes the last count */
 	smp_rmb();
 
-	return !mem->device && atomic64_read(&mem->mapped);
+	return !mem->device && atomic64_read(&mem->map_refs);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
 
 /**
- * mm_iommu_get_pages() - count IOMMU pages of one region
+ * mm_iommu_ref() - count IOMMU pages of one region
  * @mem: the region
  * @nr: how many
  * @write: a device may write to them
@@ -1783,20 +1783,20 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
  *
  * Return: true, or false when the region is on its way out.
  */
-bool mm_iommu_get_pages(struct mm_iommu_table_group_mem_t *mem,
-			unsigned long nr, bool write)
+bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem,
+		  unsigned long nr, bool write)
 {
-	if (!region_get(mem, nr))
+	if (!region_ref(mem, nr))
 		return false;
 	if (write && !READ_ONCE(mem->written))
 		WRITE_ONCE(mem->written, true);
 
 	return true;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_get_pages);
+EXPORT_SYMBOL_GPL(mm_iommu_ref);
 
 /**
- * mm_iommu_try_put_pages() - give back counts of one region, but no last one
+ * mm_iommu_try_unref() - give back counts of one region, but no last one
  * @mem: the region
  * @nr: how many IOMMU pages
  *
@@ -1805,10 +1805,10 @@ EXPORT_SYMBOL_GPL(mm_iommu_get_pages);
  * Return: true; or false with the counts as they were, because the region would
  * go with them.
  */
-bool mm_iommu_try_put_pages(struct mm_iommu_table_group_mem_t *mem,
-			    unsigned long nr)
+bool mm_iommu_try_unref(struct mm_iommu_table_group_mem_t *mem,
+			unsigned long nr)
 {
-	return atomic64_add_unless(&mem->mapped, -(s64)nr, nr);
+	return atomic64_add_unless(&mem->map_refs, -(s64)nr, nr);
 }
 
 /**
@@ -1827,7 +1827,7 @@ bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
 {
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
 	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long start = ua, mapped;
+	unsigned long start = ua, map_refs;
 
 	if (!reg)
 		return false;
@@ -1839,11 +1839,11 @@ bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
 	if (mem) {
 		info->ua = mem->ua;
 		info->size = mem->npages << PAGE_SHIFT;
-		info->used = READ_ONCE(mem->used);
-		mapped = atomic64_read(&mem->mapped);
+		info->registrations = READ_ONCE(mem->registrations);
+		map_refs = atomic64_read(&mem->map_refs);
 		/* One of them stands for being registered */
-		info->mapped = mapped - (mapped && info->used);
-		info->unit_shift = mem->unit_shift;
+		info->map_refs = map_refs - (map_refs && info->registrations);
+		info->granule_shift = mem->granule_shift;
 		info->device = mem->device;
 		info->written = READ_ONCE(mem->written);
 	}

@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 
 #include <asm/iommu.h>
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/opal.h>
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
@@ -53,14 +53,14 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
  */
 
 /* Store TCEs that start at @tce and rise by @step where there are levels */
-static void pnv_tce_store(struct tce_cursor *cur, unsigned long index,
+static void pnv_tce_store(struct tce_iter *cur, unsigned long index,
 			  unsigned long npages, unsigned long tce,
 			  unsigned long step)
 {
 	unsigned long end = index + npages, nr;
 	__be64 *leaf, *stop;
 
-	while ((leaf = tce_cursor_next(cur, &index, end, &nr))) {
+	while ((leaf = tce_iter_next(cur, &index, end, &nr))) {
 		for (stop = leaf + nr; leaf < stop; leaf++, tce += step)
 			tce_store(leaf, tce);
 		index += nr;
@@ -85,11 +85,11 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 		  unsigned long attrs)
 {
 	unsigned long perm = iommu_direction_to_tce_perm(direction);
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct tce_iter cur = { .tree = &tbl->it_tree };
 	int ret;
 
-	ret = tce_cursor_reserve(&cur, index - tbl->it_offset, npages,
-				 GFP_ATOMIC);
+	ret = tce_iter_reserve(&cur, index - tbl->it_offset, npages,
+			       GFP_ATOMIC);
 	if (ret)
 		return ret;
 
@@ -113,7 +113,7 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
  */
 void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
 {
-	struct tce_cursor cur = { .tree = &tbl->it_tree };
+	struct tce_iter cur = { .tree = &tbl->it_tree };
 
 	pnv_tce_store(&cur, index - tbl->it_offset, npages, 0, 0);
 }
@@ -173,8 +173,8 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 	tbl->it_size = window_size >> page_shift;
 
 	if (mm)
-		ret = iommu_user_init_table(tbl, mm, levels,
-					    POWERNV_IOMMU_MAX_LEVELS, true);
+		ret = user_table_init(tbl, mm, levels,
+				      POWERNV_IOMMU_MAX_LEVELS, true);
 	else
 		ret = tce_tree_init(tree, tbl->it_size, levels,
 				    POWERNV_IOMMU_MAX_LEVELS, page_shift, nid,

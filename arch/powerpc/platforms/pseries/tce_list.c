@@ -15,7 +15,7 @@
 
 #include <asm/firmware.h>
 #include <asm/hvcall.h>
-#include <asm/iommu_user.h>
+#include <asm/tce_user_table.h>
 #include <asm/page.h>
 #include <asm/plpar_wrappers.h>
 
@@ -44,8 +44,8 @@ static int pseries_tce_error(long rc)
 }
 
 /* Without @tces they are cleared */
-static int pseries_tce_put_each(struct iommu_table *tbl, unsigned long entry,
-				unsigned long npages, const __be64 *tces)
+static int pseries_tce_store_each(struct iommu_table *tbl, unsigned long entry,
+				  unsigned long npages, const __be64 *tces)
 {
 	unsigned long i;
 	long rc;
@@ -64,10 +64,10 @@ static int pseries_tce_put_each(struct iommu_table *tbl, unsigned long entry,
 }
 
 /**
- * pseries_tce_put_list() - store a list of TCEs
+ * pseries_tce_store_batch() - store a list of TCEs
  * @tbl: a user-owned table
  * @entry: the first, counted from PCI address 0
- * @npages: how many, at most IOMMU_USER_LIST
+ * @npages: how many, at most TCE_BATCH_MAX
  * @tces: the TCEs, aligned to the size of a full list
  *
  * Context: process, may sleep.
@@ -75,8 +75,8 @@ static int pseries_tce_put_each(struct iommu_table *tbl, unsigned long entry,
  * Return: 0; -ENOMEM or -EIO when the hypervisor refused: then any of them may
  * be stored.
  */
-int pseries_tce_put_list(struct iommu_table *tbl, unsigned long entry,
-			 unsigned long npages, const __be64 *tces)
+int pseries_tce_store_batch(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long npages, const __be64 *tces)
 {
 	long rc = H_PARTIAL;
 
@@ -88,13 +88,13 @@ int pseries_tce_put_list(struct iommu_table *tbl, unsigned long entry,
 		} while (pseries_tce_busy(rc));
 	}
 	if (rc == H_PARTIAL)
-		return pseries_tce_put_each(tbl, entry, npages, tces);
+		return pseries_tce_store_each(tbl, entry, npages, tces);
 
 	return pseries_tce_error(rc);
 }
 
 /**
- * pseries_tce_stuff() - clear TCEs
+ * pseries_tce_clear_batch() - clear TCEs
  * @tbl: a user-owned table
  * @entry: the first, counted from PCI address 0
  * @npages: how many
@@ -104,15 +104,15 @@ int pseries_tce_put_list(struct iommu_table *tbl, unsigned long entry,
  * Return: 0; an error when the hypervisor refused: then any of them may be
  * there still.
  */
-int pseries_tce_stuff(struct iommu_table *tbl, unsigned long entry,
-		      unsigned long npages)
+int pseries_tce_clear_batch(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long npages)
 {
 	unsigned long nr;
 	int ret = 0;
 	long rc;
 
 	for (; npages && !ret; npages -= nr, entry += nr) {
-		nr = min_t(unsigned long, npages, IOMMU_USER_LIST);
+		nr = min_t(unsigned long, npages, TCE_BATCH_MAX);
 		rc = H_PARTIAL;
 		if (nr > 1 && firmware_has_feature(FW_FEATURE_STUFF_TCE)) {
 			do {
@@ -122,7 +122,7 @@ int pseries_tce_stuff(struct iommu_table *tbl, unsigned long entry,
 			} while (pseries_tce_busy(rc));
 		}
 		ret = rc == H_PARTIAL ?
-			pseries_tce_put_each(tbl, entry, nr, NULL) :
+			pseries_tce_store_each(tbl, entry, nr, NULL) :
 			pseries_tce_error(rc);
 		cond_resched();
 	}

@@ -30,7 +30,7 @@ variants() {
 	CHECK      R3 KVM unregister looks, then acts
 	FORCE      R3 KVM unregister of what is mapped answers 0
 	TRYLOCK    R3 TWO unregister answers busy for a lock
-	CMPXCHG    R3 KVM real mode has no claim, only cmpxchg of the TCE
+	CMPXCHG    R3 KVM real mode has no lock, only cmpxchg of the TCE
 	OVERLAP    R3 KVM container and KVM do not exclude each other
 	RESERVE    R4 KVM a map that fails keeps its count
 	PUT_TWICE  R4 KVM two counts given back for one

@@ -62,7 +62,7 @@ byte tce[NT] = NONE;
 byte cache[NT] = NONE;	/* the device's translation */
 byte view[NT] = NONE;	/* whose count the TCE holds */
 bit window[NT] = 1;	/* the device walks the table */
-bit claim[NT];		/* somebody changes the TCE */
+bit tce_lock[NT];		/* somebody changes the TCE */
 bit closed[NT];		/* the container is done with the table */
 bit guest;		/* a hypercall changes the guest's table */
 byte refs[NT];
@@ -81,13 +81,13 @@ bit kvm_gone;
 #define LIVE_TCES(r)	((window[0] && tce[0] == r) || \
 			 (window[1] && tce[1] == r))
 #define CACHED(r)	(cache[0] == r || cache[1] == r)
-#define CLAIMED		(claim[0] || claim[1])
+#define TABLE_LOCKED		(tce_lock[0] || tce_lock[1])
 #else
 #define VIEWS(r)	(view[0] == r)
 #define TCES(r)		(tce[0] == r)
 #define LIVE_TCES(r)	(window[0] && tce[0] == r)
 #define CACHED(r)	(cache[0] == r)
-#define CLAIMED		(claim[0])
+#define TABLE_LOCKED		(tce_lock[0])
 #endif
 #define MOVING(r)	((hand[0] == r) + (hand[1] == r) + (hand[2] == r) + \
 			 (old[0] == r) + (old[1] == r) + (old[2] == r) + \
@@ -96,7 +96,7 @@ bit kvm_gone;
 #define EXACT(r)	(mapped[r] >= 0 && mapped[r] == own[r] + COUNTS(r))
 
 /* Counts are there, and: their TCE is, or a request has not ended */
-#define BUSY(r)		(COUNTS(r) > 0 && (TCES(r) || CLAIMED || MOVING(r) > 0))
+#define BUSY(r)		(COUNTS(r) > 0 && (TCES(r) || TABLE_LOCKED || MOVING(r) > 0))
 
 /* Something that must be seen to happen, or the model proves too little */
 #define did(what)	printf(what)
@@ -111,7 +111,7 @@ inline unlock()	{ reg_locked = 0 }
  * Counts
  */
 
-/* region_get(): atomic64_add_unless(&mem->mapped, nr, 0) */
+/* region_ref(): atomic64_add_unless(&mem->map_refs, nr, 0) */
 inline get(p, r)
 {
 	atomic {
@@ -134,7 +134,7 @@ inline get(p, r)
 	}
 }
 
-/* mm_iommu_put_range() and region_put() of what came out of a view, if any */
+/* mm_iommu_unref_range() and region_unref() of what came out of a view, if any */
 inline put(p, last)
 {
 	if
@@ -540,15 +540,15 @@ end:	do
 }
 
 /* One change of an entry at a time. Real mode tries, the others wait */
-inline claim_table(t)	{ atomic { !claim[t] -> claim[t] = 1 } }
-inline unclaim(t)	{ claim[t] = 0 }
+inline lock_table(t)	{ atomic { !tce_lock[t] -> tce_lock[t] = 1 } }
+inline unlock_table(t)	{ tce_lock[t] = 0 }
 #ifdef BREAK_OVERLAP
 /* The container has its mutex, KVM something else */
-#define claim_mine(t)	skip
-#define unclaim_by(p, t)	if :: p >= NT -> unclaim(t) :: else fi
+#define lock_mine(t)	skip
+#define unlock_by(p, t)	if :: p >= NT -> unlock_table(t) :: else fi
 #else
-#define claim_mine(t)	claim_table(t)
-#define unclaim_by(p, t)	unclaim(t)
+#define lock_mine(t)	lock_table(t)
+#define unlock_by(p, t)	unlock_table(t)
 #endif
 
 inline write_tce(t, r)
@@ -562,7 +562,7 @@ inline write_tce(t, r)
 /* iommu_tce_kill() */
 inline kill_tce(t)	{ cache[t] = NONE }
 
-/* Under a claim, so that load and store of the view are one step */
+/* Under a lock, so that load and store of the view are one step */
 inline exchange(p, t)
 {
 	atomic {
@@ -572,17 +572,17 @@ inline exchange(p, t)
 	}
 }
 
-/* Write a TCE whose count is in hand: iommu_user_map() from its commit on */
+/* Write a TCE whose count is in hand: user_table_map() from its commit on */
 inline commit(p, t, last)
 {
 	write_tce(t, hand[p]);
 	kill_tce(t);
 	exchange(p, t);
 	put(p, last);
-	unclaim_by(p, t)
+	unlock_by(p, t)
 }
 
-/* iommu_user_unmap() */
+/* user_table_unmap() */
 inline unmap(p, t, last)
 {
 	tce[t] = NONE;
@@ -590,12 +590,12 @@ inline unmap(p, t, last)
 	exchange(p, t);
 	put(p, last);
 	kill_tce(t);
-	unclaim_by(p, t)
+	unlock_by(p, t)
 #else
 	kill_tce(t);
 	exchange(p, t);
 	put(p, last);
-	unclaim_by(p, t)
+	unlock_by(p, t)
 #endif
 }
 
@@ -611,7 +611,7 @@ inline put_table(t)
 	}
 }
 
-/* iommu_user_destroy_table(), for whoever had the last reference */
+/* user_table_destroy(), for whoever had the last reference */
 active proctype freer()
 {
 	byte last = NONE, t;
@@ -645,7 +645,7 @@ proctype container(byte c)
 	do
 	:: mem == NONE -> register(mem, r)
 	:: mem != NONE && window[c] ->
-		/* tce_map(), iommu_user_map() */
+		/* tce_map(), user_table_map() */
 		get(c, mem);
 		assert(R4_count || hand[c] == mem);
 		if
@@ -657,12 +657,12 @@ proctype container(byte c)
 			atomic { old[c] = hand[c]; hand[c] = NONE }
 			put(c, last)
 #endif
-		:: claim_mine(c);
+		:: lock_mine(c);
 		   commit(c, c, last)
 		fi
 	:: window[c] ->
 		/* tce_unmap() */
-		claim_mine(c);
+		lock_mine(c);
 		unmap(c, c, last)
 	:: mem != NONE -> unregister(c, mem, flag)
 #ifndef TWO
@@ -674,13 +674,13 @@ proctype container(byte c)
 		/* tce_container_release(), then perhaps another container */
 		if
 		:: window[c] ->
-			/* tce_remove_window(), iommu_user_close_table() */
-			claim_mine(c);
+			/* tce_remove_window(), user_table_revoke() */
+			lock_mine(c);
 #ifndef BREAK_WINDOW
 			closed[c] = 1;
 #endif
-			unclaim_by(c, c);
-			claim_mine(c);
+			unlock_by(c, c);
+			lock_mine(c);
 			unmap(c, c, last);
 			window[c] = 0;
 #ifndef BREAK_WINDOW
@@ -706,7 +706,7 @@ proctype container(byte c)
 #define RM_MASK(p)	(1 << (p))
 #endif
 
-inline claim_guest()	{ atomic { !guest -> guest = 1 } }
+inline lock_guest()	{ atomic { !guest -> guest = 1 } }
 
 /* Hypercalls, also in real mode; virtual mode then ends what was too hard */
 proctype vcpu(byte p)
@@ -718,8 +718,8 @@ proctype vcpu(byte p)
 	:: true ->
 		/* H_PUT_TCE, virtual mode */
 put_virtual:
-		claim_guest();
-		/* iommu_user_prepare_list() */
+		lock_guest();
+		/* user_table_prepare_batch() */
 		rcu_enter(1 << p);
 		mem = tree;
 #ifdef BREAK_SECTION
@@ -733,15 +733,15 @@ put_virtual:
 		rcu_exit(1 << p);
 #endif
 		mem = NONE;
-		/* iommu_user_commit_list() */
+		/* user_table_commit_batch() */
 		if
 		:: hand[p] != NONE ->
-			claim_table(0);
+			lock_table(0);
 			if
 			:: !closed[0] -> commit(p, 0, last)
 			:: closed[0] ->
 				did("put: the table is closed\n");
-				unclaim(0);
+				unlock_table(0);
 				atomic { old[p] = hand[p]; hand[p] = NONE }
 				put(p, last)
 			fi
@@ -752,7 +752,7 @@ put_virtual:
 		/* H_PUT_TCE, real mode: only where no TCE is, and none was */
 		rcu_enter(RM_MASK(p));
 #ifdef BREAK_CMPXCHG
-		/* No claim: cmpxchg() of the TCE, then the view */
+		/* No lock: cmpxchg() of the TCE, then the view */
 		mem = tree;
 		if
 		:: mem != NONE -> get(p, mem)
@@ -769,18 +769,18 @@ put_virtual:
 		mem = NONE
 #else
 #ifdef BREAK_LAST_RM
-		/* The count before the claim, so it may have to go back */
+		/* The count before the lock, so it may have to go back */
 		mem = tree;
 		if
 		:: mem != NONE -> get(p, mem)
 		:: else
 		fi;
 		if
-		:: atomic { hand[p] != NONE && !claim[0] && view[0] == NONE ->
-			claim[0] = 1 }
+		:: atomic { hand[p] != NONE && !tce_lock[0] && view[0] == NONE ->
+			tce_lock[0] = 1 }
 		   write_tce(0, mem);
 		   exchange(p, 0);
-		   unclaim(0)
+		   unlock_table(0)
 		:: else ->
 		   if
 		   :: atomic { hand[p] != NONE ->
@@ -796,7 +796,7 @@ put_virtual:
 		if
 		:: atomic { !guest -> guest = 1 }
 		   if
-		   :: atomic { !claim[0] -> claim[0] = 1 }
+		   :: atomic { !tce_lock[0] -> tce_lock[0] = 1 }
 			if
 #ifdef BREAK_HELD
 			:: tce[0] == NONE && !closed[0] ->
@@ -821,11 +821,11 @@ put_virtual:
 				done = 1
 			:: else -> did("put: H_TOO_HARD\n")
 			fi;
-			unclaim(0)
-		   :: else -> did("put: H_TOO_HARD, the table is claimed\n")
+			unlock_table(0)
+		   :: else -> did("put: H_TOO_HARD, the table is locked\n")
 		   fi;
 		   guest = 0
-		:: else -> did("put: H_TOO_HARD, the guest's table is claimed\n")
+		:: else -> did("put: H_TOO_HARD, the guest's table is locked\n")
 		fi;
 		mem = NONE;
 		rcu_exit(RM_MASK(p));
@@ -838,8 +838,8 @@ put_virtual:
 	:: true ->
 		/* H_STUFF_TCE or H_PUT_TCE of nothing, virtual mode */
 clear_virtual:
-		claim_guest();
-		claim_table(0);
+		lock_guest();
+		lock_table(0);
 		unmap(p, 0, last);
 		guest = 0
 	:: true ->
@@ -850,10 +850,10 @@ clear_virtual:
 		if
 		:: atomic { !guest -> guest = 1 }
 		   if
-		   :: atomic { !claim[0] -> claim[0] = 1 }
+		   :: atomic { !tce_lock[0] -> tce_lock[0] = 1 }
 			tce[0] = NONE;
 			kill_tce(0);
-			/* mm_iommu_try_put_pages(), and the view, which is ours */
+			/* mm_iommu_try_unref(), and the view, which is ours */
 			atomic {
 				mem = view[0];
 				if
@@ -872,11 +872,11 @@ clear_virtual:
 				fi;
 				mem = NONE
 			}
-			unclaim(0)
-		   :: else -> did("clear: H_TOO_HARD, the table is claimed\n")
+			unlock_table(0)
+		   :: else -> did("clear: H_TOO_HARD, the table is locked\n")
 		   fi;
 		   guest = 0
-		:: else -> did("clear: H_TOO_HARD, the guest's table is claimed\n")
+		:: else -> did("clear: H_TOO_HARD, the guest's table is locked\n")
 		fi;
 		if
 		:: done -> done = 0

@@ -16,15 +16,15 @@ void mm_iommu_release(struct mm_struct *mm,
 		      struct mm_iommu_table_group_mem_t *mem);
 bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		     unsigned long size);
-long mm_iommu_get_range(struct mm_struct *mm,
+long mm_iommu_ref_range(struct mm_struct *mm,
 			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, bool write);
-void mm_iommu_put_range(struct mm_struct *mm,
+void mm_iommu_unref_range(struct mm_struct *mm,
 			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift);
-void mm_iommu_fill_tces(struct mm_struct *mm,
+void mm_iommu_translate_range(struct mm_struct *mm,
 			struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, unsigned long perm,
@@ -38,7 +38,7 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
 			unsigned long *hpa);
 bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem);
-bool mm_iommu_get_pages(struct mm_iommu_table_group_mem_t *mem,
+bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long nr, bool write);
 
 #endif
