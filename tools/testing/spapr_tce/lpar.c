@@ -123,7 +123,7 @@ static unsigned long lpar_expected(struct iommu_table *tbl, unsigned long held)
 		return (held & ~TCE_SHADOW_FLAGS) | perm;
 	if (held)
 		mm_iommu_translate_range(tbl->it_user->mm, NULL,
-				   held & ~TCE_SHADOW_FLAGS, 1,
+					 held & ~TCE_SHADOW_FLAGS, 1,
 				   tbl->it_page_shift, perm, &tce);
 
 	return tce_load(&tce);

@@ -2571,7 +2571,7 @@ TEST_F(world, table_behind_a_window)
 	EXPECT_EQ(PTR_ERR(user_table_get(group, self->other, 16, start, MB)),
 		  -EPERM);
 	EXPECT_EQ(PTR_ERR(user_table_get(&host_pes[1].pe.table_group,
-					       self->mm, 16, start, MB)),
+					 self->mm, 16, start, MB)),
 		  -EINVAL);
 	tbl = user_table_get(group, self->mm, 21, start, K64);
 	ASSERT_EQ(tbl, table_of(self->c, 1));
@@ -3631,7 +3631,7 @@ TEST(tree_killed)
 		kill_after = n;
 		host_resched = kill_myself;
 		ret = tce_iter_reserve(&cur, 1000, leaves << tce_tree_level_bits(&tree),
-					 GFP_KERNEL);
+				       GFP_KERNEL);
 		host_resched = NULL;
 		current->killed = false;
 		if (!ret)

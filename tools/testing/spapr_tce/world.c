@@ -319,7 +319,7 @@ static u64 digest_kvm(struct kvm *kvm, u64 digest)
 		cur = (struct tce_iter){ .tree = table.guest_tces };
 		index = 0;
 		while ((leaf = (u64 *)tce_iter_next(&cur, &index, table.size,
-						      &nr))) {
+						    &nr))) {
 			for (; nr; nr--, index++, leaf++)
 				if (*leaf)
 					digest = digest_add(digest_add(digest, index),

@@ -21,11 +21,11 @@ long mm_iommu_ref_range(struct mm_struct *mm,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, bool write);
 void mm_iommu_unref_range(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *guess,
+			  struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift);
 void mm_iommu_translate_range(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *guess,
+			      struct mm_iommu_table_group_mem_t *guess,
 			unsigned long ua, unsigned long npages,
 			unsigned int page_shift, unsigned long perm,
 			__be64 *tces);
@@ -39,6 +39,6 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long *hpa);
 bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem);
 bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem,
-			unsigned long nr, bool write);
+		  unsigned long nr, bool write);
 
 #endif
