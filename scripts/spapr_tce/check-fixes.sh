@@ -83,7 +83,7 @@ while read -r name; do
 	nr=${nr%%-*}
 	boots_of "$nr" before
 	apply_patch
-	! grep -q "{ ${nr#0}, " "$tree/tools/testing/spapr_tce/fixes.c" ||
+	! grep -q "{ ${nr#0}, " "$tree/tools/testing/spapr_tce/bench/fixes.c" ||
 		verdict "$nr-host" "$nr on this machine: red before, green after" \
 			host_red_and_green "$nr"
 	boots_of "$nr" after

@@ -592,11 +592,11 @@ ktap() {
 
 run_harness() {
 	for v in asan-16 asan-12; do
-		for p in tce_tree_kunit unit kvm-unit kvm-lists sweep; do
+		for p in tce_tree_kunit unit kvm-unit sweep; do
 			ktap "$v-$p" "$build/host/$v/$p"
 		done
 	done
-	for p in tce_tree_kunit unit kvm-unit kvm-lists sweep; do
+	for p in tce_tree_kunit unit kvm-unit sweep; do
 		ktap "arm64-16-$p" qemu-aarch64 "$build/host/arm64-16/$p"
 	done
 	for v in asan-16 tsan-16; do

@@ -21,9 +21,9 @@ work=$build/host/mutant
 good=$work/good
 harness=$work/harness
 list=$work/list
-programs=${PROGRAMS:-fast-16/tce_tree_kunit fast-16/unit fast-16/kvm-unit fast-16/kvm-lists fast-16/sweep
-	asan-16/unit asan-16/kvm-unit asan-16/kvm-lists asan-12/unit asan-12/kvm-unit
-	asan-12/kvm-lists asan-16/sweep tsan-16/threads fuzz-16/fuzz}
+programs=${PROGRAMS:-fast-16/tce_tree_kunit fast-16/unit fast-16/kvm-unit fast-16/sweep
+	asan-16/unit asan-16/kvm-unit asan-12/unit asan-12/kvm-unit
+	asan-16/sweep tsan-16/threads fuzz-16/fuzz}
 variants=$(echo "$programs" | tr -s ' \t' '\n' | sed 's|/.*||' | sort -u)
 files=$(sed -n '/^OURS := /,/[^\\]$/p; /^ifeq (.*bench-base/q' "${by_hand%/*}/Makefile" |
 	grep -o '[a-z][^ ]*\.[ch]\b')
@@ -135,7 +135,7 @@ take_copies() {
 	cp -a "$tree/tools/testing/spapr_tce" "$harness"
 	for v in $variants; do
 		cp -aL "$build/host/$v" "$good/"
-		rm -f "$good/$v/tce_tree_kunit" "$good/$v/unit" "$good/$v/kvm-unit" "$good/$v/kvm-lists" "$good/$v/sweep" "$good/$v/threads" \
+		rm -f "$good/$v/tce_tree_kunit" "$good/$v/unit" "$good/$v/kvm-unit" "$good/$v/sweep" "$good/$v/threads" \
 			"$good/$v/fuzz"
 	done
 	mkdir "$work/corpus"

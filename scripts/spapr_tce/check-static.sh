@@ -64,8 +64,8 @@ checkpatch() {
 		--no-tree --no-summary --ignore "$1" -f
 }
 # ... and libFuzzer's names are not ours.
-shims='^tools/testing/spapr_tce/(shim(-base)?/|fuzz\.c)'
-traces='^include/trace/events/|/spapr_tce/(harness|abi)\.h$'
+shims='^tools/testing/spapr_tce/(shim(-base)?/|tests/fuzz\.c)'
+traces='^include/trace/events/|/(harness|abi)\.h$'
 
 checkpatch_hooks() {
 	cd "$tree" || return

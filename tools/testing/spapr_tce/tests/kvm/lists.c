@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCE tables of guests: where a guest's list lies, how much of one is taken at
- * once, and what becomes of several hardware tables when one of them differs:
- * the first or the last, in virtual and in real mode, on an LPAR as well.
+ * TCE tables of guests: where a guest's list lies, how much of one is taken at once,
+ * and what becomes of several hardware tables when one of them differs: the first or
+ * the last, in virtual and in real mode, on an LPAR as well.
  */
-#include "kvm.h"
-#include "lpar.h"
+#include "kvm-unit.h"
 
-#undef __used
-#undef __packed
-#undef __maybe_unused
-#undef is_signed_type
-#include "kselftest_harness.h"
-
-#define P4		SZ_4K
-#define PG		PAGE_SIZE
-#define UA(page)	host_ua(page)
-#define GPA(page)	((unsigned long)(page) << PAGE_SHIFT)
-#define GPA_LIST	GPA(64)
-#define TCE_RW		(TCE_PCI_READ | TCE_PCI_WRITE)
-#define LIOBN		0x80000001UL
-#define NR_TCES		4096UL
+#define LIST_AT		GPA(64)
 /* A page that is registered by a container of its own */
 #define OTHER		512
 
@@ -33,73 +19,19 @@ FIXTURE(lists)
 	int fd;
 };
 
-FIXTURE_VARIANT(lists)
-{
-	enum kvm_mode mode;
-};
+VARIANTS(lists, enum kvm_mode, mode, virtual, KVM_VIRTUAL, real, KVM_REAL);
 
-FIXTURE_VARIANT_ADD(lists, virtual)
-{
-	.mode = KVM_VIRTUAL,
-};
-
-FIXTURE_VARIANT_ADD(lists, real)
-{
-	.mode = KVM_REAL,
-};
-
-#define HCALL(...)	kvm_hcall(self->vcpu, variant->mode, __VA_ARGS__)
 #define VIRTUAL(...)	kvm_hcall(self->vcpu, KVM_VIRTUAL, __VA_ARGS__)
-
-/* A container with a window of 4K pages at 0 */
-static void furnish(struct host_container *c, struct host_pe *hpe)
-{
-	vfio_attach(c, hpe);
-	vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU);
-	req_remove(c, 0);
-	if (req_create(c, 12, NR_TCES * P4, 1, NULL))
-		host_die("no window\n");
-}
-
-static long attach(struct kvm *kvm, int fd, struct host_pe *hpe)
-{
-	return kvm_spapr_tce_attach_iommu_group(kvm, fd, host_group(hpe));
-}
-
-static void write_list(struct kvm *kvm, unsigned long gpa, u64 tce,
-		       unsigned long step, unsigned int nr)
-{
-	u64 *list = kvm_guest_data(kvm, gpa);
-
-	for (; nr--; tce += step)
-		*list++ = cpu_to_be64(tce);
-}
-
-static u64 get_tce(struct kvm_vcpu *vcpu, unsigned long ioba)
-{
-	vcpu->arch.gpr[4] = ~0UL;
-	if (kvm_hcall(vcpu, KVM_VIRTUAL, H_GET_TCE, LIOBN, ioba, 0, 0))
-		return ~0UL;
-
-	return vcpu->arch.gpr[4];
-}
-
-static long mapped_at(struct mm_struct *mm, unsigned long ua)
-{
-	struct host_region region;
-
-	return glue_region_at(mm, ua, &region) ? region.mapped : 0;
-}
 
 /* All levels are there, so that real mode has no reason to refuse */
 static void make_levels(struct kvm_vcpu *vcpu)
 {
 	unsigned long i;
 
-	write_list(vcpu->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 512);
+	write_list(vcpu->kvm, LIST_AT, GPA(1) | TCE_RW, 0, 512);
 	for (i = 0; i < NR_TCES; i += 512)
 		if (kvm_hcall(vcpu, KVM_VIRTUAL, H_PUT_TCE_INDIRECT, LIOBN,
-			      i * P4, GPA_LIST, 512))
+			      i * P4, LIST_AT, 512))
 			host_die("no levels\n");
 	if (kvm_hcall(vcpu, KVM_VIRTUAL, H_STUFF_TCE, LIOBN, 0, 0, NR_TCES))
 		host_die("nothing is cleared\n");
@@ -151,21 +83,21 @@ TEST_F(lists, in_the_middle_of_a_page)
 	unsigned long at;
 
 	for (at = 0; at < PG; at += P4)
-		write_list(self->kvm, GPA_LIST + at, GPA(2 + at / P4) | TCE_RW, P4, 512);
+		write_list(self->kvm, LIST_AT + at, GPA(2 + at / P4) | TCE_RW, P4, 512);
 	for (at = 0; at < PG; at += P4) {
-		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, at, GPA_LIST + at, 1), 0);
-		EXPECT_EQ(get_tce(self->vcpu, at), GPA(2 + at / P4) | TCE_RW);
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, at, LIST_AT + at, 1), 0);
+		EXPECT_EQ(get_tce(self->vcpu, KVM_VIRTUAL, LIOBN, at), GPA(2 + at / P4) | TCE_RW);
 	}
 }
 
 TEST_F(lists, longest)
 {
-	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 512);
-	write_list(self->kvm, GPA_LIST + P4, GPA(1) | TCE_RW, 0, 1);
-	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 513), H_PARAMETER);
+	write_list(self->kvm, LIST_AT, GPA(1) | TCE_RW, 0, 512);
+	write_list(self->kvm, LIST_AT + P4, GPA(1) | TCE_RW, 0, 1);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, 513), H_PARAMETER);
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
-	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, ~0UL), H_PARAMETER);
-	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 512), 0);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, ~0UL), H_PARAMETER);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, 512), 0);
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 513);
 	/* As much can be cleared in real mode, and no more */
 	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 513),
@@ -175,8 +107,8 @@ TEST_F(lists, longest)
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
 	/* Nothing is a list as well, where there could be one */
 	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA(2048), 0), 0);
-	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, NR_TCES * P4, GPA_LIST, 0), H_SUCCESS);
-	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, (NR_TCES + 1) * P4, GPA_LIST, 0),
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, NR_TCES * P4, LIST_AT, 0), H_SUCCESS);
+	EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, (NR_TCES + 1) * P4, LIST_AT, 0),
 		  H_PARAMETER);
 	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, (NR_TCES - 1) * P4, 0, 2), H_PARAMETER);
 	EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, (NR_TCES - 1) * P4, 0, 1), 0);
@@ -198,9 +130,9 @@ TEST_F(lists, mark_dirty)
 		EXPECT_EQ(req_unregister(self->c, UA(0), 128 * PG), 0);
 		EXPECT_EQ(req_register(self->c, UA(0), 128 * PG), 0);
 		page->dirty = false;
-		write_list(self->kvm, GPA_LIST, GPA(3) | TCE_PCI_READ, 0, 3);
-		write_list(self->kvm, GPA_LIST + i * 8, GPA(3) | TCE_PCI_WRITE, 0, 1);
-		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 3), 0);
+		write_list(self->kvm, LIST_AT, GPA(3) | TCE_PCI_READ, 0, 3);
+		write_list(self->kvm, LIST_AT + i * 8, GPA(3) | TCE_PCI_WRITE, 0, 1);
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, 3), 0);
 		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 3), 0);
 		EXPECT_EQ(req_unregister(self->c, UA(0), 128 * PG), 0);
 		EXPECT_TRUE(page->dirty);
@@ -217,12 +149,12 @@ TEST_F(lists, something_in_the_way)
 	EXPECT_EQ(attach(self->kvm, self->fd, host_pes + 5), 0);
 	make_levels(self->vcpu);
 	EXPECT_EQ(req_register(self->c + 1, UA(0), 128 * PG), 0);
-	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 4);
+	write_list(self->kvm, LIST_AT, GPA(1) | TCE_RW, 0, 4);
 	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(req_map(self->c + i, P4, UA(2), P4, RW), 0);
 		EXPECT_EQ(mapped_at(self->mm, UA(0)), 2);
 		/* Real mode maps only where there is nothing, in any table */
-		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 4),
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, 4),
 			  variant->mode == KVM_REAL ? H_TOO_HARD : H_SUCCESS);
 		EXPECT_EQ(mapped_at(self->mm, UA(0)),
 			  variant->mode == KVM_REAL ? 2 : 9);
@@ -275,18 +207,18 @@ TEST_F(lists, deepest_table)
 	EXPECT_EQ(kvm_vm_ioctl_create_spapr_tce(self->kvm, &args), -EINVAL);
 }
 
-static struct kvm_vcpu *intruder;
-static int locks_before;
-static long intrusion;
+static struct kvm_vcpu *list_intruder;
+static int list_locks;
+static long list_intrusion;
 
 /* On another CPU, the guest maps */
-static void intrude(void)
+static void intrude_in_removal(void)
 {
-	if (locks_before--)
+	if (list_locks--)
 		return;
 	host_preempt = NULL;
-	intrusion = kvm_hcall(intruder, KVM_BOTH, H_PUT_TCE, LIOBN, 5 * P4,
-			      GPA(3) | TCE_RW, 0);
+	list_intrusion = kvm_hcall(list_intruder, KVM_BOTH, H_PUT_TCE, LIOBN,
+				   5 * P4, GPA(3) | TCE_RW, 0);
 }
 
 /* Whenever the guest maps while a window goes, nothing of it stays mapped */
@@ -294,14 +226,14 @@ TEST_F(lists, put_into_a_window_that_goes)
 {
 	int n;
 
-	intruder = self->vcpu;
+	list_intruder = self->vcpu;
 	for (n = 0; !host_preempt; n++) {
-		locks_before = n;
-		host_preempt = intrude;
+		list_locks = n;
+		host_preempt = intrude_in_removal;
 		EXPECT_EQ(req_remove(self->c, 0), 0);
 		if (host_preempt)
 			break;
-		EXPECT_EQ(intrusion, 0);
+		EXPECT_EQ(list_intrusion, 0);
 		EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
 		world_check();
 		EXPECT_EQ(req_create(self->c, 12, NR_TCES * P4, 1, NULL), 0);
@@ -332,16 +264,14 @@ TEST_F(lists, refused)
 		lpar.plans[0] = (struct lpar_plan){ .times = 1, .rc = H_PARAMETER };
 		EXPECT_EQ(HCALL(H_PUT_TCE, LIOBN, 0, GPA(2) | TCE_RW, 0), H_HARDWARE);
 		EXPECT_EQ(lpar.plans[0].times, 0);
-		EXPECT_EQ(get_tce(self->vcpu, 0), old);
+		EXPECT_EQ(get_tce(self->vcpu, KVM_VIRTUAL, LIOBN, 0), old);
 		lpar.plans[0] = (struct lpar_plan){ .times = 1, .clears = true,
 						    .rc = H_HARDWARE };
 		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 1), H_HARDWARE);
 		EXPECT_EQ(lpar.plans[0].times, 0);
-		EXPECT_EQ(get_tce(self->vcpu, 0), old);
+		EXPECT_EQ(get_tce(self->vcpu, KVM_VIRTUAL, LIOBN, 0), old);
 		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 1), 0);
-		EXPECT_EQ(get_tce(self->vcpu, 0), 0);
+		EXPECT_EQ(get_tce(self->vcpu, KVM_VIRTUAL, LIOBN, 0), 0);
 		EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
 	}
 }
-
-TEST_HARNESS_MAIN

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A guest that is not done for long stalls no other; what others do while a
+ * hypercall waits for the mmap_lock of its process.
+ */
+#include "kvm-unit.h"
+
+struct background {
+	pthread_t thread;
+	struct mm_struct *mm;
+	struct kvm *kvm;
+	struct host_pe *hpe;
+	int fd;
+};
+
+static void *release_it(void *arg)
+{
+	struct background *b = arg;
+
+	rcu_register_thread();
+	current->mm = b->mm;
+	release(b->kvm, b->hpe);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+static void *create_and_close(void *arg)
+{
+	struct background *b = arg;
+
+	rcu_register_thread();
+	current->mm = b->mm;
+	b->fd = create_table(b->kvm, LIOBN, 12, 0, NR_TCES);
+	release(b->kvm, b->hpe);
+	if (b->fd >= 0)
+		kvm_close(b->fd);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+static bool ends_soon(pthread_t thread)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2;
+
+	return !pthread_timedjoin_np(thread, NULL, &until);
+}
+
+TEST_F(kvm, guests_do_not_wait_for_each_other)
+{
+	struct background slow = { .mm = self->mm, .kvm = self->kvm, .hpe = PHB3 };
+	struct background quick = { .mm = self->other, .hpe = PHB4 };
+	struct tce_lock *lock;
+	bool done;
+	int srcu;
+
+	srcu = srcu_read_lock(&self->kvm->srcu);
+	lock = glue_kvm_lock(self->kvm, LIOBN);
+	srcu_read_unlock(&self->kvm->srcu, srcu);
+	current->mm = self->other;
+	quick.kvm = kvm_create();
+	current->mm = self->mm;
+	EXPECT_WORKS(attach(self->kvm, self->fds[0], PHB3));
+	/* A hypercall of the first guest takes its time; a group leaves meanwhile */
+	tce_lock(lock);
+	pthread_create(&slow.thread, NULL, release_it, &slow);
+	usleep(20000);
+	pthread_create(&quick.thread, NULL, create_and_close, &quick);
+	done = ends_soon(quick.thread);
+	EXPECT_TRUE(done);
+	EXPECT_EQ(pthread_tryjoin_np(slow.thread, NULL), EBUSY);
+	tce_unlock(lock);
+	pthread_join(slow.thread, NULL);
+	if (!done)
+		pthread_join(quick.thread, NULL);
+	EXPECT_GE(quick.fd, 0);
+	kvm_put_kvm(quick.kvm);
+	CHECK();
+}
+
+static struct {
+	struct mm_struct *other;
+	struct kvm *kvm;
+	struct kvm_vcpu *vcpu;
+	int fd;
+	long answers[3];
+	int done;
+} stuck;
+
+/* Another process has a guest, and lets it go */
+static void run_another_guest(void)
+{
+	struct kvm_vcpu *vcpu;
+	struct kvm *kvm;
+	int fd;
+
+	current->mm = stuck.other;
+	kvm = kvm_create();
+	set_up_guest(kvm);
+	vcpu = kvm_vcpu_create(kvm);
+	fd = create_table(kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	WARN_ON(fd < 0);
+	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_PUT_TCE, 7, WINDOW1, GPA_HUGE | TCE_RW, 0));
+	WARN_ON(kvm_hcall(vcpu, KVM_BOTH, H_STUFF_TCE, 7, WINDOW1, 0, 1UL << 24));
+	release(kvm, PHB4);
+	kvm_close(fd);
+	kvm_vcpu_destroy(vcpu);
+	kvm_put_kvm(kvm);
+	stuck.done++;
+}
+
+/* Other threads of the same process want the table, and are killed */
+static void be_killed_waiting(void)
+{
+	current->killed = true;
+	stuck.answers[0] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_PUT_TCE, 7, WINDOW1,
+				     GPA_HUGE | TCE_RW, 0);
+	stuck.answers[1] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_STUFF_TCE, 7,
+				     WINDOW1, 0, 5);
+	stuck.answers[2] = attach(stuck.kvm, stuck.fd, PHB3);
+	stuck.done++;
+	/* The signal does not get to the one that waits before the mm is free */
+	current->killed = false;
+}
+
+/* @meanwhile: comes when the hypercall waits, and has the lock of its table */
+static void put_when_stuck(struct __test_metadata *_metadata, struct kvm *kvm,
+			   struct kvm_vcpu *vcpu, struct host_container *c,
+			   int fd, void (*meanwhile)(void))
+{
+	unsigned int i;
+	u64 *page;
+
+	ASSERT_EQ(req_create(c, 16, 1UL << 40, 3, NULL), 0);
+	ASSERT_EQ(attach(kvm, fd, PHB3), 0);
+	/* The view is there, so it is the hardware's levels that are paid for */
+	ASSERT_EQ(kvm_fault(fd, 0, AGAIN, &page), VM_FAULT_RETRY);
+	stuck.kvm = kvm;
+	stuck.vcpu = kvm_vcpu_create(kvm);
+	stuck.fd = fd;
+	stuck.done = 0;
+	kvm->mm->stuck = true;
+	host_stuck = meanwhile;
+	/* Levels may be less than a page, of which some are paid for already */
+	for (i = 0; i < 8 && kvm->mm->stuck; i++)
+		EXPECT_EQ(kvm_hcall(vcpu, KVM_BOTH, H_PUT_TCE, 7,
+				    WINDOW1 + (1024 * i + 3) * K64,
+				    GPA_HUGE | TCE_RW, 0), 0);
+	host_stuck = NULL;
+	current->killed = false;
+	EXPECT_FALSE(kvm->mm->stuck);
+	EXPECT_EQ(stuck.done, 1);
+	kvm_vcpu_destroy(stuck.vcpu);
+	world_check();
+}
+
+TEST_F(kvm, stuck_guest_stalls_no_other)
+{
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	self->nr_fds = 2;
+	stuck.other = self->other;
+	put_when_stuck(_metadata, self->kvm, self->vcpu, self->c, self->fds[1],
+		       run_another_guest);
+	EXPECT_REACHES(PHB3, WINDOW1 + 3 * K64, GPA_HUGE);
+}
+
+TEST_F(kvm, killed_while_the_table_is_changed)
+{
+	int i;
+
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	self->nr_fds = 2;
+	put_when_stuck(_metadata, self->kvm, self->vcpu, self->c, self->fds[1],
+		       be_killed_waiting);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(stuck.answers[i], H_TOO_HARD);
+	EXPECT_EQ(stuck.answers[2], -EINTR);
+	EXPECT_FAULTS(PHB3, WINDOW1);
+	EXPECT_EQ(links_of(self->kvm, 7), 1);
+	EXPECT_REACHES(PHB3, WINDOW1 + 3 * K64, GPA_HUGE);
+}
+
+static struct kvm *watched_kvm;
+static unsigned int watched, watched_locks;
+
+/* This thread is about to wait, or might be: with a lock? */
+static void watch_locks(void)
+{
+	struct host_kvm_table table;
+	unsigned long liobn;
+
+	watched++;
+	for (liobn = 0; glue_kvm_next(watched_kvm, &liobn, &table); liobn++)
+		watched_locks += table.locked;
+}
+
+/* To pay for the view waits for memory of the process, and nobody for that */
+TEST_F(kvm, view_grows_without_the_lock)
+{
+	self->fds[1] = create_table(self->kvm, 7, 12, 0, MANY);
+	self->nr_fds = 2;
+	watched_kvm = self->kvm;
+	watched = 0;
+	watched_locks = 0;
+	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, P4, 16);
+	host_preempt = watch_locks;
+	EXPECT_EQ(PUT(7, 0, GPA(1) | TCE_RW), 0);
+	EXPECT_EQ(LIST(7, MANY / 2 * P4, GPA_LIST, 16), 0);
+	EXPECT_EQ(STUFF(7, MANY / 4 * P4, 8, 16), 0);
+	host_preempt = NULL;
+	EXPECT_GE(watched, 3);
+	EXPECT_EQ(watched_locks, 0);
+}

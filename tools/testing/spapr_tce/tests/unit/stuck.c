@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A process whose mm is stuck waits, and others do not.
+ */
+#include "unit.h"
+
+static struct host_container *others;
+static struct mm_struct *others_mm;
+static bool others_ran;
+
+static void others_do_all(void)
+{
+	struct host_container *c = others;
+
+	current->mm = others_mm;
+	WARN_ON(vfio_attach(c, host_pes + 1));
+	WARN_ON(vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU));
+	WARN_ON(req_register(c, UA(UA_HUGE), 32 * PG));
+	WARN_ON(req_map(c, 0, UA(UA_HUGE), 4 * PG, RW));
+	WARN_ON(req_create(c, 16, MB, 1, NULL));
+	WARN_ON(req_unmap(c, 0, PG));
+	WARN_ON(req_remove(c, WINDOW1));
+	WARN_ON(req_unregister(c, UA(UA_HUGE), 32 * PG) != -EBUSY);
+	vfio_close(c);
+	others_ran = true;
+}
+
+TEST_F(world, stuck_mm_register)
+{
+	others = self->c + 1;
+	others_mm = self->other;
+	host_stuck = others_do_all;
+	self->mm->stuck = true;
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(current->mm, self->mm);
+	EXPECT_FALSE(self->mm->stuck);
+	host_stuck = NULL;
+}
+
+/* What the other container of the same process can do, and what it waits for */
+static struct host_container *sibling;
+static struct mm_struct *sibling_mm;
+static unsigned long sibling_ran, sibling_page;
+static struct mm_iommu_region_info sibling_info;
+
+static void sibling_does_all(void)
+{
+	struct host_container *c = sibling;
+	unsigned long ua = UA(sibling_page);
+
+	current->mm = sibling_mm;
+	sibling_mm->stuck = false;
+	sibling_mm->stuck_fault = false;
+	/* Nobody sees a region that is not complete, or not any more */
+	WARN_ON(mm_iommu_lookup(sibling_mm, ua, PG));
+	WARN_ON(mm_iommu_next_region(sibling_mm, 0, &sibling_info));
+	WARN_ON(req_register(c, UA(UA_HUGE), 32 * PG));
+	WARN_ON(req_map(c, 0, UA(UA_HUGE), 4 * PG, RW));
+	WARN_ON(req_map(c, 0, ua, PG, RW) != -EINVAL);
+	WARN_ON(req_unmap(c, 0, 4 * PG));
+	WARN_ON(req_unregister(c, UA(UA_HUGE), 32 * PG));
+	/* Who waits for it can be killed */
+	current->killed = true;
+	WARN_ON(req_register(c, ua, 16 * PG) != -EINTR);
+	current->killed = false;
+	sibling_ran++;
+}
+
+static void sibling_does_all_beside_a_new_region(void)
+{
+	unsigned long ua = UA(sibling_page);
+
+	sibling_does_all();
+	/* There is nothing to wait for when it is in the way */
+	WARN_ON(req_register(sibling, ua + 8 * PG, 16 * PG) != -EINVAL);
+	WARN_ON(req_register(sibling, ua - 8 * PG, 16 * PG) != -EINVAL);
+	WARN_ON(req_register(sibling, ua, 8 * PG) != -EINVAL);
+	WARN_ON(req_register(sibling, ua - 8 * PG, 32 * PG) != -EINVAL);
+}
+
+TEST_F(world, register_beside_one_being_made)
+{
+	int fault;
+
+	sibling = second(self->c);
+	sibling_mm = self->mm;
+	sibling_page = 16;
+	for (fault = 0; fault < 2; fault++) {
+		host_stuck = sibling_does_all_beside_a_new_region;
+		self->mm->stuck = !fault;
+		self->mm->stuck_fault = fault;
+		EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+		EXPECT_EQ(sibling_ran, fault + 1);
+		host_stuck = NULL;
+		EXPECT_WORKS(req_register(sibling, UA(16), 16 * PG));
+		EXPECT_EQ(host_usage.pins, 16);
+		EXPECT_WORKS(req_unregister(sibling, UA(16), 16 * PG));
+		EXPECT_WORKS(req_unregister(self->c, UA(16), 16 * PG));
+	}
+}
+
+TEST_F(world, register_beside_one_being_unpinned)
+{
+	sibling = second(self->c);
+	sibling_mm = self->mm;
+	sibling_page = 16;
+	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+	host_stuck = sibling_does_all;
+	self->mm->stuck = true;
+	EXPECT_WORKS(req_unregister(self->c, UA(16), 16 * PG));
+	EXPECT_EQ(sibling_ran, 1);
+	host_stuck = NULL;
+	EXPECT_WORKS(req_register(sibling, UA(8), 16 * PG));
+}
+
+static void be_killed(void)
+{
+	current->killed = true;
+	sibling_ran++;
+}
+
+/* Charging and pinning end when the process is killed, however stuck it is */
+TEST_F(world, register_stuck_and_killed)
+{
+	int fault;
+
+	for (fault = 0; fault < 2; fault++) {
+		self->digest = world_digest(self->mm);
+		host_stuck = be_killed;
+		self->mm->stuck = !fault;
+		self->mm->stuck_fault = fault;
+		EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), -EINTR);
+		current->killed = false;
+		EXPECT_EQ(sibling_ran, fault + 1);
+		EXPECT_EQ(world_digest(self->mm), self->digest);
+		world_check();
+	}
+	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+}
+
+/* Another thread wants the same, and gets it */
+static pthread_t waiter;
+static long waiter_ret;
+
+static void *wait_for_region(void *arg)
+{
+	rcu_register_thread();
+	current->mm = sibling_mm;
+	waiter_ret = req_register(sibling, UA(16), 16 * PG);
+	rcu_unregister_thread();
+
+	return arg;
+}
+
+static void let_sibling_wait(void)
+{
+	unsigned long slept = READ_ONCE(host_sleeps);
+
+	sibling_mm->stuck = false;
+	sibling_mm->stuck_fault = false;
+	pthread_create(&waiter, NULL, wait_for_region, NULL);
+	while (READ_ONCE(host_sleeps) == slept)
+		sched_yield();
+	sibling_ran++;
+}
+
+TEST_F(world, register_waits_for_the_same)
+{
+	struct host_region region;
+
+	sibling = second(self->c);
+	sibling_mm = self->mm;
+	host_stuck = let_sibling_wait;
+	self->mm->stuck_fault = true;
+	EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), 0);
+	pthread_join(waiter, NULL);
+	EXPECT_EQ(sibling_ran, 1);
+	EXPECT_EQ(waiter_ret, 0);
+	ASSERT_TRUE(glue_region_at(self->mm, UA(16), &region));
+	EXPECT_EQ(region.used, 2);
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	world_check();
+
+	/* The first one fails: the second one makes it */
+	EXPECT_WORKS(req_unregister(self->c, UA(16), 16 * PG));
+	EXPECT_WORKS(req_unregister(sibling, UA(16), 16 * PG));
+	self->mm->pte[31].readonly = true;
+	self->mm->stuck_fault = true;
+	EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), -EFAULT);
+	pthread_join(waiter, NULL);
+	EXPECT_EQ(sibling_ran, 2);
+	EXPECT_EQ(waiter_ret, -EFAULT);
+	self->mm->pte[31].readonly = false;
+	world_check();
+}
+
+/* Registers @nr regions of a page, maps each and closes the container */
+static void leave_mapped(struct mm_struct *mm, struct host_container *c,
+			 unsigned long first, unsigned long nr)
+{
+	unsigned long i;
+
+	for (i = first; i < first + nr; i++) {
+		WARN_ON(req_register(c, UA(i), PG));
+		WARN_ON(!mm_iommu_ref(mm_iommu_lookup(mm, UA(i), PG), 1, true));
+	}
+	vfio_close(c);
+}
+
+/* However many regions a guest abandons at once, they are one work for one worker */
+TEST_F(world, abandoned_regions_are_one_work)
+{
+	unsigned long i;
+
+	leave_mapped(self->mm, self->c, 16, 32);
+	host_settle();
+	for (i = 16; i < 48; i++)
+		mm_iommu_unref_range(self->mm, NULL, UA(i), 1, PAGE_SHIFT);
+	EXPECT_EQ(host_works(), 1);
+	EXPECT_EQ(self->mm->locked_vm, 32);
+
+	/* The worker may wait for the process, the others do not wait for him */
+	others = self->c + 1;
+	others_mm = self->other;
+	others_ran = false;
+	host_stuck = others_do_all;
+	self->mm->stuck = true;
+	host_run_works();
+	EXPECT_TRUE(others_ran);
+	host_stuck = NULL;
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	EXPECT_EQ(host_usage.pins, 0);
+	world_check();
+}
+
+static void run_works(void)
+{
+	sibling_mm->stuck = false;
+	host_run_works();
+	sibling_ran++;
+}
+
+/* The worker finds a region that somebody else is taking apart, */
+TEST_F(world, abandoned_region_is_taken_apart)
+{
+	sibling = second(self->c);
+	sibling_mm = self->mm;
+	leave_mapped(self->mm, self->c, 16, 1);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	host_stuck = run_works;
+	self->mm->stuck = true;
+	EXPECT_EQ(host_works(), 1);
+	EXPECT_EQ(req_register(sibling, UA(16), PG), 0);
+	EXPECT_EQ(sibling_ran, 1);
+	/* What frees regions comes when readers have gone, at any moment */
+	host_settle();
+	EXPECT_EQ(host_works(), 0);
+	EXPECT_EQ(self->mm->locked_vm, 1);
+	host_stuck = NULL;
+}
+
+/* ... or is at it himself, */
+TEST_F(world, abandoned_region_is_reaped)
+{
+	sibling = second(self->c);
+	sibling_mm = self->mm;
+	sibling_page = 16;
+	leave_mapped(self->mm, self->c, 16, 1);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	host_stuck = sibling_does_all;
+	self->mm->stuck = true;
+	host_run_works();
+	EXPECT_EQ(sibling_ran, 1);
+	host_stuck = NULL;
+	EXPECT_WORKS(req_register(sibling, UA(16), PG));
+	EXPECT_EQ(host_usage.pins, 1);
+}
+
+/* ... or comes last, when all of it is done and the range is another's */
+TEST_F(world, abandoned_region_is_replaced)
+{
+	sibling = second(self->c);
+	leave_mapped(self->mm, self->c, 16, 1);
+	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	EXPECT_EQ(req_register(sibling, UA(8), 16 * PG), 0);
+	/* ... and one that frees it, if readers have gone */
+	EXPECT_GE(host_works(), 1);
+	host_run_works();
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	EXPECT_NE(mm_iommu_lookup(self->mm, UA(8), 16 * PG), NULL);
+	world_check();
+}
+
+/* The model does see when another process waits, */
+static void wait_for_others_mm(void)
+{
+	host_stuck = others_do_all;
+	account_locked_vm(others_mm, 1, true);
+}
+
+static DEFINE_MUTEX(stuck_lock);
+
+static void others_lock(void)
+{
+	current->mm = others_mm;
+	mutex_lock(&stuck_lock);
+}
+
+/* ... or wants a lock of who waits */
+static void wait_with_a_lock(void)
+{
+	host_stuck = others_lock;
+	mutex_lock(&stuck_lock);
+	current->mm->stuck = true;
+	account_locked_vm(current->mm, 1, true);
+}
+
+static bool dies(void (*what)(void))
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid) {
+		what();
+		_exit(0);
+	}
+
+	return waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+		WTERMSIG(status) == SIGABRT;
+}
+
+/* To wait for the own mm ends when the process is killed; nothing has changed */
+static void others_kill_me(void)
+{
+	others_ran = true;
+	current->killed = true;
+}
+
+TEST_F(world, stuck_mm_map_is_killed)
+{
+	struct tce_iter cur = { };
+	unsigned long charges;
+	u64 start;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
+	charges = self->mm->charges;
+	self->digest = world_digest(self->mm);
+	host_stuck = others_kill_me;
+	self->mm->stuck = true;
+	/* levels of more than a page */
+	cur.tree = &table_of(self->c, 1)->it_tree;
+	EXPECT_EQ(tce_iter_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(self->mm->charges, charges);
+	EXPECT_EQ(world_digest(self->mm), self->digest);
+	/* What is not to be made can be done still, and all can be given back */
+	EXPECT_WORKS(req_unmap(self->c, start, 64 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_remove(self->c, start));
+	current->killed = false;
+	host_stuck = NULL;
+}
+
+TEST_F(world, stuck_mm_is_seen)
+{
+	others_mm = self->other;
+	self->other->stuck = true;
+	EXPECT_TRUE(dies(wait_for_others_mm));
+	EXPECT_TRUE(dies(wait_with_a_lock));
+	self->other->stuck = false;
+}
