@@ -241,7 +241,7 @@ static void tree_visit(struct kunit *test)
 static void tree_skip(struct kunit *test)
 {
 	struct tce_iter iter = { };
-	unsigned long index, nr, seen = 0;
+	unsigned long index, nr = 0, seen = 0;
 	struct tce_tree tree;
 	__be64 *entry;
 
@@ -283,7 +283,7 @@ static void tree_skip(struct kunit *test)
 static void tree_skip_each(struct kunit *test)
 {
 	struct tce_iter iter = { };
-	unsigned long i, index, nr;
+	unsigned long i, index, nr = 0;
 	struct tce_tree tree;
 
 	for (i = 1; i < 40; i++) {

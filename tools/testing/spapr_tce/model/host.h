@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The harness around the kernel code under test: failures on demand, model
- * memory and processes (host.c), host bridges with devices (machine.c), VFIO's
- * core (vfio-core.c) and the invariants (world.c).
+ * The harness around the kernel code under test: failures on demand (host.c),
+ * locks, allocators, memory and processes, work (the files of these names), host
+ * bridges with devices (machine.c), VFIO's core (vfio-core.c) and the invariants
+ * (world.c).
  */
 #ifndef _SPAPR_TCE_HOST_H
 #define _SPAPR_TCE_HOST_H
@@ -92,6 +93,9 @@ extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
 extern void (*host_stuck)(void);
+/* Within host_stuck(): others run while one waits for a stuck mm */
+extern __thread bool host_stuck_wait;
+int mm_fault(struct mm_struct *mm);
 extern unsigned long host_sleeps;
 extern __thread bool host_mmap_locked;
 extern __thread unsigned int host_mutexes;
