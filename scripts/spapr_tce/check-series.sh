@@ -27,7 +27,7 @@ verdict() {
 
 # Whole files have their own verdict in check-static; some are no kernel code.
 # Code of an architecture may include its headers.
-not_code='^(tools/testing/spapr_tce/(shim|shim-base|fuzz\.c)|include/trace/)'
+not_code='^(tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|tests/fuzz\.c)|include/trace/)'
 checkpatch() {
 	cd "$tree" || return
 	ignore=FILE_PATH_CHANGES,EMBEDDED_FILENAME,EXECUTE_PERMISSIONS

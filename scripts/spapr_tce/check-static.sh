@@ -64,7 +64,7 @@ checkpatch() {
 		--no-tree --no-summary --ignore "$1" -f
 }
 # ... and libFuzzer's names are not ours.
-shims='^tools/testing/spapr_tce/(shim(-base)?/|tests/fuzz\.c)'
+shims='^tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|tests/fuzz\.c)'
 traces='^include/trace/events/|/(harness|abi)\.h$'
 
 checkpatch_hooks() {

@@ -3,6 +3,7 @@
  * The kernel as the files under test see it, on the host: our own versions of
  * what tools/include lacks. Every compilation includes this first; headers
  * that would only say the same again are empty (see STUBS in the Makefile).
+ * What is as the kernel has it is in dup/, what does nothing in stub/.
  * With HOST_BENCH nothing is checked that the kernel does not check, and one
  * thread is all there is.
  *
@@ -58,41 +59,10 @@
 #define __ffs(x)		((unsigned long)__builtin_ctzl(x))
 #define __ilog2(x)		((int)(BITS_PER_LONG - 1 - __builtin_clzl(x)))
 #define U64_MAX			((u64)~0ULL)
+#define offsetofend(type, m)	(offsetof(type, m) + sizeof(((type *)0)->m))
 #ifndef BITS_PER_LONG_LONG
 #define BITS_PER_LONG_LONG	64
 #endif
-
-#undef PAGE_SHIFT
-#define PAGE_SHIFT		HOST_PAGE_SHIFT
-#define PAGE_SIZE		(1UL << PAGE_SHIFT)
-#define PAGE_MASK		(~(PAGE_SIZE - 1))
-#define PAGE_ALIGNED(x)		IS_ALIGNED((unsigned long)(x), PAGE_SIZE)
-#define offset_in_page(x)	((unsigned long)(x) & ~PAGE_MASK)
-#define MAX_PAGE_ORDER		(PAGE_SHIFT == 16 ? 8 : 12)
-
-#define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
-#define min3(a, b, c)		min((typeof(a))min(a, b), c)
-#undef min
-#undef max
-/* As in the kernel, constants of another type may be compared */
-#define min(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
-				   _a < _b ? _a : _b; })
-#define max(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
-				   _a > _b ? _a : _b; })
-#undef min_t
-#undef max_t
-#define min_t(t, a, b)		min((t)(a), (t)(b))
-#define max_t(t, a, b)		max((t)(a), (t)(b))
-#define offsetofend(type, m)	(offsetof(type, m) + sizeof(((type *)0)->m))
-#define check_shl_overflow(a, s, d) ({			\
-	*(d) = (a) << (s);				\
-	(*(d) >> (s)) != (a); })
-
-#ifndef fallthrough
-#define fallthrough		__attribute__((fallthrough))
-#endif
-#undef noinline
-#define noinline		__attribute__((noinline))
 
 /* A warning is a failure, with the history that led to it */
 void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, ...);
@@ -177,38 +147,7 @@ static inline bool atomic64_add_unless(atomic64_t *v, s64 n, s64 unless)
 	return false;
 }
 
-struct kref {
-	int count;
-};
-
-static inline void kref_init(struct kref *kref)
-{
-	__atomic_store_n(&kref->count, 1, __ATOMIC_RELAXED);
-}
-
-static inline int kref_put(struct kref *kref, void (*release)(struct kref *kref))
-{
-	int left = __atomic_sub_fetch(&kref->count, 1, __ATOMIC_SEQ_CST);
-
-	WARN_ON(left < 0);
-	if (!left)
-		release(kref);
-
-	return !left;
-}
-
-static inline int kref_get_unless_zero(struct kref *kref)
-{
-	int old = __atomic_load_n(&kref->count, __ATOMIC_RELAXED), seen;
-
-	for (; old; old = seen) {
-		seen = cmpxchg(&kref->count, old, old + 1);
-		if (seen == old)
-			return 1;
-	}
-
-	return 0;
-}
+#include "dup.h"
 
 /* What may not be done in real mode; see host.c */
 #ifdef HOST_BENCH
@@ -218,6 +157,8 @@ static inline int kref_get_unless_zero(struct kref *kref)
 extern __thread bool host_real_mode;
 void virtual_only(const char *what);
 #endif
+
+#include "stub.h"
 
 /*
  * Locks know their owner, and which others are taken inside of them: @name tells
@@ -239,7 +180,6 @@ void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
-#define mutex_destroy(m)	do { } while (0)
 #define DEFINE_MUTEX(m) \
 	struct mutex m = { .lock = PTHREAD_MUTEX_INITIALIZER, .name = __FILE__ ": " #m }
 #undef lockdep_assert_held
@@ -263,24 +203,10 @@ bool mutex_is_mine(const struct mutex *m);
 #define device_initcall(fn)	host_initcall(fn)
 #undef module_init
 #undef module_exit
-#undef MODULE_LICENSE
-#undef MODULE_DESCRIPTION
 #define module_init(fn)		host_initcall(fn)
 #define module_exit(fn)		void (*host_exit_##fn)(void) = fn
-#define MODULE_LICENSE(x)
-#define MODULE_DESCRIPTION(x)
-#define THIS_MODULE		NULL
-struct module;
-#define module_put(module)	((void)(module))
-#define MODULE_PARM_DESC(name, text)
 /* For tests to change */
 #define module_param_named(name, var, type, mode)	type *host_param_##name = &(var)
-#undef __read_mostly
-#define __read_mostly
-#undef __init
-#undef __exit
-#define __init
-#define __exit
 
 /*
  * Memory.
@@ -289,7 +215,6 @@ struct module;
 /* tools/lib/slab.c and tools/testing/shared/linux.c do the work (see host.c) */
 #define kmem_cache_alloc_node(cache, gfp, nid)	kmem_cache_alloc(cache, gfp)
 #define kvmalloc_array(n, size, gfp)		kvmalloc((n) * (size), gfp)
-#define SLAB_NOLEAKTRACE			0
 #undef kzalloc_node
 #define kzalloc_node(size, gfp, nid)		kzalloc(size, gfp)
 #define kmalloc_array(n, size, gfp)		kmalloc((n) * (size), gfp)
@@ -309,7 +234,6 @@ void free_pages(unsigned long addr, unsigned int order);
 
 enum node_stat_item { NR_IOMMU_PAGES, NR_SECONDARY_PAGETABLE, HOST_STATS };
 
-#define page_pgdat(page)				NULL
 #define mod_node_page_state(node, item, nr)		host_stat_add(item, nr)
 #define mod_lruvec_page_state(page, item, nr)		host_stat_add(item, nr)
 void host_stat_add(enum node_stat_item item, long nr);
@@ -481,21 +405,15 @@ extern void (*host_resched)(void);
 #define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
 #define mmdrop(mm)	WARN_ON(__atomic_sub_fetch(&(mm)->count, 1, __ATOMIC_SEQ_CST) < 1)
 
-/* No device DAX in the model */
-struct vm_area_struct;
 void mmap_write_lock(struct mm_struct *mm);
 int mmap_write_lock_killable(struct mm_struct *mm);
 void mmap_write_unlock(struct mm_struct *mm);
 #define mmap_read_lock(mm)		mmap_write_lock(mm)
 #define mmap_read_lock_killable(mm)	mmap_write_lock_killable(mm)
 #define mmap_read_unlock(mm)		mmap_write_unlock(mm)
-#define CAP_IPC_LOCK			14
-#define capable(cap)			((void)(cap), false)
 int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
 int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
 			struct task_struct *task, bool bypass_rlim);
-#define find_vma(mm, addr)	((void)(mm), (void)(addr), (struct vm_area_struct *)NULL)
-#define vma_is_dax(vma)		((void)(vma), false)
 
 unsigned long copy_from_user(void *to, const void *from, unsigned long size);
 unsigned long copy_to_user(void *to, const void *from, unsigned long size);
@@ -504,33 +422,13 @@ unsigned long copy_to_user(void *to, const void *from, unsigned long size);
  * Work.
  */
 
-struct work_struct {
-	struct list_head node;
-	void (*func)(struct work_struct *work);
-};
-
-struct rcu_work {
-	struct work_struct work;
-	struct rcu_head rcu;
-	struct workqueue_struct *wq;
-};
-
-#define to_rcu_work(w)		container_of(w, struct rcu_work, work)
-#define INIT_RCU_WORK(rwork, fn)	INIT_WORK(&(rwork)->work, fn)
-
 struct workqueue_struct;
 bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork);
 extern struct workqueue_struct *system_unbound_wq;
-#define WQ_UNBOUND		0
 #define alloc_workqueue(name, flags, max)	host_alloc_workqueue()
 struct workqueue_struct *host_alloc_workqueue(void);
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 void flush_workqueue(struct workqueue_struct *wq);
-
-#define INIT_WORK(work, fn) do {		\
-	INIT_LIST_HEAD(&(work)->node);		\
-	(work)->func = (fn);			\
-} while (0)
 
 /*
  * Sleeping: whoever does looks again and again.
@@ -543,8 +441,6 @@ typedef struct {
 #define ERESTARTSYS			512
 #endif
 int host_sleep(void);
-#define init_waitqueue_head(wq)		((void)(wq))
-#define wake_up_all(wq)			((void)(wq))
 #define wait_event_killable(wq, cond) ({		\
 	int _ret = 0;					\
 							\
@@ -552,56 +448,6 @@ int host_sleep(void);
 		_ret = host_sleep();			\
 	_ret;						\
 })
-
-/*
- * Lists without locks.
- */
-
-struct llist_node {
-	struct llist_node *next;
-};
-
-struct llist_head {
-	struct llist_node *first;
-};
-
-#define init_llist_head(list)		((list)->first = NULL)
-#define llist_del_all(list)		xchg(&(list)->first, NULL)
-
-static inline bool llist_add(struct llist_node *new, struct llist_head *head)
-{
-	struct llist_node *first = READ_ONCE(head->first);
-
-	do
-		new->next = first;
-	while (!__atomic_compare_exchange_n(&head->first, &first, new, false,
-					    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
-
-	return !first;
-}
-
-#define llist_for_each_entry_safe(pos, n, node, member)			\
-	for (pos = llist_entry_safe(node, typeof(*pos), member);	\
-	     pos && (n = llist_entry_safe(pos->member.next,		\
-					  typeof(*pos), member), true);	\
-	     pos = n)
-#define llist_entry_safe(node, type, member) ({				\
-	struct llist_node *_n = (node);					\
-									\
-	_n ? container_of(_n, type, member) : NULL;			\
-})
-
-/* What is said to an admin goes nowhere, but not in real mode either */
-static inline void __attribute__((format(printf, 1, 2)))
-host_no_printk(const char *fmt, ...)
-{
-}
-
-#define pr_warn_ratelimited(...) do {		\
-	virtual_only("printk");			\
-	host_no_printk(__VA_ARGS__);		\
-} while (0)
-#define pr_debug_ratelimited(...)	pr_warn_ratelimited(__VA_ARGS__)
 
 /*
  * debugfs: the show function is called by hand.
@@ -640,26 +486,12 @@ struct seq_operations {
 #define seq_putc(m, c)		seq_printf(m, "%c", c)
 #define DEFINE_SEQ_ATTRIBUTE(name) \
 	const struct file_operations name##_fops = { .seq = &name##_sops }
-#define debugfs_create_dir(name, parent) \
-	((void)(name), (void)(parent), (struct dentry *)NULL)
-#define debugfs_create_file(name, mode, dir, data, fops) \
-	((void)(dir), (void)(fops))
-#define debugfs_remove(dir)	((void)(dir))
 
 /*
  * Devices, as far as asm/iommu.h and the PHB code name them.
  */
 
-enum dma_data_direction {
-	DMA_BIDIRECTIONAL,
-	DMA_TO_DEVICE,
-	DMA_FROM_DEVICE,
-	DMA_NONE,
-};
-
 typedef u64 dma_addr_t;
-#define ____cacheline_aligned_in_smp
-#define __iomem
 #undef __attribute_const__
 #define __attribute_const__	__attribute__((const))
 #define ASM_CONST(x)		(x##UL)
@@ -684,27 +516,6 @@ struct device {
 int of_property_read_u32_index(const struct device_node *np, const char *name,
 			       u32 index, u32 *value);
 
-static inline void list_add_rcu(struct list_head *new, struct list_head *head)
-{
-	new->next = head->next;
-	new->prev = head;
-	rcu_assign_pointer(head->next, new);
-	new->next->prev = new;
-}
-
-/* Who is there goes on from there */
-static inline void list_del_rcu(struct list_head *entry)
-{
-	entry->next->prev = entry->prev;
-	rcu_assign_pointer(entry->prev->next, entry->next);
-}
-
-#define list_for_each_entry_rcu(pos, head, member)			\
-	for (pos = list_entry(rcu_dereference((head)->next),		\
-			      typeof(*pos), member);			\
-	     &pos->member != (head);					\
-	     pos = list_entry(rcu_dereference(pos->member.next),	\
-			      typeof(*pos), member))
 /* Real mode does this; another thread may do something before */
 #define list_for_each_entry_lockless(pos, head, member)			\
 	for (host_preempt_real(),					\

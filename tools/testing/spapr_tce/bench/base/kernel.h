@@ -6,7 +6,7 @@
 #ifndef _SPAPR_TCE_SHIM_BASE_KERNEL_H
 #define _SPAPR_TCE_SHIM_BASE_KERNEL_H
 
-#include "../shim/kernel.h"
+#include "../../custom/kernel.h"
 
 #undef pr_debug
 #define pr_debug(fmt, ...)	((void)0)

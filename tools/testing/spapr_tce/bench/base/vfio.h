@@ -3,7 +3,7 @@
 #ifndef _SPAPR_TCE_SHIM_BASE_VFIO_H
 #define _SPAPR_TCE_SHIM_BASE_VFIO_H
 
-#include "../shim/vfio.h"
+#include "../../custom/vfio.h"
 
 #undef page_address
 #undef __pa
