@@ -205,6 +205,7 @@ bool mutex_is_mine(const struct mutex *m);
 #undef module_exit
 #define module_init(fn)		host_initcall(fn)
 #define module_exit(fn)		void (*host_exit_##fn)(void) = fn
+#define MODULE_PARM_DESC(name, text)
 /* For tests to change */
 #define module_param_named(name, var, type, mode)	type *host_param_##name = &(var)
 

@@ -25,7 +25,6 @@ host_no_printk(const char *fmt, ...)
 #define THIS_MODULE		NULL
 struct module;
 #define module_put(module)	((void)(module))
-#define MODULE_PARM_DESC(name, text)
 #undef __read_mostly
 #define __read_mostly
 #undef __init
