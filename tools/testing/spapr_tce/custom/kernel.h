@@ -59,10 +59,27 @@
 #define __ffs(x)		((unsigned long)__builtin_ctzl(x))
 #define __ilog2(x)		((int)(BITS_PER_LONG - 1 - __builtin_clzl(x)))
 #define U64_MAX			((u64)~0ULL)
-#define offsetofend(type, m)	(offsetof(type, m) + sizeof(((type *)0)->m))
 #ifndef BITS_PER_LONG_LONG
 #define BITS_PER_LONG_LONG	64
 #endif
+
+#define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
+#define min3(a, b, c)		min((typeof(a))min(a, b), c)
+#undef min
+#undef max
+/* As in the kernel, constants of another type may be compared */
+#define min(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
+				   _a < _b ? _a : _b; })
+#define max(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
+				   _a > _b ? _a : _b; })
+#undef min_t
+#undef max_t
+#define min_t(t, a, b)		min((t)(a), (t)(b))
+#define max_t(t, a, b)		max((t)(a), (t)(b))
+#define offsetofend(type, m)	(offsetof(type, m) + sizeof(((type *)0)->m))
+#define check_shl_overflow(a, s, d) ({			\
+	*(d) = (a) << (s);				\
+	(*(d) >> (s)) != (a); })
 
 /* A warning is a failure, with the history that led to it */
 void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, ...);
@@ -203,8 +220,15 @@ bool mutex_is_mine(const struct mutex *m);
 #define device_initcall(fn)	host_initcall(fn)
 #undef module_init
 #undef module_exit
+#undef MODULE_LICENSE
+#undef MODULE_DESCRIPTION
 #define module_init(fn)		host_initcall(fn)
 #define module_exit(fn)		void (*host_exit_##fn)(void) = fn
+#define MODULE_LICENSE(x)
+#define MODULE_DESCRIPTION(x)
+#define THIS_MODULE		NULL
+struct module;
+#define module_put(module)	((void)(module))
 #define MODULE_PARM_DESC(name, text)
 /* For tests to change */
 #define module_param_named(name, var, type, mode)	type *host_param_##name = &(var)

@@ -13,23 +13,6 @@
 #define offset_in_page(x)	((unsigned long)(x) & ~PAGE_MASK)
 #define MAX_PAGE_ORDER		(PAGE_SHIFT == 16 ? 8 : 12)
 
-#define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
-#define min3(a, b, c)		min((typeof(a))min(a, b), c)
-#undef min
-#undef max
-/* As in the kernel, constants of another type may be compared */
-#define min(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
-				   _a < _b ? _a : _b; })
-#define max(a, b)		({ __auto_type _a = (a); __auto_type _b = (b); \
-				   _a > _b ? _a : _b; })
-#undef min_t
-#undef max_t
-#define min_t(t, a, b)		min((t)(a), (t)(b))
-#define max_t(t, a, b)		max((t)(a), (t)(b))
-#define check_shl_overflow(a, s, d) ({			\
-	*(d) = (a) << (s);				\
-	(*(d) >> (s)) != (a); })
-
 #ifndef fallthrough
 #define fallthrough		__attribute__((fallthrough))
 #endif

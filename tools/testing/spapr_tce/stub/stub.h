@@ -17,14 +17,6 @@ host_no_printk(const char *fmt, ...)
 } while (0)
 #define pr_debug_ratelimited(...)	pr_warn_ratelimited(__VA_ARGS__)
 
-/* Modules */
-#undef MODULE_LICENSE
-#undef MODULE_DESCRIPTION
-#define MODULE_LICENSE(x)
-#define MODULE_DESCRIPTION(x)
-#define THIS_MODULE		NULL
-struct module;
-#define module_put(module)	((void)(module))
 #undef __read_mostly
 #define __read_mostly
 #undef __init
