@@ -260,6 +260,18 @@ static bool is_sigbus(const u64 *p)
 	return bus;
 }
 
+/* A VM that has no container, in a child */
+static struct guest *bare_guest(unsigned long type)
+{
+	static struct guest g;
+
+	g.kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	CHILD_CHECK(g.kvm >= 0);
+	g.vm = tce_ioctl(g.kvm, KVM_CREATE_VM, (void *)type);
+	CHILD_CHECK(g.vm >= 0);
+	return &g;
+}
+
 /*
  * What an ordinary user makes he can use all over, or it is not made. No device
  * is needed for that.
@@ -268,18 +280,13 @@ static int touch_views(void *arg)
 {
 	static const u64 limits[] = { SZ_64K, SZ_1M, 8 * SZ_1M, ~0ULL };
 	static const u64 tces[] = { 1, 512, 0x1234, SZ_64K, SZ_1M / 4, SZ_1M / 2 };
-	unsigned long type = *(unsigned long *)arg;
+	struct guest *g = bare_guest(*(unsigned long *)arg);
 	const u64 page = sys_page_size();
-	struct guest guest = {}, *g = &guest;
 	u64 limit, cost, before, i, at;
 	unsigned int l, made = 0;
 	u64 *view;
 	int fd;
 
-	g->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	CHILD_CHECK(g->kvm >= 0);
-	g->vm = tce_ioctl(g->kvm, KVM_CREATE_VM, (void *)type);
-	CHILD_CHECK(g->vm >= 0);
 	/* The largest first, for a limit cannot be raised again */
 	for (l = ARRAY_SIZE(limits); l--;) {
 		limit = limits[l];
@@ -322,16 +329,11 @@ TEST_F(kvm, view_of_a_user)
 static int touch_large_view(void *arg)
 {
 	const u64 tces = 2 * SZ_1M, page = sys_page_size(), limit = SZ_1M;
-	unsigned long type = *(unsigned long *)arg;
-	struct guest guest = {}, *g = &guest;
+	struct guest *g = bare_guest(*(unsigned long *)arg);
 	u64 at, touched = 0;
 	u64 *view;
 	int fd;
 
-	g->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	CHILD_CHECK(g->kvm >= 0);
-	g->vm = tce_ioctl(g->kvm, KVM_CREATE_VM, (void *)type);
-	CHILD_CHECK(g->vm >= 0);
 	CHILD_CHECK(!drop_to_user(limit));
 	fd = guest_table(g, LIOBN, 12, 0, tces);
 	CHILD_CHECK(fd >= 0);

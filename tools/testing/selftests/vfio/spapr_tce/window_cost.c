@@ -243,10 +243,31 @@ static bool set_memlock(u64 soft)
 	return !setrlimit(RLIMIT_MEMLOCK, &rl);
 }
 
+/* Without CAP_IPC_LOCK, but with a limit that can be set again */
+static void become_nobody(void)
+{
+	CHILD_CHECK(set_memlock(RLIM_INFINITY));
+	CHILD_CHECK(!setresgid(65534, 65534, 65534));
+	CHILD_CHECK(!setresuid(65534, 65534, 65534));
+}
+
 struct limit_args {
 	struct _test_data_window *self;
 	int mapped;
 };
+
+static void expect_child(struct __test_metadata *_metadata,
+			 struct _test_data_window *self, int (*child)(void *arg))
+{
+	struct limit_args args = { .self = self };
+	int ret;
+
+	tce_close(&self->dev, self->c);
+	self->c = -1;
+	ret = run_child(child, &args);
+	EXPECT_EQ(0, ret)
+		TH_LOG("line %d", ret);
+}
 
 /*
  * A user without CAP_IPC_LOCK maps page after page in parts of the window that
@@ -270,9 +291,7 @@ static int limit_child(void *arg)
 	CHILD_CHECK(!tce_remove(c, 0));
 	CHILD_CHECK(!tce_create_any(c, shift, huge, &start));
 	CHILD_CHECK(!tce_map(c, start, va, BIT_ULL(shift), DMA_RW));
-	CHILD_CHECK(set_memlock(RLIM_INFINITY));
-	CHILD_CHECK(!setresgid(65534, 65534, 65534));
-	CHILD_CHECK(!setresuid(65534, 65534, 65534));
+	become_nobody();
 	CHILD_CHECK(set_memlock(sys_vmlck()));
 
 	/* one more level may fit the last page that is charged */
@@ -306,14 +325,7 @@ static int limit_child(void *arg)
 
 TEST_F(window, level_over_memlock)
 {
-	struct limit_args args = { .self = self };
-	int ret;
-
-	tce_close(&self->dev, self->c);
-	self->c = -1;
-	ret = run_child(limit_child, &args);
-	EXPECT_EQ(0, ret)
-		TH_LOG("line %d", ret);
+	expect_child(_metadata, self, limit_child);
 }
 
 /* A range of many levels that does not fit: none of it, and none is kept. */
@@ -338,9 +350,7 @@ static int range_child(void *arg)
 	CHILD_CHECK(!tce_remove(c, 0));
 	CHILD_CHECK(!tce_register(c, va, size));
 	CHILD_CHECK(!tce_create_any(c, shift, huge, &start));
-	CHILD_CHECK(set_memlock(RLIM_INFINITY));
-	CHILD_CHECK(!setresgid(65534, 65534, 65534));
-	CHILD_CHECK(!setresuid(65534, 65534, 65534));
+	become_nobody();
 	vmlck = sys_vmlck();
 	CHILD_CHECK(set_memlock(vmlck));
 	CHILD_CHECK(tce_map(c, start + SZ_1G, va, size, DMA_RW) == -ENOMEM);
@@ -356,14 +366,7 @@ static int range_child(void *arg)
 
 TEST_F(window, range_over_memlock)
 {
-	struct limit_args args = { .self = self };
-	int ret;
-
-	tce_close(&self->dev, self->c);
-	self->c = -1;
-	ret = run_child(range_child, &args);
-	EXPECT_EQ(0, ret)
-		TH_LOG("line %d", ret);
+	expect_child(_metadata, self, range_child);
 }
 
 TEST_HARNESS_MAIN
