@@ -30,6 +30,8 @@ kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 	@$S/kernel.sh
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
+shell:  ## a shell on an emulated host with QEMU, perf, trace-cmd and a disk to pass through
+	@$S/check-clients.sh --shell
 check:  ## check-static, -docs, -host, -mutants, -qemu, -clients; the total last
 	@$S/check.sh static docs host mutants qemu clients
 check-static: ## checkpatch, sparse, W=1, shellcheck and house rules
@@ -57,9 +59,9 @@ fuzz:   ## fuzz the container driver on this machine for TIME seconds
 bench:  ## instructions per TCE, base kernel beside ours
 	@$S/bench.sh
 bench-hcalls: ## instructions per hypercall of a guest, base beside ours
-	@$S/bench-hcalls.sh
+	@$S/count.sh hcalls
 profile: ## which functions the instructions of a one-page request are in
-	@$S/profile.sh
+	@$S/count.sh profile
 bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
 series: ## export build/series/*.patch for git am, signed off by git's user
@@ -85,7 +87,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
-.PHONY: help setup source tree kernel run check check-static check-docs \
+.PHONY: help setup source tree kernel run shell check check-static check-docs \
 	check-host check-qemu check-clients check-debug check-mutants \
 	check-compat check-stress mutants fuzz bench bench-hcalls bench-host profile series \
 	check-series fixes check-fixes clean

@@ -15,34 +15,20 @@
 
 ROUNDS=${ROUNDS:-9}
 MS=${MS:-15}		# for each line of each round
-GOAL=1.5		# ns per TCE
 LAYOUTS='16-1 64-1 64-32'	# alignment of functions and of loops
 
-# compile WHICH LAYOUT
-compile() {
-	variant=bench
-	[ "$1" = ours ] || variant=bench-base
-	make -C "$tree/tools/testing/spapr_tce" -j"$JOBS" VARIANT=$variant \
-		OUT="$build/host/layout-$2" BASE_TREE="$base" \
-		LAYOUT="-falign-functions=${2%-*} -falign-loops=${2#*-}"
-}
+variant() { [ "$1" = ours ] && echo bench || echo bench-base; }
 
 compile_all() {
 	for layout in $LAYOUTS; do
-		compile base "$layout" && compile ours "$layout" || return
+		for which in base ours; do
+			make -C "$tree/tools/testing/spapr_tce" -j"$JOBS" \
+				VARIANT="$(variant $which)" BASE_TREE="$base" \
+				OUT="$build/host/layout-$layout" \
+				LAYOUT="-falign-functions=${layout%-*} -falign-loops=${layout#*-}" ||
+				return
+		done
 	done
-}
-
-# run WHICH LAYOUT STEPPED: its lines, each with WHICH in front.
-run() {
-	variant=bench
-	[ "$1" = ours ] || variant=bench-base
-	# Kernel memory is mapped by large pages; let that of the harness be, too.
-	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
-		"$build/host/layout-$2/$variant-16/bench" "$MS" "$3" \
-		>"$build/bench-host.new" || die "the benchmark of $1 failed"
-	sed "s/^/$1	/" "$build/bench-host.new" >>"$build/bench-host"
-	rm -f "$build/bench-host.new"
 }
 
 # busy: processor time since boot, of all processors, in 1/100 s.
@@ -51,29 +37,28 @@ busy() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9 }' /proc/stat; }
 "$here/tree.sh"
 lock bench-host
 long "compiling the host benchmark" "$logs/bench-host-build.log" compile_all
-
 : >"$build/bench-host"
-was_busy=$(busy)
-began=$(date +%s)
-round=0
+was_busy=$(busy) began=$(date +%s) round=0
+# Single steps, where they are needed, are slow, and always the same.
+stepped=256
 while [ "$round" -lt "$ROUNDS" ]; do
 	for layout in $LAYOUTS; do
 		[ "$round" -lt "$ROUNDS" ] || break
 		round=$((round + 1))
 		say "round $round of $ROUNDS"
-		# Single steps, where they are needed, are slow, and always the same.
-		run base "$layout" $((round == 1 ? 256 : 0))
-		run ours "$layout" $((round == 1 ? 256 : 0))
+		for which in base ours; do
+			# Kernel memory is mapped by large pages; let that of the harness be, too.
+			GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
+				"$build/host/layout-$layout/$(variant $which)-16/bench" "$MS" $stepped \
+				>"$build/bench-host.new" || die "the benchmark of $which failed"
+			sed "s/^/$which	/" "$build/bench-host.new" >>"$build/bench-host"
+		done
+		stepped=0
 	done
 done
-was_busy=$(($(busy) - was_busy))
-took=$(($(date +%s) - began))
-
-awk -v csv="$build/bench-host.csv" -v goal="$GOAL" -f "$here/bench-host.awk" \
-	"$build/bench-host"
+took=$(($(date +%s) - began)) was_busy=$(($(busy) - was_busy))
+# The goal is in ns per TCE.
+"$here/bench.pl" host "$build/bench-host.csv" 1.5 "$build/bench-host"
 echo "On: $(lscpu | sed -n 's/^Model name: *//p'); $(gcc --version | head -n 1)"
-awk -v busy=$was_busy -v took=$took -v nproc="$(nproc)" 'BEGIN {
-	printf "Of %d processors, %.1f were busy on average, with this and all else.\n",
-		nproc, busy / took / 100
-}'
+echo "Of $(nproc) processors, $((was_busy / took / 100)).$((was_busy * 10 / took / 100 % 10)) were busy on average, with this and all else."
 echo "All figures: build/bench-host.csv"

@@ -29,8 +29,15 @@ set border 3
 set tics nomirror out
 set key Left reverse samplen 3 spacing 1.1
 
+# One picture: two things, each of the base and of ours
+curves = 'plot points(a." ".of, "base", f) with linespoints ls 1 title "base: ".a, \
+	points(b." ".of, "base", f) with linespoints ls 2 title "base: ".b, \
+	points(a." ".of, "ours", f) with linespoints ls 3 title "ours: ".a, \
+	points(b." ".of, "ours", f) with linespoints ls 4 title "ours: ".b'
+
 set multiplot layout 2, 2 title 'What requests cost as they grow, 6.12 (base) and this series (ours). '.where \
 	margins 0.08, 0.98, 0.08, 0.9 spacing 0.1, 0.15
+a = 'map'; b = 'unmap'; f = 5
 
 set title 'Length of the range'
 set xlabel 'TCEs of one request (4K pages)'
@@ -38,10 +45,7 @@ set ylabel 'instructions per TCE'
 set key top right
 set yrange [10:10000]
 set xrange [1:1.05e6]
-plot points('map range', 'base', 5) with linespoints ls 1 title 'base: map', \
-     points('unmap range', 'base', 5) with linespoints ls 2 title 'base: unmap', \
-     points('map range', 'ours', 5) with linespoints ls 3 title 'ours: map', \
-     points('unmap range', 'ours', 5) with linespoints ls 4 title 'ours: unmap'
+of = 'range'; eval curves
 
 set title 'Number of regions'
 set xlabel 'regions registered'
@@ -49,28 +53,18 @@ set ylabel 'instructions per call for one page'
 set key top left
 set yrange [1000:100000]
 set xrange [1:4.1e3]
-plot points('map among regions', 'base', 5) with linespoints ls 1 title 'base: map', \
-     points('unmap among regions', 'base', 5) with linespoints ls 2 title 'base: unmap', \
-     points('map among regions', 'ours', 5) with linespoints ls 3 title 'ours: map', \
-     points('unmap among regions', 'ours', 5) with linespoints ls 4 title 'ours: unmap'
+of = 'among regions'; eval curves
 
-set title 'Sparseness: 16 TCEs in a window of 2G TCEs'
+set title 'Sparseness: 16 TCEs in a window of 2G TCEs (map: one call each, unmap: one call)'
 set xlabel 'TCEs from one to the next'
 set ylabel 'instructions per TCE'
 set yrange [100:1e9]
 set xrange [1:1.4e8]
-plot points('map sparse', 'base', 5) with linespoints ls 1 title 'base: map, one call each', \
-     points('unmap sparse', 'base', 5) with linespoints ls 2 title 'base: unmap, one call', \
-     points('map sparse', 'ours', 5) with linespoints ls 3 title 'ours: map, one call each', \
-     points('unmap sparse', 'ours', 5) with linespoints ls 4 title 'ours: unmap, one call'
+of = 'sparse'; eval curves
 
-set title 'Memory of that window and its levels'
+set title 'Memory of that window and its levels (charged: VmLck; 0 is not drawn)'
 set ylabel 'bytes per TCE'
 set format y '%.0s %cB'
 set yrange [1e3:1e13]
-plot points('charged sparse', 'base', 7) with linespoints ls 2 title 'base: charged (VmLck)', \
-     points('allocated sparse', 'base', 7) with linespoints ls 1 title 'base: allocated', \
-     points('charged sparse', 'ours', 7) with linespoints ls 4 title 'ours: charged (VmLck)', \
-     points('allocated sparse', 'ours', 7) with linespoints ls 3 title 'ours: allocated (0 is not drawn)'
-
+a = 'allocated'; b = 'charged'; f = 7; eval curves
 unset multiplot

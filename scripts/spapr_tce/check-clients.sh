@@ -6,6 +6,8 @@
 # what is tested.  MACHINE and TESTS (names of its tests, with commas) narrow it
 # down; BASE=1 takes the base kernel, which is there to be seen failing.  LONG=1
 # adds an LPAR as a host, where the guest is emulated by what is emulated itself.
+#
+# check-clients.sh --shell: instead, a shell on such a host (MACHINE, powernv9)
 
 . "$(dirname "$0")/lib.sh"
 
@@ -13,8 +15,7 @@ all=passthrough,io,trace,user,user64,memlock,fill,pull,unplug,kill${LONG:+,lpar}
 # MACHINE, CONFIG and TESTS may be meant for other parts of the check.
 machines=$(printf '%s\n' powernv9 powernv8 ${LONG:+pseries} |
 	grep -x "${MACHINE:-.*}" || :)
-tests=$(echo "$all" | tr , '\n' | grep -xE "$(echo "${TESTS:-.*}" | tr , '|')" |
-	paste -sd , -)
+tests=$(echo "$all" | tr , '\n' | grep -xE "$(echo "${TESTS:-.*}" | tr , '|')" || :)
 limit=900
 case ${CONFIG:=default} in
 debug)		limit=7200 ;;
@@ -25,15 +26,12 @@ if [ -z "$machines" ] || [ -z "$tests" ]; then
 	say "no clients with MACHINE=$MACHINE CONFIG=$CONFIG TESTS=$TESTS"
 	exit
 fi
+[ "${1:-}" != --shell ] || machines=${MACHINE:-powernv9} tests=shell
 TESTS=''
 export TESTS CONFIG
 
 src=$top/tools/testing/spapr_tce/clients
 out=$build/clients
-kernel=$build/vmlinux$(kernel_name "$CONFIG")
-guest=$build/vmlinux$(kernel_name default)
-suffix=
-[ "$CONFIG" = default ] || suffix=-$CONFIG
 initrd=$build/$(initrd_name)
 
 # Big-endian as its machine begins, without floating point or a library.
@@ -50,34 +48,28 @@ build_programs() {
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -Werror -static $bare_flags \
 		-T "$src/bare.lds" -o "$out/bare.elf" "$src/bare.S" "$src/bare.c" &&
 	"${CROSS_COMPILE}objcopy" -O binary "$out/bare.elf" "$out/bare.bin" &&
-	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$guest"
+	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$build/vmlinux$(kernel_name default)"
 }
 
-console() {
-	echo "dir /dev 0755 0 0"
-	echo "nod /dev/console 0600 0 0 c 5 1"
-}
-guest_spec() {
-	console
-	echo "file /init $out/guest 0755 0 0"
-}
-host_spec() {
-	console
-	for d in proc sys tmp tests clients; do
-		echo "dir /$d 0755 0 0"
-	done
-	echo "file /init $initrd/init 0755 0 0"
-	echo "$tests" | tr , '\n' | while read -r t; do
-		echo "file /tests/$t $out/enter 0755 0 0"
-	done
-	echo "file /clients/host.sh $src/host.sh 0755 0 0"
-	for f in vmlinux guest.cpio bare.bin; do
-		echo "file /clients/$f $out/$f 0644 0 0"
-	done
-}
+# cpio NAME INIT: an archive with INIT, and what standard input says
 cpio() {
-	"$1_spec" >"$out/$1.spec"
+	{
+		for d in dev proc sys tmp tests clients; do
+			echo "dir /$d 0755 0 0"
+		done
+		echo "nod /dev/console 0600 0 0 c 5 1"
+		echo "file /init $2 0755 0 0"
+		cat
+	} >"$out/$1.spec"
 	"$initrd/gen_init_cpio" "$out/$1.spec" >"$out/$1.cpio"
+}
+
+# tests_on MACHINE: an LPAR has KVM for nothing, but for QEMU as it is without
+tests_on() {
+	case $1 in
+	pseries) echo "$tests" | grep -x lpar ;;
+	*) echo "$tests" | grep -vx lpar ;;
+	esac | paste -sd , -
 }
 
 # KVM moves the time base as a guest comes and goes; the processors of an emulated
@@ -85,52 +77,55 @@ cpio() {
 # processor that is really stuck ends a test by its limit.  The first program
 # mounts the root, which stays.
 append="nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 spapr_tce.warmup=1"
-
-# tests_on MACHINE: an LPAR has KVM for nothing, but for QEMU as it is without
-tests_on() {
-	case $1 in
-	pseries) echo "$tests" | tr , '\n' | grep -x lpar ;;
-	*) echo "$tests" | tr , '\n' | grep -vx lpar ;;
-	esac | paste -sd , -
-}
-
 boot() {
+	rc=0
 	MACHINE=$1 DEVICES=clients TIMEOUT=$((4 * limit)) ACCEL=$2 \
-		"$here/boot.sh" "$kernel" "$out/host.cpio" \
+		"$here/boot.sh" "$build/vmlinux$(kernel_name "$CONFIG")" "$out/host.cpio" \
 		"$append spapr_tce.tests=$(tests_on "$1") spapr_tce.timeout=$limit" \
-		>"$log" 2>&1
+		>"$logs/$name.log" 2>&1 || rc=$?
 }
 
 # QEMU 7.2 crashed with a POWER9 each time that a device was unplugged from a
 # guest in a storm of hypercalls: as it seems, because a processor looks for the
 # registers that it uses while another one moves those of a device.  With one
 # thread for all of them it did not.
-one_thread=tcg,thread=single
 boot_one() {
-	name=${BASE:+base-}$1$suffix accel=tcg rc=0
-	log=$logs/clients-$name.log
-	[ "$1" != powernv9 ] || accel=$one_thread
-	boot "$1" $accel || rc=$?
+	name=clients-${BASE:+base-}$1$suffix
+	case $1 in
+	powernv9) boot "$1" tcg,thread=single ;;
+	*)	boot "$1" tcg ;;
+	esac
 	if [ $rc = 139 ]; then
 		say "$name: the emulator crashed; once more with one thread"
-		mv "$log" "$log.crashed"
-		rc=0
-		boot "$1" $one_thread || rc=$?
+		mv "$logs/$name.log" "$logs/$name.log.crashed"
+		boot "$1" tcg,thread=single
 	fi
-	awk -v name="clients $name" -v status="$rc" -f "$here/ktap.awk" \
-		"$log"
+	"$here/results.pl" "clients ${name#clients-}" "$rc" "$logs/$name.log"
 }
 
-for c in "$CONFIG" default; do
-	CONFIG=$c "$here/kernel.sh" >&2
-done
+suffix=
+if [ "$CONFIG" != default ]; then
+	suffix=-$CONFIG
+	"$here/kernel.sh" >&2
+fi
+CONFIG=default "$here/kernel.sh" >&2
 "$here/initrd.sh" >&2
-"$here/disk.sh" >&2
 "$here/clients-root.sh" >&2
 mkdir -p "$out"
 long "clients" "$logs/clients.log" build_programs
-cpio guest
-cpio host
+cpio guest "$out/guest" </dev/null
+cpio host "$initrd/init" <<EOF2
+$(echo "$tests" | sed "s|.*|file /tests/& $out/enter 0755 0 0|")
+file /clients/host.sh $src/host.sh 0755 0 0
+$(printf "file /clients/%s $out/%s 0644 0 0\n" vmlinux vmlinux guest.cpio guest.cpio bare.bin bare.bin)
+EOF2
+
+if [ "$tests" = shell ]; then
+	say "booting $machines; what the kernel says is in dmesg"
+	MACHINE=$machines DEVICES=clients TIMEOUT=0 SERIAL=mon:stdio exec "$here/boot.sh" \
+		"$build/vmlinux$(kernel_name "$CONFIG")" "$out/host.cpio" \
+		"$append quiet spapr_tce.tests=shell spapr_tce.timeout=1000000"
+fi
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

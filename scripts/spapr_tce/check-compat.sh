@@ -9,73 +9,64 @@
 
 . "$(dirname "$0")/lib.sh"
 
-list=$top/tools/testing/selftests/vfio/spapr_tce/compat.differences
 machines=${MACHINE:-powernv9 powernv8 pseries}
 out=${COMPAT_LOGS:-$logs/compat}
 CONFIG=${CONFIG:-default} TESTS=compat
-export CONFIG TESTS
+export CONFIG TESTS BASE
 
-# boot WHICH: the console of each machine with the base kernel, or ours
-boot() {
-	BASE=
-	[ "$1" = ours ] || BASE=1
-	export BASE
-	"$here/kernel.sh"
-	for m in $machines; do
-		say "booting $m, $1 kernel (console: $out/$1-$m)"
-		MACHINE=$m TIMEOUT=600 "$here/boot.sh" \
-			"$build/vmlinux$(kernel_name "$CONFIG")" \
-			"$build/$(initrd_name).cpio" spapr_tce.timeout=500 \
-			>"$out/$1-$m" 2>&1 || :
-	done
-}
-
-# Name and answer; the second request of a name is NAME (2)
-answers() {
-	sed -n 's/\r$//; s/.*# compat: \(.*\) = \([^ ]*\)$/\1\t\2/p' "$1" |
-		awk -F '\t' -v OFS='\t' 'n[$1]++ { $1 = $1 " (" n[$1] ")" } { print }'
-}
-
-# shellcheck disable=SC2086 # a list of words
 if [ -z "${COMPAT_LOGS:-}" ]; then
 	mkdir -p "$out"
 	"$here/initrd.sh"
-	boot base
-	boot ours
+	for which in base ours; do
+		BASE=$([ $which = ours ] || echo 1)
+		"$here/kernel.sh"
+		for m in $machines; do
+			say "booting $m, $which kernel (console: $out/$which-$m)"
+			MACHINE=$m TIMEOUT=600 "$here/boot.sh" \
+				"$build/vmlinux$(kernel_name "$CONFIG")" \
+				"$build/$(initrd_name).cpio" spapr_tce.timeout=500 \
+				>"$out/$which-$m" 2>&1 || :
+		done
+	done
 fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
 for m in $machines; do
-	answers "$out/base-$m" >"$tmp/base"
-	answers "$out/ours-$m" >"$tmp/ours"
-	awk -F '\t' -v m="$m" '
-	FILENAME == ARGV[1] {
-		if (/^[^#?\t]/ && ($1 == "all" || index(" " $1 " ", " " m " ")))
-			listed[$2 "\t" $3 "\t" $4] = 1
-		next
+	# The second request of a name is NAME (2).
+	M=$m perl -e '
+	my ($list, @kernels) = @ARGV;
+	my (%listed, %answer, %names, $n);
+	sub fail { print "not ok  compat $ENV{M}: @_\n" }
+	open my $in, "<", $list or die "$list: $!\n";
+	while (<$in>) {
+		chomp;
+		my ($machines, @difference) = split /\t/;
+		$listed{join "\t", @difference} = 1
+			if @difference && !/^[#?]/ && $machines =~ /\b(?:all|$ENV{M})\b/;
 	}
-	FILENAME == ARGV[2]	{ base[$1] = $2; next }
-	{
-		ours[$1] = $2
-		n++
-		if (!($1 in base))
-			fail("no answer of the base: " $1)
-		else if (base[$1] != $2 && !((d = $1 "\t" base[$1] "\t" $2) in listed))
-			fail("not listed: " $1 ": " base[$1] " -> " $2)
-		else if (base[$1] != $2)
-			print "ok      compat " m ": " $1 ": " base[$1] " -> " $2
-		delete listed[$1 "\t" base[$1] "\t" $2]
+	for my $k (0, 1) {
+		my %times;
+		open my $in, "<", $kernels[$k] or die "$kernels[$k]: $!\n";
+		while (<$in>) {
+			my ($name, $is) = /# compat: (.*) = (\S+)\r?$/ or next;
+			$name .= " ($times{$name})" if ++$times{$name} > 1;
+			$answer{$name}[$k] = $is;
+		}
 	}
-	function fail(what) { print "not ok  compat " m ": " what }
-	END {
-		for (d in listed)
-			fail("listed, and not so: " d)
-		for (name in base)
-			if (!(name in ours))
-				fail("no answer of ours: " name)
-		if (n)
-			print "ok      compat " m ": " n " answers compared"
-		else
-			fail("no answers")
-	}' "$list" "$tmp/base" "$tmp/ours"
+	for my $name (sort keys %answer) {
+		my ($base, $ours) = @{$answer{$name}};
+		$n++ if defined $ours;
+		if (!defined $base) {
+			fail("no answer of the base: $name");
+		} elsif (!defined $ours) {
+			fail("no answer of ours: $name");
+		} elsif ($base ne $ours) {
+			if (delete $listed{"$name\t$base\t$ours"}) {
+				print "ok      compat $ENV{M}: $name: $base -> $ours\n";
+			} else {
+				fail("not listed: $name: $base -> $ours");
+			}
+		}
+	}
+	fail("listed, and not so: $_") for sort keys %listed;
+	if ($n) { print "ok      compat $ENV{M}: $n answers compared\n" } else { fail("no answers") }
+	' "$top/tools/testing/selftests/vfio/spapr_tce/compat.differences" "$out/base-$m" "$out/ours-$m"
 done

@@ -7,50 +7,28 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# verdict NAME WHAT COMMAND...: COMMAND must have nothing to say and succeed.
-verdict() {
-	name=$1 what=$2
-	shift 2
-	log=$logs/docs-$name.log
-	if "$@" >"$log" 2>&1 </dev/null && [ ! -s "$log" ]; then
-		echo "ok      docs: $what"
-	else
-		echo "not ok  docs: $what (build/log/docs-$name.log)"
-		head -n 40 "$log" >&2
-	fi
-}
+part=docs
+tests=tools/testing/selftests/vfio/spapr_tce
+cost=$top/Documentation/arch/powerpc/tce-cost.rst
+built=$logs/docs-sphinx.log
 
 # What people read: under the name that it has in the repository.
-texts() {
-	repo_files | grep -E '\.(rst|md)$'
-}
-rst_in_tree() {
-	overlay_files | to_paths | grep '^Documentation/.*\.rst$'
-}
+texts() { repo_files | grep -E '\.(rst|md)$'; }
+rst_in_tree() { overlay_files | to_paths | grep '^Documentation/.*\.rst$'; }
 
 # Sphinx reads the pages that have anything of ours, and all of powerpc, so
 # that it takes seconds; then it misses others, which nobody of ours names.
-pages() {
-	echo "index.rst,arch/index.rst,arch/powerpc/**.rst"
-	rst_in_tree | sed 's|^Documentation/||'
-}
-built=$logs/docs-sphinx.log
-sphinx() {
+builds() {
 	mkdir -p "$build/docs"
 	rm -rf "$build/docs/Documentation/output"
+	pages="index.rst,arch/index.rst,arch/powerpc/**.rst"
+	pages=$pages,$(rst_in_tree | sed 's|^Documentation/||' | paste -sd , -)
 	# YNL_INDEX would make more pages, in the tree.
 	make -C "$tree" O="$build/docs" htmldocs SPHINXDIRS=. YNL_INDEX= \
-		SPHINXOPTS="-D include_patterns=$(pages | paste -sd , -)" \
-		>"$built" 2>&1
-}
-builds() {
-	if ! sphinx; then
-		tail -n 20 "$built"
-		return 1
-	fi
-	rst_in_tree | while read -r f; do
-		html=$build/docs/Documentation/output/${f#Documentation/}
-		[ -f "${html%.rst}.html" ] || echo "$f: no page was made"
+		SPHINXOPTS="-D include_patterns=$pages" >"$built" 2>&1 ||
+		{ tail -n 20 "$built"; return 1; }
+	rst_in_tree | sed 's|^Documentation/\(.*\)\.rst$|\1|' | while read -r f; do
+		[ -f "$build/docs/Documentation/output/$f.html" ] || echo "$f: no page was made"
 	done
 }
 # Pages have kernel-doc of our code in them, too.
@@ -71,83 +49,90 @@ contents() {
 spelled() {
 	cd "$tree" || return
 	texts | sed "s|^|$top/|" | xargs perl scripts/checkpatch.pl -q --no-tree \
-		--no-summary --types TYPO_SPELLING,REPEATED_WORD -f || return
+		--no-summary --types TYPO_SPELLING,REPEATED_WORD -f
 	texts | sed "s|^|$top/|" | xargs codespell
 }
 
 # Files that a document names are there; one in build/ is to be made.
 missing_files() {
-	texts | while read -r f; do
-		grep -oE '\b(Documentation|arch|drivers|include|scripts|tools|virt)/[A-Za-z0-9_./-]*[A-Za-z0-9_]' \
-			"$top/$f" | sort -u | while read -r name; do
-			[ -e "$tree/$name" ] || [ -e "$top/$name" ] ||
-				echo "$f: there is no $name"
-		done
+	cd "$top" || return
+	texts | xargs grep -oE \
+		'\b(Documentation|arch|drivers|include|scripts|tools|virt)/[A-Za-z0-9_./-]*[A-Za-z0-9_]' |
+	sort -u | while IFS=: read -r f name; do
+		[ -e "$tree/$name" ] || [ -e "$name" ] || echo "$f: there is no $name"
 	done
 }
 
 # What a document shows as a program is compiled and run as a test.
 shown() {
-	tests=tools/testing/selftests/vfio/spapr_tce
-	texts | while read -r f; do
-		sed -n 's|^.. literalinclude:: .*/\(.*\)\.c$|\1|p' "$top/$f" |
-		while read -r program; do
-			grep -q "^TEST_GEN_PROGS += $program\$" "$top/$tests/Makefile" ||
-				echo "$f: $program is no test"
-		done
+	cd "$top" || return
+	texts | xargs sed -n 's|^.. literalinclude:: .*/\(.*\)\.c$|\1|p' | while read -r program; do
+		grep -q "^TEST_GEN_PROGS += $program\$" "$tests/Makefile" || echo "$program is no test"
 	done
 }
 
-# figures EXACT MADE DOCUMENT: each figure of DOCUMENT is that of the same line
-# of MADE, or differs by EXACT percent at most.
+# figures PERCENT MADE DOCUMENT: each line of DOCUMENT that begins like one of MADE
+# in a table has its figures, or as many of them, with that difference at most; and
+# some line does.
 figures() {
-	awk -v within="$1" -v doc="$3" -f "$here/figures.awk" "$2" "$3"
-}
-cost=$top/Documentation/arch/powerpc/tce-cost.rst
-bench_figures() {
-	awk -v csv=/dev/null -f "$here/bench.awk" "$build/bench-base" \
-		"$build/bench-ours" >"$build/bench.txt" &&
-	figures 2 "$build/bench.txt" "$cost"
-}
-hcall_figures() {
-	awk -f "$here/hcalls-table.awk" "$build/hcalls" >"$build/hcalls.txt" &&
-	figures 2 "$build/hcalls.txt" "$cost"
+	perl -e '
+	my ($within, $made, $doc) = @ARGV;
+	my (%figures, $compared);
+	# A line of a table: two spaces between columns, and figures behind the first.
+	# It is known again by that column and what the heading has before "base".
+	sub rows {
+		my ($table, @rows) = "";
+		open my $in, "<", $_[0] or die "$_[0]: $!\n";
+		while (<$in>) {
+			$table = "" if /^\s*$/;
+			($table = $1) =~ s/\s+/ /g, next if /^(.*?(?:^|[ :]))base\b.*ours\b/;
+			next if $table eq "";
+			my ($first, $rest) = split /\s{2,}/, s/^\s+//r, 2;
+			my @f = split " ", $rest // "";
+			push @rows, [$., "$table: $first", @f] if @f > 1;
+		}
+		return @rows;
+	}
+	$figures{$$_[1]} = [@$_[2 .. $#$_]] for rows($made);
+	for (rows($doc)) {
+		my ($line, $what, @f) = @$_;
+		my $want = $figures{$what} or next;
+		$compared++;
+		for my $i (0 .. $#f) {
+			my ($is, $was) = map { s/,//gr } $f[$i], $$want[$i] // "not there";
+			next if $is eq $was;
+			my $number = qr/^[0-9.]+$/;
+			print "$doc:$line: $what: $is, and was $was\n" if $is !~ $number || $was !~ $number ||
+				abs($is - $was) * 100 > $within * ($is > $was ? $is : $was);
+		}
+	}
+	print "$doc: no line of $made is there\n" unless $compared;' "$@"
 }
 
 # The picture of a window: 16 TCEs that have 2^27 - 1 others between them
-sparse_map() {
+picture() {
 	awk 'BEGIN {
 		print "table=7 start=0x0 page_shift=16 tces=2147483648 levels=4 level_shift=12 view=1"
 		for (i = 0; i < 16; i++)
 			printf "%x 1 0+1\n", i * 2^27
-	}'
-}
-shown_map() {
-	awk '/^    table 7: /		{ on = 1 }
-	on && /^[^ ]/		{ exit }
-	on			{ sub(/^    /, ""); print }' \
-		"$top/Documentation/arch/powerpc/tce-observe.rst" |
-		sed -e :a -e '/^\n*$/{$d;N;ba' -e '}'
-}
-picture() {
-	shown_map >"$build/docs-shown"
-	sparse_map | "$top/tools/spapr_tce/tce-map" --ascii --width 72 --rows 26 - |
-		diff "$build/docs-shown" -
+	}' | "$top/tools/spapr_tce/tce-map" --ascii --width 72 --rows 26 - |
+		grep . >"$build/docs-picture"
+	cat "$top"/Documentation/arch/powerpc/*.rst |
+		sed -n '/^    table 7: /,/^[^ ]/{s/^    //p;}' | grep . | diff "$build/docs-picture" -
 }
 
 # printed FILE NAME WHAT COMMAND: nobody has to run a benchmark for documents.
 printed() {
 	if [ -f "$1" ]; then
-		verdict "$2" "$3" "$4"
+		verdict "$2" "$3" figures 2 "$1" "$cost"
 	else
-		echo "skip    docs: $3 (make $5 was not run here)"
+		echo "skip    docs: $3 (make $4 was not run here)"
 	fi
 }
 
 mkdir -p "$logs"
 "$here/setup.sh" docs
 "$here/tree.sh"
-
 verdict build		"make htmldocs builds our pages"	builds
 verdict warnings	"Sphinx has no warnings of them"	warnings
 verdict contents	"tables of contents name what is there"	contents
@@ -155,11 +140,7 @@ verdict spelling	"spelling"				spelled
 verdict files		"files that documents name are there"	missing_files
 verdict shown		"programs that documents show are tests" shown
 verdict picture		"the picture of a window is tce-map's"	picture
-verdict readme		"README has the figures of tce-cost.rst" \
-	figures 0 "$cost" "$top/README.md"
-verdict cover		"so has the cover letter" \
-	figures 0 "$cost" "$top/series/00-cover"
-printed "$build/bench-ours" bench "figures are those that make bench printed" \
-	bench_figures bench
-printed "$build/hcalls" hcalls "those of hypercalls are, too" \
-	hcall_figures bench-hcalls
+verdict readme		"README has the figures of tce-cost.rst" figures 0 "$cost" "$top/README.md"
+verdict cover		"so has the cover letter"		figures 0 "$cost" "$top/series/00-cover"
+printed "$build/bench.txt" bench "figures are those that make bench printed" bench
+printed "$build/hcalls.txt" hcalls "those of hypercalls are, too" bench-hcalls

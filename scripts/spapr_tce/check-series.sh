@@ -6,96 +6,67 @@
 # and 4K and to boot.  After the last one the files of ours compile in
 # allmodconfig, coccinelle has nothing to say of them, and it is known who gets
 # the patches.  Details are in build/log/series-NAME.log.
+#
+# check-fixes.sh begins with what is here.
 
 . "$(dirname "$0")/lib.sh"
 
-kind=${kind:-series}	# or fixes, whose check begins with what is here
-work=$build/$kind-tree
-patches=$build/$kind
-
-# verdict NAME WHAT COMMAND...: COMMAND must have nothing to say and succeed.
-verdict() {
-	report=$kind-$1.log title=$2
-	shift 2
-	if "$@" >"$logs/$report" 2>&1 </dev/null && [ ! -s "$logs/$report" ]; then
-		echo "ok      $kind: $title"
-	else
-		echo "not ok  $kind: $title (build/log/$report)"
-		tail -n 40 "$logs/$report" >&2
-	fi
-}
+part=${part:-series}
+work=$build/$part-tree
+patches=$build/$part
+make_log=$logs/$part-make.log
 
 # Whole files have their own verdict in check-static; some are no kernel code.
-# Code of an architecture may include its headers.
-not_code='^(tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|tests/fuzz\.c)|include/trace/)'
+# Code of an architecture may include its headers; there is no history here, and of
+# some defects no commit is known.
 checkpatch() {
 	cd "$tree" || return
 	ignore=FILE_PATH_CHANGES,EMBEDDED_FILENAME,EXECUTE_PERMISSIONS
-	# There is no history here, and of some defects none that is known
-	ignore=$ignore,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG
+	ignore=$ignore,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG,ARCH_INCLUDE_LINUX
 	perl scripts/checkpatch.pl --strict -q --terse --showfile --no-summary \
-		--ignore "$ignore,ARCH_INCLUDE_LINUX" "$1" |
-		grep -vE "$not_code" || :
+		--ignore "$ignore" "$1" |
+		grep -vE '^(tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|tests/fuzz\.c)|include/trace/)' || :
 }
 
 # kmake CONFIG ARGUMENT...
 kmake() {
 	objects_of=$work/obj-$1
 	shift
-	make -C "$work" O="$objects_of" CC="ccache ${CROSS_COMPILE}gcc" \
-		-j "$JOBS" "$@"
-}
-configure() {
-	mkdir -p "$work/obj-$1"
-	fragments "$1" >"$work/obj-$1/fragment"
-	kmake "$1" -s KCONFIG_ALLCONFIG="$work/obj-$1/fragment" allnoconfig
+	make -C "$work" O="$objects_of" CC="ccache ${CROSS_COMPILE}gcc" -j "$JOBS" "$@"
 }
 
-# Progress is for who waits, not for a verdict.
+# quiet WHAT PATTERN COMMAND...: with progress for who waits, not for a verdict;
+# what then fits PATTERN in its log is said.
 exec 3>&2
-watched() { progress "$@" 2>&3; }
-
-# builds CONFIG LOG: a warning is as bad as an error.
-builds() {
-	if ! watched "${p##*/} ($1)" "$2" kmake "$1" vmlinux modules; then
-		tail -n 30 "$2"
-		return 1
-	fi
-	grep -E 'warning:|WARNING:' "$2" || :
+quiet() {
+	pattern=$2 waiting=$1
+	shift 2
+	progress "$waiting" "$make_log" "$@" 2>&3 || { tail -n 30 "$make_log"; return 1; }
+	grep -E "$pattern" "$make_log" || :
 }
 
-# What works with any driver, also between two patches
-always=example_v1
 # boots TESTS
 boots() {
-	console=$logs/series-console.log
 	rc=0
 	MACHINE=powernv9 TIMEOUT=600 "$here/boot.sh" "$work/obj-default/vmlinux" \
 		"$build/initrd.cpio" "spapr_tce.timeout=240 spapr_tce.tests=$1" \
-		>"$console" 2>&1 || rc=$?
-	awk -v name=series -v status="$rc" -f "$here/ktap.awk" "$console" |
-		grep '^not ok' || :
+		>"$logs/series-console.log" 2>&1 || rc=$?
+	"$here/results.pl" series "$rc" "$logs/series-console.log" | grep '^not ok' || :
 }
 
 touches_kernel() {
 	sed -n 's|^+++ b/||p' "$1" | grep -qE '^(arch|drivers|include|virt)/'
 }
 
+# apply_patch: $p, of number $nr
 apply_patch() {
 	verdict "$nr-checkpatch" "$nr checkpatch" checkpatch "$p"
-	patch -d "$work" -p1 -F0 -N -s <"$p" ||
-		die "${p##*/} does not apply"
+	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 	touches_kernel "$p" || return 0
 	for config in default 4k; do
 		verdict "$nr-$config" "$nr builds ($config)" \
-			builds "$config" "$logs/$kind-make.log"
+			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" vmlinux modules
 	done
-}
-
-check_patch() {
-	apply_patch
-	! touches_kernel "$p" ||
-		verdict "$nr-boot" "$nr boots, and devices do DMA" boots "$always"
 }
 
 same_as_tree() {
@@ -105,76 +76,48 @@ same_as_tree() {
 }
 
 # Of ours in the kernel proper: whole files, and objects with anything of ours
-whole_files() {
-	grep -Ev '^(tools|scripts|Documentation)/' "$build/overlay" |
-	while read -r f; do
-		[ ! -f "$top/$f" ] || echo "$f"
-	done
-}
-objects() {
-	sed -n 's/\.c$/.o/p' "$build/overlay" | grep -Ev '^(tools|scripts)/'
-}
+in_kernel() { grep -Ev '^(tools|scripts|Documentation)/' "$build/overlay"; }
+whole_files() { in_kernel | while read -r f; do [ ! -f "$top/$f" ] || echo "$f"; done; }
 
-# Objects of ours for a kernel with everything that can be configured.
+# For a kernel with everything that can be configured
 allmodconfig() {
-	obj=$work/obj-allmod
-	mkdir -p "$obj"
-	make -C "$work" O="$obj" -s allmodconfig
-	make -C "$work" O="$obj" -s -j "$JOBS" CC="ccache ${CROSS_COMPILE}gcc" prepare
-	objects | xargs make -C "$work" O="$obj" \
+	mkdir -p "$work/obj-allmod"
+	kmake allmod -s allmodconfig && kmake allmod -s prepare &&
+	in_kernel | sed -n 's/\.c$/.o/p' | xargs make -C "$work" O="$work/obj-allmod" \
 		-j "$JOBS" CC="ccache ${CROSS_COMPILE}gcc" W=1
 }
-allmodconfig_quiet() {
-	out=$logs/series-allmodconfig-make.log
-	if ! watched "allmodconfig" "$out" allmodconfig; then
-		tail -n 30 "$out"
-		return 1
-	fi
-	grep -E 'warning:|error:' "$out" | grep -F "$(whole_files)" || :
-}
+of_ours() { "$@" | grep -F "$(whole_files)" || :; }
 
 # As a checker of single files, so that the base's are left alone
 coccicheck() {
-	out=$logs/series-coccinelle.log
-	whole=$(whole_files | sed -n 's/\.c$/.o/p')
-	# shellcheck disable=SC2086 # a list of names without spaces
-	if ! watched coccinelle "$out" kmake default C=2 MODE=report \
-		CHECK="$work/scripts/coccicheck" $whole; then
-		tail -n 30 "$out"
-		return 1
-	fi
-	grep -E '^[^ ]+:[0-9]+:[0-9-]+:' "$out" | grep -F "$(whole_files)" || :
+	# shellcheck disable=SC2046 # a list of names without spaces
+	kmake default C=2 MODE=report CHECK="$work/scripts/coccicheck" \
+		$(whole_files | sed -n 's/\.c$/.o/p')
 }
 
-# Each patch must find its way to a list, and what is ours to our entry.
+# Each patch must find its way to a list, and what is ours whole to our entry, which
+# names nothing else.
 recipients() (
 	cd "$tree" || exit
-	for p in "$patches"/00[0-9][1-9]*.patch "$patches"/00[1-9]0*.patch; do
+	set -- "$patches"/0*.patch
+	shift
+	for p in "$@"; do
 		to=$(perl scripts/get_maintainer.pl --no-git --no-git-fallback \
 			--no-rolestats "$p") || exit
 		echo "$to" | grep -q 'linux-kernel@' || echo "${p##*/}: for nobody"
 		echo "$to" | grep -qE 'linuxppc-dev|kvm@|kselftest' ||
 			echo "${p##*/}: no list of a subsystem"
 	done
-	in_entry
-)
-
-# All files that are ours whole are in our entry, and it names nothing else.
-in_entry() (
-	entry=$(sed -n '/^+VFIO SPAPR TCE/,/^+$/s/^+F:\t//p' "$top/MAINTAINERS.diff")
-	for pattern in $entry; do
-		[ -e "$pattern" ] || echo "MAINTAINERS: there is no $pattern"
-	done
-	set -f
-	overlay_files | grep -v '\.diff$' | while read -r f; do
-		for pattern in $entry; do
-			# shellcheck disable=SC2254 # it is a pattern
-			case $f in
-			$pattern | ${pattern%/}/*) continue 2 ;;
-			esac
-		done
-		echo "$f: not in MAINTAINERS"
-	done
+	sed -n '/^+VFIO SPAPR TCE/,/^+$/s/^+F:\t//p' "$top/MAINTAINERS.diff" >"$tmp/entry"
+	while read -r pattern; do
+		# shellcheck disable=SC2086 # it is a pattern
+		set -- $pattern
+		[ -e "$1" ] || echo "MAINTAINERS: there is no $pattern"
+	done <"$tmp/entry"
+	# A directory is all that is in it.
+	sed 's/[.]/\\&/g; s/[*]/[^\/]*/g; s/$/$/; s/\/\$$/\//; s/^/^/' "$tmp/entry" >"$tmp/patterns"
+	overlay_files | grep -v '\.diff$' | grep -v -f "$tmp/patterns" |
+		sed 's/$/: not in MAINTAINERS/'
 )
 
 spelling() {
@@ -186,25 +129,30 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$logs"
 "$here/setup.sh" docs series
-"$here/series.sh" "--$kind"
+"$here/series.sh" "--$part"
 "$here/initrd.sh" >&2
-"$here/disk.sh" >&2
-
 rm -rf "$work"
 cp -al "$base" "$work"
 rm -rf "$work"/obj-*
 for config in default 4k; do
-	configure "$config"
+	mkdir -p "$work/obj-$config"
+	fragments "$config" >"$work/obj-$config/fragment"
+	kmake "$config" -s KCONFIG_ALLCONFIG="$work/obj-$config/fragment" allnoconfig
 done
-[ "$kind" = series ] || return 0
+[ "$part" = series ] || return 0
 for p in "$patches"/0*.patch; do
 	nr=${p##*/}
 	nr=${nr%%-*}
-	[ "$nr" = 0000 ] || check_patch
+	[ "$nr" != 0000 ] || continue
+	apply_patch
+	# What works with any driver, also between two patches
+	! touches_kernel "$p" ||
+		verdict "$nr-boot" "$nr boots, and devices do DMA" boots example_v1
 done
 verdict same	"all of them are what is in the tree"	same_as_tree
 verdict last	"the tests pass after the last"		boots dma,prereg,window,kvm
-verdict allmod	"our files in allmodconfig, W=1"	allmodconfig_quiet
-verdict cocci	"coccinelle"				coccicheck
+verdict allmod	"our files in allmodconfig, W=1" \
+	of_ours quiet allmodconfig 'warning:|error:' allmodconfig
+verdict cocci	"coccinelle" of_ours quiet coccinelle '^[^ ]+:[0-9]+:[0-9-]+:' coccicheck
 verdict who	"get_maintainer finds who gets them"	recipients
 verdict spelling "spelling"				spelling

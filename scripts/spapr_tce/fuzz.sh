@@ -15,40 +15,11 @@ saved=$top/tools/testing/spapr_tce/corpus.hex
 work=$build/host/fuzz
 flags='-max_len=1024 -len_control=50 -timeout=60 -rss_limit_mb=4096'
 
-# fuzzer SHIFT: the program for that page size
-fuzzer() { echo "$build/host/fuzz-$1/fuzz"; }
-
-unpack() {
-	mkdir -p "$work/corpus"
-	[ ! -f "$saved" ] || perl -e '
-		open my $in, "<", $ARGV[0] or die;
-		while (<$in>) {
-			chomp;
-			next if /^#/;
-			open my $out, ">", "$ARGV[1]/saved-$." or die;
-			print $out pack "H*", $_;
-		}' "$saved" "$work/corpus"
-}
-
-save() {
-	rm -rf "$work/least" && mkdir "$work/least"
-	# shellcheck disable=SC2086 # flags
-	"$(fuzzer 16)" -merge=1 $flags -max_len=128 "$work/least" "$work/corpus" \
-		>"$logs/fuzz-save.log" 2>&1 || die "see $logs/fuzz-save.log"
-	perl -e '
-		local $/;
-		print "# SPDX-License-Identifier: GPL-2.0-only\n";
-		print map { open my $f, "<", $_ or die; unpack("H*", <$f>) . "\n" }
-			sort @ARGV' "$work/least"/* >"$saved"
-	say "$(grep -vc '^#' "$saved") inputs saved"
-}
-
 # run SHIFT: fuzz, and say how it went
 run() {
-	log=$logs/fuzz-$1.log
-	rc=0
+	log=$logs/fuzz-$1.log rc=0
 	# shellcheck disable=SC2086 # flags
-	"$(fuzzer "$1")" $flags -max_total_time="$TIME" \
+	"$build/host/fuzz-$1/fuzz" $flags -max_total_time="$TIME" \
 		-artifact_prefix="$work/$1-" "$work/corpus" >"$log" 2>&1 || rc=$?
 	ops=$(sed -n 's/^operations: //p' "$log")
 	what="fuzz: pages of $((1 << ($1 - 10)))K, $TIME s"
@@ -60,11 +31,20 @@ run() {
 	fi
 }
 
-mkdir -p "$logs"
+mkdir -p "$logs" "$work/corpus"
 "$here/host.sh" fuzz-16 fuzz-12
-unpack
+grep -v '^#' "$saved" | work=$work perl -ne 'chomp;
+	open my $out, ">", "$ENV{work}/corpus/saved-$." or die; print $out pack "H*", $_'
 if [ "${1:-}" = --save ]; then
-	save
+	rm -rf "$work/least" && mkdir "$work/least"
+	# shellcheck disable=SC2086 # flags
+	"$build/host/fuzz-16/fuzz" -merge=1 $flags -max_len=128 "$work/least" "$work/corpus" \
+		>"$logs/fuzz-save.log" 2>&1 || die "see $logs/fuzz-save.log"
+	{
+		echo "# SPDX-License-Identifier: GPL-2.0-only"
+		perl -0777 -ne 'print unpack("H*", $_), "\n"' "$work/least"/*
+	} >"$saved"
+	say "$(grep -vc '^#' "$saved") inputs saved"
 	exit
 fi
 run 12 & other=$!

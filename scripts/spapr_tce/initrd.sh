@@ -3,7 +3,8 @@
 #
 # Build the kselftests, or with TESTS=a,b those, and put them with our /init
 # into build/initrd.cpio (build/initrd-a,b.cpio).  All are static programs for
-# ppc64le; nothing foreign is in it.
+# ppc64le; nothing foreign is in it.  And make build/nvme.img, 64 MiB of what
+# disk.c says.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,47 +17,38 @@ root=$build/$(initrd_name)
 lock initrd
 mkdir -p "$out" "$root" "$logs" "$CCACHE_DIR"
 
-# What of the selftest Makefile to make.
-targets=all
-if [ -n "$TESTS" ]; then
-	targets=$(echo "$TESTS" | tr , '\n' | sed "s|^|$out/|")
-fi
-
-# shellcheck disable=SC2086 # targets is a list of words
 build_all() {
+	# shellcheck disable=SC2046 # a list of words
 	make -C "$tree" O="$build/headers" -j "$JOBS" headers &&
 	make -C "$tests" OUTPUT="$out" TOP="$tree" \
 		KHDR_INCLUDES="-isystem $build/headers/usr/include" \
-		USERLDFLAGS=-static -j "$JOBS" $targets &&
+		USERLDFLAGS=-static -j "$JOBS" \
+		$(echo "${TESTS:-all}" | tr , '\n' | sed "/^all$/!s|^|$out/|") &&
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -static \
 		-o "$root/init" "$top/tools/testing/spapr_tce/init.c" &&
-	gcc -O2 -o "$root/gen_init_cpio" "$tree/usr/gen_init_cpio.c"
+	gcc -O2 -o "$root/gen_init_cpio" "$tree/usr/gen_init_cpio.c" &&
+	gcc -O2 -Wall -o "$build/disk" "$here/disk.c" &&
+	"$build/disk" $((64 << 20)) >"$build/nvme.img.new" &&
+	mv "$build/nvme.img.new" "$build/nvme.img"
 }
 long "test programs" "$logs/selftests.log" build_all
 
-# demo is what `make run` shows, and not a test.
-list_tests() {
-	if [ -n "$TESTS" ]; then
-		echo "$TESTS" | tr , '\n'
-	else
-		make -s -C "$tests" OUTPUT="$out" TOP="$tree" COLLECTION=t \
-			emit_tests | sed -n 's/^t://p' | grep -vxE "bench|demo|hcalls"
-	fi | sort
-}
-list_tests >"$root/tests.list"
+# What measures or shows is not a test.
+if [ -n "$TESTS" ]; then
+	echo "$TESTS" | tr , '\n'
+else
+	make -s -C "$tests" OUTPUT="$out" TOP="$tree" COLLECTION=t emit_tests |
+		sed -n 's/^t://p' | grep -vxE "bench|demo|hcalls"
+fi | sort >"$root/tests.list"
 
-spec() {
-	echo "dir /dev 0755 0 0"
-	echo "nod /dev/console 0600 0 0 c 5 1"
-	for d in proc sys tmp tests; do
+{
+	for d in dev proc sys tmp tests; do
 		echo "dir /$d 0755 0 0"
 	done
+	echo "nod /dev/console 0600 0 0 c 5 1"
 	echo "file /init $root/init 0755 0 0"
 	echo "file /tests.list $root/tests.list 0644 0 0"
-	while read -r t; do
-		echo "file /tests/$t $out/$t 0755 0 0"
-	done <"$root/tests.list"
-}
-spec >"$root/spec"
+	sed "s|.*|file /tests/& $out/& 0755 0 0|" "$root/tests.list"
+} >"$root/spec"
 "$root/gen_init_cpio" "$root/spec" >"$root/new.cpio"
 mv "$root/new.cpio" "$root.cpio"

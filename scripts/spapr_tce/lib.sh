@@ -17,15 +17,8 @@ cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spapr-tce
 # Where there is no home, or it cannot be written to
 mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache=$build/cache
 
-CONFIG=${CONFIG:-}
-MACHINE=${MACHINE:-}
-JOBS=${JOBS:-$(nproc)}
-V=${V:-}
-BASE=${BASE:-}
-KSRC=${KSRC:-}
-TESTS=${TESTS:-}
-TIME=${TIME:-}
-LONG=${LONG:-}
+: "${CONFIG:=}" "${MACHINE:=}" "${V:=}" "${BASE:=}" "${KSRC:=}" "${TESTS:=}" "${TIME:=}" "${LONG:=}"
+: "${JOBS:=$(nproc)}" "${part:=}"
 
 export ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-
 export CCACHE_DIR="$cache/ccache" LC_ALL=C
@@ -47,24 +40,32 @@ case $MACHINE in
 *) die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries" ;;
 esac
 
+# verdict NAME WHAT COMMAND...: the line of one check, of the part that $part
+# names.  COMMAND must succeed and have nothing to say.  CHECKS=a,b makes only those.
+verdict() {
+	case ,${CHECKS:-$1}, in *",$1,"*) ;; *) return 0 ;; esac
+	title=$part:\ $2 report=$part-$1.log
+	shift 2
+	if "$@" >"$logs/$report" 2>&1 </dev/null && [ ! -s "$logs/$report" ]; then
+		echo "ok      $title"
+	else
+		echo "not ok  $title (build/log/$report)"
+		head -n 40 "$logs/$report" >&2
+	fi
+}
+
 # kernel_name CONFIG: what tells its kernel from the others.
 kernel_name() {
-	case ${BASE:+base}-$1 in
-	-default)	;;
-	base-default)	echo -base ;;
-	-*)		echo "-$1" ;;
-	*)		echo "-base-$1" ;;
-	esac
+	name=${BASE:+-base}-$1
+	echo "${name%-default}"
 }
 
 # initrd_name: the initramfs holds all test programs, or those of TESTS.
-initrd_name() {
-	echo "initrd${TESTS:+-$TESTS}"
-}
+initrd_name() { echo "initrd${TESTS:+-$TESTS}"; }
 
-# repo_files: the files of the repository, committed or about to be.
+# repo_files: the files of the repository, committed or about to be.  Under sudo
+# the checkout is somebody else's, which git refuses.
 repo_files() {
-	# Under sudo the checkout is somebody else's, which git refuses.
 	git -C "$top" -c safe.directory='*' ls-files -co --exclude-standard |
 	while read -r f; do
 		[ ! -f "$top/$f" ] || printf '%s\n' "$f"
@@ -81,40 +82,29 @@ version_of() {
 		head -n 3 | paste -sd .
 }
 
-bases_in_words() {
-	echo "$bases" | sed 's/\\//g; s/|/, /g; s/\(.*\), /\1 and /'
-}
-
 # base_name: which of them build/base is; nothing if it is none.
-base_name() {
-	version_of "$base" | sed -nE "s/^($bases)\..*/\1/p"
-}
+base_name() { version_of "$base" | sed -nE "s/^($bases)\..*/\1/p"; }
 
-# overlay_files_any: those of them that go into some kernel tree ...
+# overlay_files_any: our files that go into some kernel tree ...
 overlay_files_any() {
 	repo_files | grep -Ev '^(\.|configs/|scripts/spapr_tce/|series/)' |
 		grep -E '/|\.diff$' || :
 }
-
-# overlay_files: ... and into this one.
+# ... and into this one.
 overlay_files() {
 	overlay_files_any |
 		sed -E "/\.$(base_name)\.diff$/b; /\.($bases)\.diff$/d"
 }
-
 # to_paths: what such files change, each path once.
-to_paths() {
-	sed -E "s/(\.($bases))?\.diff$//" | sort -u
-}
+to_paths() { sed -E "s/(\.($bases))?\.diff$//" | sort -u; }
 
 # fragments CONFIG: its kernel configuration.  A later line wins over an earlier
 # one; as with hooks, NAME.config is for every base, NAME.7.config for one.
 fragments() {
-	for c in default "$1"; do
+	printf '%s\n' default "$1" | uniq | while read -r c; do
 		for f in "$c" "$c.$(base_name)"; do
 			[ ! -f "$top/configs/$f.config" ] || cat "$top/configs/$f.config"
 		done
-		[ "$c" != "$1" ] || break
 	done
 }
 
@@ -123,7 +113,7 @@ fragments() {
 # be booting.
 put() {
 	if ! cmp -s "$1" "$2" || { [ -x "$1" ] && [ ! -x "$2" ]; }; then
-		mkdir -p "$(dirname "$2")"
+		mkdir -p "${2%/*}"
 		cp "$1" "$2.new"
 		mv -f "$2.new" "$2"
 	fi
@@ -132,22 +122,14 @@ put() {
 # apply_hook HOOK PATH FILE: apply HOOK, a diff of PATH, to FILE.
 apply_hook() {
 	hook_name=${1#"$top/"}
-	names=$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$1")
-	[ "$names" = "b/$2" ] ||
+	[ "$(sed -n 's/^+++ \([^[:space:]]*\).*/\1/p' "$1")" = "b/$2" ] ||
 		die "$hook_name: must be a diff of b/$2 and of nothing else"
 	# One line of context either side; none of it may differ.
-	if ! patch -F0 -N -r - "$3" "$1" >"$3.log" 2>&1; then
-		{
-			echo "$hook_name does not apply to" \
-				"this base kernel, $(version_of "$base"):"
-			grep FAILED "$3.log" | head -n 1
-			sed -n 's/^Hunk #\([0-9]*\) FAILED.*/\1/p' "$3.log" |
-			while read -r n; do
-				awk -v n="$n" '/^@@/ { h++ } h == n' "$1"
-			done
-		} >&2
+	patch -F0 -N -r "$3.rej" "$3" "$1" >"$3.log" 2>&1 || {
+		echo "$hook_name does not apply to this base kernel, $(version_of "$base"):" >&2
+		cat "$3.log" "$3.rej" >&2
 		die "$hook_name: hunk does not apply"
-	fi
+	}
 	rm -f "$3.orig" "$3.log"
 }
 
@@ -159,48 +141,56 @@ lock() {
 	flock -n 9 || { say "waiting for another run ($1)"; flock 9; }
 }
 
-# steps LOG: how many steps are done, as far as its lines tell
-steps() { grep -cE '^(  [A-Z]|Get:|Setting up)' "$1"; }
-
 # progress WHAT LOG COMMAND...: run COMMAND with its output in LOG, and say
-# every 15 seconds how far it is, and of how many steps if it was done from
-# nothing before.  With V=1 the output is shown as well.
+# every 15 seconds how far it is, of as many steps as it had when it was done
+# from nothing.  With V=1 the output is shown as well.
 progress() {
-	what=$1 log=$2
+	what=$1 log=$2 began=$(date +%s) known=$cache/steps/$1 rc=0
 	shift 2
-	mkdir -p "$(dirname "$log")"
-	began=$(date +%s)
-	known=$cache/steps/$what
-	total=$(cat "$known" 2>/dev/null) || total=
+	mkdir -p "${log%/*}" "${known%/*}"
 	# Few steps are what was left to do then, and no measure.
-	[ "${total:-0}" -ge 200 ] || total=
+	total=$(grep -xE '[0-9]{3,}' "$known" 2>/dev/null) || total=
+	steps='^(  [A-Z]|Get:|Setting up)'
 	: >"$log"
 	if [ "$V" = 1 ]; then
 		tail -n +1 -f --pid=$$ "$log" 9>&- & ticker=$!
 	else
 		# Neither outlive this shell, were it killed, nor hold its lock.
 		while sleep 15 >/dev/null 2>&1 && kill -0 $$ 2>/dev/null; do
-			say "$what: $(steps "$log")${total:+ of at most $total} steps," \
+			say "$what: $(grep -cE "$steps" "$log")${total:+ of at most $total} steps," \
 				"$(($(date +%s) - began)) s"
 		done 9>&- & ticker=$!
 	fi
-	rc=0
 	"$@" >>"$log" 2>&1 </dev/null || rc=$?
 	[ "$V" != 1 ] || sleep 1
 	kill $ticker 2>/dev/null || :
 	wait $ticker 2>/dev/null || :
 	[ $rc = 0 ] || return $rc
 	say "$what: done, $(($(date +%s) - began)) s"
-	if [ "$(steps "$log")" -gt "${total:-0}" ]; then
-		mkdir -p "$cache/steps"
-		steps "$log" >"$known"
-	fi
+	done_now=$(grep -cE "$steps" "$log") || :
+	[ "$done_now" -le "${total:-0}" ] || echo "$done_now" >"$known"
 }
 
 # long: progress, or die with what went wrong.
 long() {
 	if ! progress "$@"; then
-		grep -nE 'error|Error|undefined|\*\*\*' "$2" | head -n 30 >&2 || :
+		grep -nE 'error|Error|undefined|\*\*\*|^E:' "$2" | head -n 30 >&2 || :
 		die "$1 failed; all of it is in $2"
 	fi
+}
+
+# wanted FRAGMENT CONFIG: the options of which CONFIG has another value than the
+# last one in FRAGMENT, as "NAME is x, not y".
+wanted() {
+	awk '
+	match($0, /^# CONFIG_[A-Z0-9_]+ is not set/) { $0 = $2 "=n" }
+	!/^CONFIG_/ { next }
+	{ eq = index($0, "="); key = substr($0, 8, eq - 8); val = substr($0, eq + 1) }
+	NR == FNR { want[key] = val; next }
+	{ got[key] = val }
+	END {
+		for (k in want)
+			if ((k in got ? got[k] : "n") != want[k])
+				print k " is " (k in got ? got[k] : "n") ", not " want[k]
+	}' "$1" "$2" | sort
 }

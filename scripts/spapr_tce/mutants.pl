@@ -1,15 +1,18 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-2.0
 #
-# mutants.pl TREE FILE...: break each line of the kernel's files in every way
-# that is listed below, and write the mutants as records of the form that
-# tools/testing/spapr_tce/mutants explains, sorted by a hash of their text. The
-# first 300 are a sample that is the same for as long as those lines are: it does
-# not depend on where in a file they stand.
+# Make mutants, and see which program goes red: check-mutants.sh says how. Those made
+# here break each line of the kernel's files in every way that is listed below. They
+# are sorted by a hash of their text, so that the first ones are a sample that is the
+# same for as long as those lines are, wherever in a file they stand.
 
 use strict;
 use warnings;
 use Digest::MD5 qw(md5_hex);
+
+my ($top, $tree, $work) = @ENV{'top', 'tree', 'work'};
+my @programs = split ' ', $ENV{PROGRAMS};
+my (%made, @records);
 
 # What a mutant is called, what is searched in a line, what it becomes.  Each
 # match on a line is a mutant of its own.
@@ -52,50 +55,49 @@ my $boring = qr/^\s*(?:[\/ ]?\*|#|$)|\b(?:WARN_ON\w*|pr_\w+|trace_\w+|lockdep_\w
 my $declaration = qr/^\t+(?:const|static|struct|unsigned|union|enum|bool|int|long|
 	void|u8|u32|u64|__be64|size_t|gfn_t|phys_addr_t|s64|__u32|__u64|[A-Z]\w*_HEAD\()\b/x;
 
-my ($tree, @files) = @ARGV;
-my %mutants;
+sub generate {
+	for my $file (split ' ', $ENV{FILES}) {
+		open my $in, '<', "$ENV{top}/$file" or die "$file: $!\n";
+		chomp(my @lines = <$in>);
+		my %times;
+		$times{$_}++ for @lines;
+		my ($function, $inside) = ('', 0);
 
-for my $file (@files) {
-	open my $in, '<', "$tree/$file" or die "$file: $!\n";
-	chomp(my @lines = <$in>);
-	my %times;
-	$times{$_}++ for @lines;
-	my ($function, $inside) = ('', 0);
+		for (my $i = 0; $i < @lines; $i++) {
+			$function = $1 if $lines[$i] =~ /^(?=[a-z]).*?(\w+)\(/;
+			$inside = 1 if $lines[$i] eq '{';
+			$inside = 0 if $lines[$i] eq '}';
+			next if !$inside || $lines[$i] =~ $boring;
 
-	for (my $i = 0; $i < @lines; $i++) {
-		$function = $1 if $lines[$i] =~ /^(?=[a-z]).*?(\w+)\(/;
-		$inside = 1 if $lines[$i] eq '{';
-		$inside = 0 if $lines[$i] eq '}';
-		next if !$inside || $lines[$i] =~ $boring;
+			# The whole of a statement that begins here
+			my $last = $i;
+			$last++ while $lines[$last] !~ /[;{}:]$/ && $last < $#lines;
+			my ($indent) = $lines[$i] =~ /^(\t*)/;
+			if ($lines[$i] =~ /^\t+(?:(?:goto|return|break|continue)\b|[a-z_*(]\S*(?:\(|;| [-+|&]?= ))/ &&
+			    $lines[$i] !~ /^\t+(?:if|for|while|switch|\w+_for_each\w*|hash_for_each\w*)\b/ &&
+			    $lines[$i] !~ $declaration && $lines[$last] =~ /;$/ &&
+			    $lines[$i - 1] =~ /[;{})]$|else$|\*\/$|^$|:$/ &&
+			    ($lines[$i] !~ /^\treturn/ || $lines[$last + 1] ne '}')) {
+				my $what = "@lines[$i .. $last]" =~ /lock|barrier|smp_|claim|srcu|rcu/ ?
+					'lock or barrier dropped' : 'statement deleted';
+				made($file, $function, $what, \@lines, \%times, $i, $last, "$indent;");
+			}
 
-		# The whole of a statement that begins here
-		my $last = $i;
-		$last++ while $lines[$last] !~ /[;{}:]$/ && $last < $#lines;
-		my ($indent) = $lines[$i] =~ /^(\t*)/;
-		if ($lines[$i] =~ /^\t+(?:(?:goto|return|break|continue)\b|[a-z_*(]\S*(?:\(|;| [-+|&]?= ))/ &&
-		    $lines[$i] !~ /^\t+(?:if|for|while|switch|\w+_for_each\w*|hash_for_each\w*)\b/ &&
-		    $lines[$i] !~ $declaration && $lines[$last] =~ /;$/ &&
-		    $lines[$i - 1] =~ /[;{})]$|else$|\*\/$|^$|:$/ &&
-		    ($lines[$i] !~ /^\treturn/ || $lines[$last + 1] ne '}')) {
-			my $what = "@lines[$i .. $last]" =~ /lock|barrier|smp_|claim|srcu|rcu/ ?
-				'lock or barrier dropped' : 'statement deleted';
-			record($file, $function, $what, \@lines, \%times, $i, $last, "$indent;");
-		}
-
-		my $line = $lines[$i];
-		for my $op (@operators) {
-			my ($what, $from, $to) = @$op;
-			while ($line =~ /$from/g) {
-				my $new = substr($line, 0, $-[0]) . eval($to) . substr($line, $+[0]);
-				record($file, $function, $what, \@lines, \%times, $i, $i, $new);
+			my $line = $lines[$i];
+			for my $op (@operators) {
+				my ($what, $from, $to) = @$op;
+				while ($line =~ /$from/g) {
+					my $new = substr($line, 0, $-[0]) . eval($to) . substr($line, $+[0]);
+					made($file, $function, $what, \@lines, \%times, $i, $i, $new);
+				}
 			}
 		}
 	}
+	return map { $made{$_} } sort keys %made;
 }
-print $mutants{$_} for sort keys %mutants;
 
 # Lines that are in a file more than once are named by one above that is not
-sub record {
+sub made {
 	my ($file, $function, $what, $lines, $times, $first, $last, $new) = @_;
 	my ($old, $context) = (join("\n-", @$lines[$first .. $last]), '');
 
@@ -108,5 +110,192 @@ sub record {
 	}
 	my $place = "\@ $file\n" . ($file =~ /kvm/ ? "! fast-16/kvm-unit\n" : '') .
 		"$context-$old\n+$new\n\n";
-	$mutants{md5_hex("$what\n$place")} = "= $function(): $what\n$place";
+	$made{md5_hex("$what\n$place")} = "= $function(): $what\n$place";
 }
+
+sub slurp {
+	open my $in, '<', $_[0] or return;
+	local $/;
+	return scalar <$in>;
+}
+
+# What tools/testing/spapr_tce/mutants tells of its records
+sub records {
+	my @r;
+	for (split /\n/, $_[0]) {
+		my ($mark, $text) = /^([=@!>+?-]) ?(.*)/ or next;
+		$text = substr $_, 1 if $mark =~ /[>+-]/;
+		push @r, { map { $_ => '' } '>', '-', '+', '!', '?' } if $mark eq '=';
+		next unless @r;
+		if ($mark =~ /[+-]/) { $r[-1]{$mark} .= "$text\n" } else { $r[-1]{$mark} = $text }
+	}
+	return @r;
+}
+sub key { my ($r) = @_; return join "\0", map { $$r{$_} } '=', '@', '!', '>', '-', '+' }
+
+# mutate RECORD TEXT: nothing if TEXT has no place for it, or more than one. Below a
+# line of context, which is there once, the first counts.
+sub mutate {
+	my ($r, $text) = ($_[0], "\n$_[1]");
+	my ($at, $context, $old) = (0, "\n$$r{'>'}\n", "\n$$r{'-'}");
+	if ($$r{'>'} ne '') {
+		$at = index $text, $context;
+		return if $at < 0 || index($text, $context, $at + 1) >= 0;
+	}
+	my $place = index $text, $old, $at;
+	return if $$r{'-'} eq '' || $place < 0;
+	return if $$r{'>'} eq '' && index($text, $old, $place + length($old) - 1) >= 0;
+	substr($text, $place + 1, length $$r{'-'}) = $$r{'+'};
+	return substr $text, 1;
+}
+
+# compile N PROGRAM LOG: PROGRAM is VARIANT-SHIFT/NAME
+sub compile {
+	my ($n, $program, $log) = @_;
+	my ($dir, $variant, $shift) = $program =~ m{^((.*)-(.*))/};
+	my ($own, $good) = ("$work/$n/$dir", "$work/good/$dir");
+	if (!-d $own) {
+		system("mkdir -p $work/$n && cp -a $good $work/$n/") and return 0;
+		if ($n) {
+			my $file = $records[$n]{'@'};
+			my $header = $file =~ s{^arch/powerpc/include/}{include/};
+			$file =~ s{.*/}{src/} unless $header;
+			my $new = mutate($records[$n], slurp("$good/$file") // '') // return 0;
+			unlink "$own/$file";
+			open my $out, '>', "$own/$file" or return 0;
+			print $out $new;
+			# Nobody knows who includes a header.
+			unlink glob "$own/*.o" if $header;
+		}
+	}
+	return !system("make -C $work/harness KERNEL=$tree OUT=$work/$n VARIANT=$variant " .
+		"PAGE_SHIFT=$shift -o $own/.made $work/$n/$program >>$log 2>&1 </dev/null");
+}
+
+# same_code N DIR: has the compiler made of it what it makes of the good file? The
+# names of a variant's directories are in none without sanitizers.
+sub same_code {
+	my ($n, $dir) = @_;
+	return 0 if $dir !~ /^fast-/;
+	for my $o (grep { -M $_ < -M "$work/taken/$n" } glob "$work/$n/$dir/*.o") {
+		my ($good) = $o =~ m{([^/]*)$};
+		system("strip -g -o $o.new $o; strip -g -o $o.old $work/good/$dir/$good; " .
+			"cmp -s $o.new $o.old") and return 0;
+	}
+	return 1;
+}
+
+# run N PROGRAM LOG: the first thing that went wrong, in which test and how
+sub run {
+	my ($n, $program, $log) = @_;
+	my $command = "timeout -k 5 300 ./$program";
+	$command = "TSAN_OPTIONS=halt_on_error=1 timeout -k 5 100 ./$program 100" if $program =~ /threads$/;
+	$command = "mkdir new; timeout -k 5 100 ./$program -max_len=1024 -max_total_time=20 " .
+		"-timeout=20 -rss_limit_mb=4096 new $work/corpus" if $program =~ /fuzz$/;
+	open my $out, '>>', $log or die;
+	open my $in, '-|', "cd $work/$n && { $command; } 2>&1 </dev/null" or die;
+	my ($why, $test) = ('', undef);
+	while (<$in>) {
+		print $out $_;
+		chomp;
+		if (/^#  RUN/) { $why = ''; next }
+		if (/^not ok \d* ?(.*)/) { $test = " $1"; last }
+		# What a sanitizer, the model or the harness said first
+		next if $why ne '' || /^(?:ok |TAP |1\.\.|=+$|INFO: |#[0-9]|#  |# (?:Starting|PASSED|Totals))/;
+		s/^# *//;
+		s/^==\d+==//;
+		s/[ \t]+/ /g;
+		s/ \((?:pid|tid)=\d+\)| on (?:unknown )?address.*//g;
+		$why = $_;
+	}
+	close $in;
+	my $ended = $? >> 8 || $? & 127;
+	return '' if !defined $test && !$ended;
+	$why = 'timed out' if !defined $test && ($ended == 124 || $ended == 137);
+	$why = "ended with $ended" if $why eq '' && !defined $test;
+	return ($test // '') . ($why ne '' ? ': ' . substr($why, 0, 110) : '');
+}
+
+sub report {
+	my ($how, $what, $verdict, $n) = @_;
+	syswrite STDOUT, sprintf "%-7s mutant: %s\n", $how, $what;
+	open my $out, '>>', "$work/verdicts" or die;
+	syswrite $out, "$n $verdict\n";
+}
+
+# try N: one line of the report
+sub try {
+	my ($n, $written) = @_;
+	my $what = $n ? $records[$n]{'='} : 'none, and all tests are green';
+	my ($log, $failure, $caught) = ("$work/$n.log", '', '');
+	my $where = $log =~ s{^\Q$top/}{}r;
+	my $first = $n ? $records[$n]{'!'} : '';
+	for my $p (grep({ $_ ne '' } $first), grep { $_ ne $first } @programs) {
+		if (!compile($n, $p, $log)) {
+			return $n > $written || report('not ok', "$what (does not compile; $where)", 'broken', $n);
+		}
+		my ($dir, $name) = split m{/}, $p;
+		return if $n > $written && same_code($n, $dir);
+		$failure = run($n, $p, $log);
+		$caught = $name . ($dir eq 'asan-12' ? ' (4K pages)' : '') . $failure;
+		last if $failure ne '';
+	}
+	if (!$n) {
+		$failure eq '' ? report('ok', $what, 'green', 0) : report('not ok', "$what ($caught; $where)", 'red', 0);
+	} elsif ($n > $written && $failure =~ /timed out|by timeout/) {
+		# It may hang, or the machine may be too busy: that proves nothing
+		report('skip', "$what ($caught)", 'timeout', $n);
+	} elsif ($failure ne '') {
+		report('ok', "$what # caught by $caught", 'caught', $n);
+	} else {
+		report('not ok', "$what (survived; $where)", 'survived', $n);
+	}
+}
+
+# The records that are tried: those made by hand, then those of the sample that are
+# not listed as survivors with a reason
+my $by_hand = "$top/tools/testing/spapr_tce/mutants";
+@records = ({}, records(slurp($by_hand)));
+my $written = $#records;
+my %listed = map { key($_) => $$_{'='} } grep { $$_{'?'} ne '' } records(slurp("$by_hand.survivors"));
+my @generated = map { records($_) } generate();
+my $sample = $ENV{SAMPLE} eq 'all' ? @generated : $ENV{SAMPLE};
+$sample = @generated if $sample > @generated;
+my $excused = 0;
+for my $i (0 .. $#generated) {
+	my $known = delete $listed{key($generated[$i])};
+	next if $i >= $sample;
+	if (defined $known) { $excused++ } else { push @records, $generated[$i] }
+}
+print "not ok  mutant: listed, and not made any more: $_\n" for sort values %listed;
+
+# Every record must have its place, before anything is run
+my @stale = grep {
+	my $text = slurp("$top/$records[$_]{'@'}") // '';
+	my $new = mutate($records[$_], $text);
+	!defined $new || $new eq $text;
+} 1 .. $written;
+die map({ "$_: $records[$_]{'='}\n" } @stale), "these do not fit their files any more\n" if @stale;
+
+my @chosen = @ARGV ? @ARGV : 0 .. $#records;
+die "there are $#records records\n" if grep { $_ > $#records } @chosen;
+$| = 1;
+# Three each: a test that waits for RCU leaves its processor idle
+for (1 .. 3 * $ENV{JOBS}) {
+	next if fork;
+	for my $n (grep { mkdir "$work/taken/$_" } @chosen) {
+		try($n, $written);
+		open my $done, '>', "$work/taken/$n/done";
+		system("rm -rf $work/$n");
+	}
+	exit;
+}
+1 while wait > 0;
+-e "$work/taken/$_/done" or print "not ok  mutant: $records[$_]{'='} (not tried to its end)\n"
+	for grep { $_ } @chosen;
+my %count = (caught => 0, survived => 0);
+/^(\d+) (\w+)/ && $1 > $written && $count{$2}++ for split /^/, slurp("$work/verdicts") // '';
+my $all = $count{caught} + $count{survived} + $excused;
+printf STDERR "== of those that mutants.pl made: %d caught, %d survived, %d listed;" .
+	" the others do not compile, are the same code, or timed out\n", @count{'caught', 'survived'}, $excused;
+print "not ok  mutants: less than 95 % of those of mutants.pl are caught\n" if 95 * $all > 100 * $count{caught};

@@ -9,120 +9,67 @@
 
 . "$(dirname "$0")/lib.sh"
 
-patches() {
-	for p in "$top"/series/[0-9]*; do
-		[ -d "$p" ] || echo "${p##*/}"
-	done | grep -v '^00'
-}
 message() { sed '/^---$/,$d' "$1"; }
-paths() { sed '1,/^---$/d; /^$/d; /^#/d' "$1"; }
 
-# interim PATCH PATH: the files of a state that does not last.  The hook that
-# only this base needs is that of the repository, unless there is another.
-interim() {
-	d=$top/series/$1.d
-	if [ -f "$d/$2" ]; then
-		echo "$d/$2"
-	elif [ -f "$d/$2.diff" ]; then
-		echo "$d/$2.diff"
-		for f in "$d/$2.$(base_name).diff" "$top/$2.$(base_name).diff"; do
-			[ ! -f "$f" ] || { echo "$f"; break; }
-		done
-	fi
-}
-
-# What is carried, in order: path, patch, "interim" or "final".
+# carried: each patch and path, in order, and whether it is an interim state
 carried() {
-	for p in $(patches); do
-		paths "$top/series/$p" | while read -r f; do
-			echo "$f $p $([ -n "$(interim "$p" "$f")" ] &&
-				echo interim || echo final)"
+	for p in "$top"/series/[0-9]*; do
+		case ${p##*/} in
+		00* | *.d) continue ;;
+		esac
+		sed '1,/^---$/d; /^$/d; /^#/d' "$p" | while read -r f; do
+			state=final
+			[ ! -f "$p.d/$f" ] && [ ! -f "$p.d/$f.diff" ] || state=interim
+			echo "${p##*/} $f $state"
 		done
 	done
 }
 
-# Each path ends in one final state, after which nothing carries it.
-wrong_order() {
-	awk '
-	$1 in last	{ print $1 ": in " $2 " after its final state in " last[$1] }
-	$3 == "final"	{ last[$1] = $2 }
-	$3 == "interim"	{ interim[$1] = $2 }
-	END {
-		for (f in interim)
-			if (!(f in last))
-				print f ": no final state after " interim[f]
-	}' "$tmp/carried"
-}
-
-stray_interim() {
-	(cd "$top/series" && find . -path "./*.d/*" -type f) |
-	sed 's|^\./\(.*\)\.d/|\1 |' | to_paths | while read -r p f; do
-		grep -qxF "$f $p interim" "$tmp/carried" ||
-			echo "series/$p.d/$f: not carried by series/$p"
-	done
-}
-
-# A hook is carried under the name of what it changes; one that only another
-# base needs has its place in the series, too.
+# Each path ends in one final state, after which nothing carries it; a hook is
+# carried under the name of what it changes, one that only another base needs, too.
 check_paths() {
 	overlay_files_any | to_paths >"$tmp/ours"
 	carried >"$tmp/carried"
-	cut -d ' ' -f 1 "$tmp/carried" | sort -u >"$tmp/names"
-	{
-		wrong_order
-		comm -23 "$tmp/ours" "$tmp/names" |
-			sed 's/$/: in no patch of series\//'
-		awk '$3 == "interim" { print $1 }' "$tmp/carried" |
-			sort -u - "$tmp/ours" | comm -13 - "$tmp/names" |
-			sed 's/$/: in series\/, but not in the repository/'
-		stray_interim
-	} >"$tmp/wrong"
+	(cd "$top/series" && find . -path "./*.d/*" -type f) |
+		sed 's|^\./\(.*\)\.d/|\1 |' | to_paths >"$tmp/states"
+	awk '
+	FILENAME ~ /ours$/	{ ours[$1]; next }
+	FILENAME ~ /states$/	{ state[$1 " " $2]; next }
+	$2 in last	{ print $2 ": in " $1 " after its final state in " last[$2] }
+	$3 == "final"	{ last[$2] = $1; if (!($2 in ours) && !($2 in interim)) lost[$2] }
+	$3 == "interim"	{ interim[$2] = $1; delete state[$1 " " $2] }
+	END {
+		for (f in ours) if (!(f in last) && !(f in interim)) print f ": in no patch of series/"
+		for (f in interim) if (!(f in last)) print f ": no final state after " interim[f]
+		for (f in lost) print f ": in series/, but not in the repository"
+		for (s in state) {
+			split(s, w, " ")
+			print "series/" w[1] ".d/" w[2] ": not carried by series/" w[1]
+		}
+	}' "$tmp/ours" "$tmp/states" "$tmp/carried" >"$tmp/wrong"
 	[ ! -s "$tmp/wrong" ] || { cat "$tmp/wrong" >&2; return 1; }
 }
 
-# state PATCH PATH OUT: the file as it is after the patch; none if it is gone.
+# state PATCH PATH OUT: the file as it is after the patch; none if it is gone.  The
+# hook that only this base needs is that of the repository, unless there is another.
 state() {
+	d=$top/series/$1.d
 	rm -f "$3"
-	# What nobody changes in the end is in the tree as the base has it.
-	if [ -z "$(interim "$1" "$2")" ]; then
-		[ ! -f "$tree/$2" ] || cp "$tree/$2" "$3"
-		return
+	if [ -f "$d/$2" ]; then
+		cp "$d/$2" "$3"
+	elif [ -f "$d/$2.diff" ]; then
+		cp -p "$top/$2" "$3" 2>/dev/null || cp -p "$base/$2" "$3"
+		apply_hook "$d/$2.diff" "$2" "$3"
+		for i in "$d/$2.$(base_name).diff" "$top/$2.$(base_name).diff"; do
+			[ ! -f "$i" ] || { apply_hook "$i" "$2" "$3"; break; }
+		done
+	elif [ -f "$tree/$2" ]; then
+		# What nobody changes in the end is in the tree as the base has it.
+		cp "$tree/$2" "$3"
 	fi
-	interim "$1" "$2" | while read -r i; do
-		case $i in
-		*.diff)
-			from=$base/$2
-			[ ! -f "$top/$2" ] || from=$top/$2
-			[ -f "$3" ] || cp -p "$from" "$3"
-			apply_hook "$i" "$2" "$3"
-			;;
-		*)
-			cp "$i" "$3"
-			;;
-		esac
-	done
-}
-
-check_interim() {
-	awk '$3 == "interim"' "$tmp/carried" | while read -r f p _; do
-		state "$p" "$f" "$tmp/state"
-	done
 }
 
 sgit() { git -C "$repo" -c commit.gpgsign=false -c user.name="$user" -c user.email="$email" "$@"; }
-
-# A repository of only the files that the series touches, as in the base.
-make_base() {
-	git init -q -b base "$repo"
-	while read -r f; do
-		mkdir -p "$repo/$(dirname "$f")"
-		[ ! -f "$base/$f" ] || cp "$base/$f" "$repo/$f"
-	done <"$tmp/ours"
-	sgit add -A
-	sgit commit -q --allow-empty -m base
-	sgit tag base-kernel
-	sgit checkout -q -b series
-}
 
 # commit PATCH: what is in the repository now, with its message.
 commit() {
@@ -136,25 +83,23 @@ commit() {
 }
 
 commit_patches() {
-	for p in $(patches); do
-		paths "$top/series/$p" | while read -r f; do
-			mkdir -p "$repo/$(dirname "$f")"
+	cut -d ' ' -f 1 "$tmp/carried" | uniq | while read -r p; do
+		sed -n "s/^$p \(.*\) [a-z]*$/\1/p" "$tmp/carried" | while read -r f; do
+			mkdir -p "$(dirname "$repo/$f")"
 			state "$p" "$f" "$repo/$f"
 		done
 		commit "series/$p"
 	done
 }
 
-# A fix carries a diff of the base's files.  As with hooks, NAME is for every
-# base, and NAME.7 has what only that one needs.
-fixes() {
-	for p in "$top"/series/fixes/[0-9]*; do
-		echo "${p#"$top/"}"
-	done | grep -vE "/00|\.($bases)\$"
-}
-fixed_paths() { sed -n 's|^+++ b/||p' "$top"/series/fixes/[0-9]* | sort -u; }
+# A fix carries a diff of the base's files.  As with hooks, NAME is for every base,
+# and NAME.7 has what only that one needs.  Below the letter, what reaches whom.
 commit_fixes() {
-	for p in $(fixes); do
+	message "$top/series/fixes/00-cover" >"$tmp/cover"
+	echo >>"$tmp/cover"
+	for p in "$top"/series/fixes/[0-9]*; do
+		p=${p#"$top/"}
+		echo "$p" | grep -qvE "/00|\.($bases)\$" || continue
 		for d in "$top/$p" "$top/$p.$(base_name)"; do
 			grep -qs '^diff ' "$d" || continue
 			sgit apply "$d" || die "$p does not apply to $(version_of "$base")"
@@ -162,38 +107,19 @@ commit_fixes() {
 		lines=$(sgit diff --numstat | awk '{ n += $1 + $2 } END { print n + 0 }')
 		[ "$lines" -le 60 ] || die "$p: $lines lines are no minimal fix"
 		commit "$p"
-	done
-}
-
-# The letter, and below it what reaches whom, by subject
-fixes_cover() {
-	message "$top/series/fixes/00-cover"
-	echo
-	for p in $(fixes); do
 		nr=${p##*/}
 		printf '  %-6s %s\n' "$(awk -v nr="${nr%%-*}" '$1 == nr { print $2; exit }' \
-			"$top/series/fixes/tests")" "$(head -n 1 "$top/$p")"
+			"$top/series/fixes/tests")" "$(head -n 1 "$top/$p")" >>"$tmp/cover"
 	done
-}
-
-export_patches() {
-	rm -rf "$out"
-	sgit config branch.series.description "$1"
-	sgit format-patch -q -o "$out" --cover-letter \
-		--cover-from-description=subject base-kernel..series
-	# What git am makes of them must be what is in the tree.
-	sgit checkout -q -b again base-kernel
-	set -- "$out"/*.patch
-	shift	# the cover letter
-	sgit am -q "$@"
-	sgit diff --quiet series again || die "git am does not give the same tree"
 }
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 if [ "${1:-}" = --check ]; then
 	check_paths
-	check_interim
+	awk '$3 == "interim"' "$tmp/carried" | while read -r p f _; do
+		state "$p" "$f" "$tmp/state"
+	done
 	exit
 fi
 
@@ -205,18 +131,38 @@ user=$(identity name)
 email=$(identity email)
 "$here/tree.sh"
 check_paths || die "series/ does not fit the repository"
-repo=$tmp/repo out=$build/series
+kind=series repo=$tmp/repo
 if [ "${1:-}" = --fixes ]; then
-	out=$build/fixes
-	fixed_paths >"$tmp/ours"
-	make_base
-	commit_fixes
-	export_patches "$(fixes_cover)"
-	mv "$tmp/order" "$out/order"
-else
-	make_base
-	commit_patches
-	export_patches "$(message "$top/series/00-cover")"
+	kind=fixes
+	sed -n 's|^+++ b/||p' "$top"/series/fixes/[0-9]* | sort -u >"$tmp/ours"
 fi
-say "$(git -C "$repo" rev-list --count base-kernel..series) patches for" \
-	"$(version_of "$base") in $out"
+
+# A repository of only the files that the series touches, as in the base
+git init -q -b base "$repo"
+while read -r f; do
+	mkdir -p "$(dirname "$repo/$f")"
+	[ ! -f "$base/$f" ] || cp "$base/$f" "$repo/$f"
+done <"$tmp/ours"
+sgit add -A
+sgit commit -q --allow-empty -m base
+sgit tag base-kernel
+sgit checkout -q -b series
+if [ $kind = fixes ]; then
+	commit_fixes
+else
+	message "$top/series/00-cover" >"$tmp/cover"
+	commit_patches
+fi
+out=$build/$kind
+rm -rf "$out"
+sgit config branch.series.description "$(cat "$tmp/cover")"
+sgit format-patch -q -o "$out" --cover-letter --cover-from-description=subject \
+	base-kernel..series
+mv "$tmp/order" "$out/order"
+# What git am makes of them must be what is in the tree.
+sgit checkout -q -b again base-kernel
+set -- "$out"/*.patch
+shift	# the cover letter
+sgit am -q "$@"
+sgit diff --quiet series again || die "git am does not give the same tree"
+say "$(sgit rev-list --count base-kernel..series) patches for $(version_of "$base") in $out"

@@ -42,14 +42,9 @@ apt() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
 		-o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
-# shellcheck disable=SC2086 # a list of words
-try_install() {
-	progress "apt-get install" "$logs/setup.log" \
-		apt install --no-install-recommends $missing
-}
 # The package lists may be missing (a fresh image) or too old to fetch from.
-if ! try_install; then
+# shellcheck disable=SC2086 # a list of words
+if ! progress "apt-get install" "$logs/setup.log" apt install --no-install-recommends $missing; then
 	long "apt-get update" "$logs/setup.log" apt update
-	try_install || { grep -m 3 '^E:' "$logs/setup.log" >&2 || :
-		die "could not install$missing; see $logs/setup.log"; }
+	long "apt-get install" "$logs/setup.log" apt install --no-install-recommends $missing
 fi

@@ -15,31 +15,19 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# find_source: set src to the base kernel's tarball or directory, and id to
-# what tells it from any other.  Nothing is touched before its version is known.
-find_source() {
-	src=${KSRC:-/usr/src/linux-source-6.12.tar.xz}
-	[ -e "$src" ] || die "$src: no such kernel source"
-	src=$(realpath "$src")
-	id="$src $(stat -c '%s %Y' "$src")"
-	[ ! -d "$src" ] || id="$src"
-	have=$(cat "$build/base.id" 2>/dev/null) || have=
-	[ "$have" = "$id" ] || check_source
-}
-
+# check_source: nothing is touched before the version of $src is known.
 check_source() {
-	if [ -d "$src" ]; then
-		version=$(version_of "$src" 2>/dev/null) || version=
-	else
-		mkdir -p "$tmp/source"
-		tar -xOf "$src" --wildcards --no-wildcards-match-slash \
-			--occurrence=1 '*/Makefile' >"$tmp/source/Makefile" 2>/dev/null ||
+	from=$src
+	if [ ! -d "$src" ]; then
+		from=$tmp
+		tar -xOf "$src" --wildcards --no-wildcards-match-slash --occurrence=1 \
+			'*/Makefile' >"$tmp/Makefile" 2>/dev/null ||
 			die "$src: not a tarball of a kernel"
-		version=$(version_of "$tmp/source")
 	fi
+	version=$(version_of "$from" 2>/dev/null) || :
 	[ -n "$version" ] || die "$src: not a kernel source"
 	echo "$version" | grep -qE "^($bases)\." ||
-		die "$src is kernel $version; there are hooks for $(bases_in_words)"
+		die "$src is kernel $version; there are hooks for $(echo "$bases" | sed 's/\\//g; s/|/ and /g')"
 }
 
 # start_over: nothing made from another base may be taken for made from this.
@@ -57,8 +45,7 @@ unpack_base() {
 			--exclude '/obj-*' --exclude /.git --exclude /.config --exclude '*.o' \
 			--exclude '*.a' --exclude '.*.cmd' \
 			--exclude /include/config --exclude /include/generated \
-			--exclude '/arch/*/include/generated' \
-			"$src/" "$base/")
+			--exclude '/arch/*/include/generated' "$src/" "$base/")
 		if [ -n "$changed" ] || [ "$have" != "$id" ]; then
 			start_over
 		fi
@@ -77,38 +64,10 @@ unpack_base() {
 	say "base kernel $(version_of "$base")"
 }
 
-link_tree() {
-	[ ! -d "$tree" ] || return 0
-	rm -rf "$tree.new" "$build/overlay"
-	cp -al "$base" "$tree.new"
-	rm -rf "$tree.new"/obj-*
-	mv "$tree.new" "$tree"
-}
-
-# apply_hooks PATH OUT: OUT = the base's PATH with our hooks applied, the one
-# for every base first.
-apply_hooks() {
-	for hook in "$1.diff" "$1.$(base_name).diff"; do
-		grep -qxF "$hook" "$tmp/files" || continue
-		[ -f "$base/$1" ] || die "$hook: the base kernel has no $1"
-		[ -f "$2" ] || cp -p "$base/$1" "$2"
-		apply_hook "$top/$hook" "$1" "$2"
-	done
-}
-
-# list_overlay: $tmp/files = what we have, $tmp/overlay = what it becomes.
-list_overlay() {
-	overlay_files >"$tmp/files"
-	to_paths <"$tmp/files" >"$tmp/overlay"
-	twice=$(grep '\.diff$' "$tmp/files" | to_paths | grep -xF -f "$tmp/files" || :)
-	[ -z "$twice" ] || die "$twice: both ours whole and a hook"
-}
-
 # What was overlaid and no longer is goes back to the base's.  A copy, not a
 # link: it must look newer than what was compiled from the other.
 restore_dropped() {
-	[ -f "$build/overlay" ] || return 0
-	comm -23 "$build/overlay" "$tmp/overlay" | while read -r f; do
+	comm -23 "$build/overlay" "$tmp/overlay" 2>/dev/null | while read -r f; do
 		rm -f "$tree/$f"
 		if [ -f "$base/$f" ]; then
 			cp "$base/$f" "$tree/$f"
@@ -118,27 +77,47 @@ restore_dropped() {
 	done
 }
 
-lay_overlay() {
-	while read -r f; do
-		if grep -qxF "$f" "$tmp/files"; then
-			put "$top/$f" "$tree/$f"
-		else
-			apply_hooks "$f" "$tmp/out"
-			put "$tmp/out" "$tree/$f"
-			rm -f "$tmp/out"
-		fi
-	done <"$tmp/overlay"
+# lay PATH: our file, or the base's with our hooks, the one for every base first
+lay() {
+	if grep -qxF "$1" "$tmp/files"; then
+		put "$top/$1" "$tree/$1"
+		return
+	fi
+	for hook in "$1.diff" "$1.$(base_name).diff"; do
+		grep -qxF "$hook" "$tmp/files" || continue
+		[ -f "$base/$1" ] || die "$hook: the base kernel has no $1"
+		[ -f "$tmp/out" ] || cp -p "$base/$1" "$tmp/out"
+		apply_hook "$top/$hook" "$1" "$tmp/out"
+	done
+	put "$tmp/out" "$tree/$1"
+	rm -f "$tmp/out"
 }
 
 "$here/setup.sh"
 lock tree
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-find_source
+src=${KSRC:-/usr/src/linux-source-6.12.tar.xz}
+[ -e "$src" ] || die "$src: no such kernel source"
+src=$(realpath "$src")
+# What tells it from any other
+id="$src $([ -d "$src" ] || stat -c '%s %Y' "$src")"
+have=$(cat "$build/base.id" 2>/dev/null) || have=
+[ "$have" = "$id" ] || check_source
 unpack_base
-link_tree
-list_overlay
+if [ ! -d "$tree" ]; then
+	rm -rf "$tree.new" "$build/overlay"
+	cp -al "$base" "$tree.new"
+	rm -rf "$tree.new"/obj-*
+	mv "$tree.new" "$tree"
+fi
+overlay_files >"$tmp/files"
+to_paths <"$tmp/files" >"$tmp/overlay"
+twice=$(grep '\.diff$' "$tmp/files" | to_paths | grep -xF -f "$tmp/files" || :)
+[ -z "$twice" ] || die "$twice: both ours whole and a hook"
 restore_dropped
 # Before the files, so that an interrupted run leaves none that is not listed.
 put "$tmp/overlay" "$build/overlay"
-lay_overlay
+while read -r f; do
+	lay "$f"
+done <"$tmp/overlay"

@@ -10,7 +10,7 @@
  * in it that it likes least, and the request gets -ENOMEM only if there is none
  * to kill: as Documentation/admin-guide/cgroup-v2.rst says of memory.max.
  *
- * The kernel reports each such kill on the console. Who reads that (ktap.awk)
+ * The kernel reports each such kill on the console. Who reads that (results.pl)
  * accepts reports of processes with the name that is VICTIM here.
  */
 #include <fcntl.h>

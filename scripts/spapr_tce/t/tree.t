@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2016,SC2034,SC2154,SC2317 # what t is given is evaluated there
+#
+# Assembly of a kernel tree
+
+. "$(dirname "$0")/lib.sh"
+
+t "tree: ours, new and hooked files are laid" '
+	new_repo && assemble && [ "$(cat $T/drivers/whole.c)" = ours ] &&
+	[ "$(cat $T/mm/new.c)" = new ] && [ "$(cat $T/mm/other.c)" = base ] &&
+	hooked "one two 3 four five" && grep PATCHLEVEL $T/Makefile && [ ! -e $T/series ]'
+t "tree: the base stays as it came" 'new_repo && assemble && diff -r $w/base $w/repo/build/base'
+t "tree: a second run writes nothing, and a change one file" '
+	new_repo && assemble && touch $w/mark && sleep 0.1 && assemble &&
+	[ -z "$(find $T -newer $w/mark)" ] && echo better >$w/repo/drivers/whole.c && assemble &&
+	[ "$(find $T -newer $w/mark -type f)" = $T/drivers/whole.c ]'
+# ... and look new, or make would keep what it compiled from ours.
+t "tree: what is removed comes back" '
+	new_repo && assemble && touch $w/mark && sleep 0.1 && rm $w/repo/drivers/whole.c \
+		$w/repo/mm/new.c $w/repo/mm/hooked.c.diff && assemble && diff -r $w/base $T &&
+	[ -n "$(find $T/drivers/whole.c -newer $w/mark)" ]'
+t "tree: a stale hook is named, with its hunk" '
+	new_repo && sed -i s/three/THREE/ $w/base/mm/hooked.c &&
+	fails mm/hooked.c.diff assemble && grep "Hunk #1" $w/out && grep "^@@ -2,3" $w/out'
+t "tree: no fuzz" 'new_repo && sed -i s/two/TWO/ $w/base/mm/hooked.c && fails hooked.c.diff assemble'
+t "tree: a hook may move" '
+	new_repo && sed -i "1i zero" $w/base/mm/hooked.c && assemble &&
+	hooked "zero one two 3 four five"'
+t "tree: a hook of nothing is refused" '
+	new_repo && rm $w/base/mm/hooked.c && fails mm/hooked.c.diff assemble'
+t "tree: a hook of another file is refused" '
+	new_repo && sed -i s/hooked/other/ $w/repo/mm/hooked.c.diff && fails "must be a diff of" assemble'
+t "tree: whole and hook at once is refused" '
+	new_repo && echo >$w/repo/mm/hooked.c && fails "mm/hooked.c: both" assemble &&
+	mv $w/repo/mm/hooked.c.diff $w/repo/mm/hooked.c.6.12.diff && fails "mm/hooked.c: both" assemble'
+t "tree: hooks that one base needs" '
+	new_repo && hook .6.12 five LTS && hook .7 five new && assemble &&
+	hooked "one two 3 four LTS" && sed -i "s/= 6/= 7/; s/= 12/= 3/" $w/base/Makefile &&
+	assemble && hooked "one two 3 four new" && rm $w/repo/mm/hooked.c.diff && assemble &&
+	hooked "one two three four new" && rm $w/repo/mm/hooked.c.7.diff && assemble &&
+	cmp $T/mm/hooked.c $w/base/mm/hooked.c'
+t "tree: a changed base is noticed" '
+	new_repo && assemble && echo newer >$w/base/mm/other.c && assemble &&
+	grep newer $T/mm/other.c && [ "$(cat $T/drivers/whole.c)" = ours ]'
+t "tree: another tarball is noticed" '
+	new_repo && tar -C $w -cJf $w/a.tar.xz base && new_base $w/base 2 &&
+	tar -C $w -cJf $w/b.tar.xz base && assemble_from $w/a.tar.xz &&
+	assemble_from $w/b.tar.xz && grep "SUBLEVEL = 2" $T/Makefile'
+
+# What is refused, is refused before anything is touched: refused SOURCE WHY
+refused() {
+	new_repo && assemble && find "$w/repo/build" | sort >"$w/before" &&
+	fails_shortly "$2" assemble_from "$1" &&
+	find "$w/repo/build" | sort | diff "$w/before" - && assemble &&
+	[ "$(cat "$T/drivers/whole.c")" = ours ]
+}
+t "tree: a directory that is no kernel is refused" 'mkdir $w/private && echo secret >$w/private/key &&
+	refused $w/private "not a kernel source"'
+t "tree: a file that is no tarball is refused" 'echo text >$w/text && refused $w/text "not a tarball"'
+t "tree: a source that is not there is refused" 'refused $w/none "no such kernel source"'
+t "tree: another version is refused" 'new_base $w/later 9 && sed -i s/12/13/ $w/later/Makefile &&
+	refused $w/later "6.13.9; there are hooks for 6.12 and 7$"'
+# While the base is laid; the next run starts anew.
+t "tree: an interrupted run" '
+	new_repo && tar -C $w -cJf $w/a.tar.xz base && cp -a $w/base $w/changed &&
+	echo later >$w/changed/mm/other.c && assemble_from $w/a.tar.xz && mkdir $w/bin &&
+	printf "#!/bin/sh\n$(command -v rsync) \"\$@\"\nkill -INT 0\n" >$w/bin/rsync && chmod +x $w/bin/rsync &&
+	! PATH=$w/bin:$PATH KSRC=$w/changed on_repo \
+		perl -e "\$SIG{INT} = q(DEFAULT); exec @ARGV" setsid -w $here/tree.sh &&
+	assemble_from $w/a.tar.xz &&
+	[ "$(cat $T/mm/other.c $w/repo/build/base/mm/other.c | uniq)" = base ]'
+
+# Two patches; the first has the hook in another state, and a file that goes.
+P=$w/repo/build/series
+patch_of() {
+	p=$w/repo/series/$1
+	shift
+	{ printf 'subject %s\n\nwhy\n---\n' "${p##*/}"; printf '%s\n' "$@"; } >"$p"
+}
+new_series() {
+	new_repo && git -C "$w/repo" config user.name n && git -C "$w/repo" config user.email e &&
+	printf 'cover\n\nletter\n' >"$w/repo/series/00-cover" &&
+	mkdir -p "$w/repo/series/01-a.d/mm" &&
+	sed 's/+3/+interim/' "$w/repo/mm/hooked.c.diff" >"$w/repo/series/01-a.d/mm/hooked.c.diff" &&
+	echo "for now" >"$w/repo/series/01-a.d/mm/compat.c" &&
+	patch_of 01-a mm/new.c mm/hooked.c mm/compat.c &&
+	patch_of 02-b drivers/whole.c mm/hooked.c mm/compat.c
+}
+series() { KSRC=$w/base on_repo "$here/series.sh" "$@"; }
+
+t "series: files in several states, and one that goes" '
+	new_series && series && grep -x +interim $P/0001-* && grep -x "+for now" $P/0001-* &&
+	grep -x +new $P/0001-* && ! grep ours $P/0001-* && grep -x -e -interim $P/0002-* &&
+	grep -x +3 $P/0002-* && grep -x -e "-for now" $P/0002-* && grep -x +ours $P/0002-*'
+t "series: a path that no patch carries" '
+	new_series && sed -i /whole/d $w/repo/series/02-b && fails "drivers/whole.c: in no patch" series --check'
+t "series: a path after its final state" '
+	new_series && patch_of 03-c mm/new.c && fails "mm/new.c: in 03-c after" series --check'
+t "series: a path without a final state" '
+	new_series && sed -i /hooked/d $w/repo/series/02-b &&
+	fails "mm/hooked.c: no final state after 01-a" series --check'
+t "series: a state that no patch carries" '
+	new_series && sed -i /compat/d $w/repo/series/01-a &&
+	fails "series/01-a.d/mm/compat.c: not carried" series --check'
+t "series: a path that is nowhere" '
+	new_series && patch_of 03-c mm/nothing.c && fails "mm/nothing.c: in series/" series --check'
+t "series: a state that does not apply" '
+	new_series && assemble && sed -i s/^-three/-THREE/ $w/repo/series/01-a.d/mm/hooked.c.diff &&
+	fails "hunk does not apply" series --check'
+end

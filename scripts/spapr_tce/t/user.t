@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck disable=SC2016,SC2034,SC2154,SC2317 # what t is given is evaluated there
+#
+# What stands in a user's way, the total of a check, and an order that a hook keeps
+
+. "$(dirname "$0")/lib.sh"
+top=${here%/scripts/spapr_tce}
+
+t "user: KSRC= of a failed make source" '
+	fails "KSRC is empty" make -C "$top" check KSRC= && ! grep == $w/out'
+t "user: a machine that there is not" 'fails_shortly MACHINE=nonsense env MACHINE=nonsense "$here/run.sh"'
+t "user: a path with a space" '
+	mkdir "$w/a b" && fails_shortly "white space" env SPAPR_TCE_BUILD="$w/a b" "$here/tree.sh"'
+t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
+	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
+
+# killed SIGNAL READY COMMAND...: in a group of its own, when READY is true
+killed() {
+	signal=$1 ready=$2
+	shift 2
+	perl -e 'setpgrp; $SIG{INT} = "DEFAULT"; exec @ARGV' "$@" & group=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		eval "$ready" && break
+		sleep 0.5
+	done
+	kill "-$signal" "-$group" || return
+	wait "$group"
+	sleep 1
+}
+# An emulator that takes its time
+t "user: Ctrl-C ends the emulator" '
+	mkdir $w/bin && printf "#!/bin/sh\necho \$\$ >$w/pid\nexec sleep 60\n" >$w/bin/qemu-system-ppc64 &&
+	chmod +x $w/bin/qemu-system-ppc64 && TIMEOUT=60 PATH=$w/bin:$PATH killed INT "[ -s $w/pid ]" \
+		sh -c "\"\$0\" k i; exit" "$here/boot.sh"
+	[ -s $w/pid ] && ! kill $(cat $w/pid)'
+t "user: nothing is left in /tmp by who is killed" '
+	mkdir $w/tmp && TMPDIR=$w/tmp killed TERM "[ -n \"\$(ls -A $w/tmp)\" ]" sh -c \
+		". \"\$0\" && tmp=\$(mktemp -d) && trap \"rm -rf \$tmp\" EXIT && sleep 9" "$here/lib.sh"
+	[ -z "$(ls -A $w/tmp)" ]'
+t "user: make help has every target" '
+	make -s -C "$top" help >$w/out && sed -n "s/^\.PHONY://p; /^\.PHONY/,\$p" "$top/Makefile" |
+	grep -oE "[a-z][a-z-]+" | sort -u | while read -r target; do
+		grep "^  $target " $w/out || { echo "no $target"; exit 1; }
+	done'
+
+# total COMMANDS LAST STATUS: a check of one part ends with this line
+total() {
+	mkdir -p "$w/parts" && cp "$here/check.sh" "$here/lib.sh" "$here"/skips* "$w/parts" &&
+	printf '#!/bin/sh\n%s\n' "$1" >"$w/parts/check-x.sh" && chmod +x "$w/parts/check-x.sh" || return
+	rc=0
+	SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b "$w/parts/check.sh" x >"$w/out" 2>"$w/said" || rc=$?
+	cat "$w/out" "$w/said"
+	[ "$(tail -n 1 "$w/out")" = "$2" ] && [ "$rc" = "$3" ]
+}
+t "total: passed" 'total "echo ok  a; echo ok  b" "2 passed, 0 failed" 0'
+t "total: skipped ones are told apart" 'total "echo ok  a; echo skip  b" "1 passed, 0 failed, 1 skipped" 0'
+t "total: skipped ones are counted by class and reason" '
+	total "echo \"ok  a\"; for x in b c; do echo \"skip  m: \$x (no edu device)\"; done; echo \"skip  m: d (else)\"" \
+		"1 passed, 0 failed, 3 skipped" 0 && ! grep ^skip $w/out && grep -xE " +2  devices" $w/said &&
+	grep -xE " +2  no edu device" $w/said && grep -xE " +1  other" $w/said && [ "$(wc -l <$w/b/log/skipped)" = 3 ]'
+t "total: one failure fails it" 'total "echo ok  a; echo not ok  b" "1 passed, 1 failed" 1'
+t "total: a part that breaks off fails it" 'total "echo ok  a; exit 3" "1 passed, 1 failed" 1'
+t "total: nothing run is no success" 'total : "0 passed, 0 failed" 1'
+t "total: a command of one check fails it by what it says" '
+	SPAPR_TCE_BUILD=$w/v sh -c ". \"\$0\"; mkdir -p \$logs; part=x; verdict a A true; verdict b B false
+		verdict c C echo no" "$here/lib.sh" >$w/out
+	[ "$(cut -c 1-12 $w/out | paste -sd ,)" = "ok      x: A,not ok  x: B,not ok  x: C" ]'
+
+# SRCU of all guests of a core before the first thread starts, and until the last is
+# out, which no test of this machine can run: tools/testing/spapr_tce/spin/core.pml.
+order() {
+	sed -n '/^static noinline void kvmppc_run_core(/,/^}/{
+		s/.*srcu_idx\[sub\] = srcu_read_lock(&core_info\.vc\[sub\].*/lock/p
+		s/^\t*kvmppc_start_thread(.*/start/p; s/^\tkvmppc_wait_for_nap(.*/out/p
+		s/.*srcu_read_unlock(&core_info\.vc\[sub\].*/unlock/p; }' \
+		"$1/arch/powerpc/kvm/book3s_hv.c" | uniq | paste -sd ' '
+}
+build=${SPAPR_TCE_BUILD:-$top/build}
+t "hooks: SRCU is held for all threads of a core" '
+	"$here/tree.sh" && order "$build/tree" && [ "$(order "$build/tree")" = "lock start out unlock" ]'
+t "hooks: ... which the base does not do" '[ "$(order "$build/base")" = "start out" ]'
+end
