@@ -16,6 +16,7 @@
 #   kill	QEMU is killed in a mapping storm, ROUNDS times
 #   lpar	as passthrough, on an LPAR and without KVM: all goes through VFIO
 #   unplug	the device is unplugged and plugged in a mapping storm, ROUNDS times
+#   shell	no test: a shell on the console
 
 # Functions are called by name, and counts are read from a file.
 # shellcheck disable=SC2317,SC2154
@@ -600,6 +601,26 @@ test_unplug() {
 	nothing_left
 }
 
+test_shell() {
+	exec </dev/hvc0 >/dev/hvc0 2>&1
+	cat <<-EOF
+
+	Here is a host with QEMU, perf and trace-cmd. Its disk $disk, group $group, is
+	taken by vfio-pci. A guest that may grow to 1 TiB, with the disk passed through:
+
+	    qemu-system-ppc64 -M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,kvm-type=HV \\
+	        -accel kvm -m 512M,slots=2,maxmem=1T -nodefaults -nographic -serial stdio \\
+	        -device vfio-pci,host=$disk -kernel /clients/vmlinux -initrd /clients/guest.cpio &
+	    cat $tables
+	    trace-cmd stream -e spapr_tce
+
+	exit ends it.
+
+	EOF
+	PS1='host# ' setsid -w -c sh -i
+	exit
+}
+
 mkdir -p $tmp
 chmod 777 $tmp
 as_user=
@@ -617,6 +638,7 @@ kill)		test_kill ;;
 lpar)		test_lpar ;;
 unplug)		test_unplug ;;
 pull)		test_pull ;;
+shell)		test_shell ;;
 *)		die "there is no such test" ;;
 esac
 finish
