@@ -53,7 +53,7 @@ check-compat: ## answers that differ from the base kernel's, against the list of
 check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk passed through
 	@$S/check.sh clients
 check-debug: ## check-qemu and check-clients on kernels with KASAN, lockdep, KCSAN
-	@$S/check.sh debug
+	@$S/check.sh debug:qemu kcsan:qemu debug:clients
 fuzz:   ## fuzz the container driver on this machine for TIME seconds
 	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours

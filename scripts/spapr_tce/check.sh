@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # check.sh PART...: run the parts of the check (static, host, qemu, ...), each of
-# which writes "ok", "not ok" or "skip" lines, and end with the total.
+# which writes "ok", "not ok" or "skip" lines, and end with the total.  A part may
+# have a configuration in front: debug:qemu.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +14,9 @@ trap 'rm -f "$results"' EXIT
 for part in "$@"; do
 	say "check-$part"
 	# A part reports its failures as lines; if it could not even do that...
-	{ "$here/check-$part.sh" || echo "not ok  check-$part (ended with $?)"; } |
+	config=$CONFIG
+	[ "${part#*:}" = "$part" ] || config=${part%:*}
+	{ CONFIG=$config "$here/check-${part#*:}.sh" || echo "not ok  check-$part (ended with $?)"; } |
 		tee -a "$results" | grep --line-buffered -v '^skip ' || :
 done
 

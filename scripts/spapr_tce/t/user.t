@@ -61,6 +61,10 @@ t "total: skipped ones are counted by class and reason" '
 	grep -xE " +2  no edu device" $w/said && grep -xE " +1  other" $w/said && [ "$(wc -l <$w/b/log/skipped)" = 3 ]'
 t "total: one failure fails it" 'total "echo ok  a; echo not ok  b" "1 passed, 1 failed" 1'
 t "total: a part that breaks off fails it" 'total "echo ok  a; exit 3" "1 passed, 1 failed" 1'
+t "total: a part with a configuration" '
+	mkdir -p $w/parts $w/b && total : "0 passed, 0 failed" 1 &&
+	printf "#!/bin/sh\necho \"ok  \$CONFIG\"\n" >$w/parts/check-x.sh &&
+	SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b $w/parts/check.sh debug:x >$w/out && grep -x "ok  debug" $w/out'
 t "total: nothing run is no success" 'total : "0 passed, 0 failed" 1'
 t "total: a command of one check fails it by what it says" '
 	SPAPR_TCE_BUILD=$w/v sh -c ". \"\$0\"; mkdir -p \$logs; part=x; verdict a A true; verdict b B false
