@@ -48,9 +48,9 @@
 
 #include <asm/eeh.h>
 #include <asm/iommu.h>
-#include <asm/tce_user_table.h>
-#include <asm/mmu_context.h>
+#include <asm/mm_iommu.h>
 #include <asm/tce.h>
+#include <asm/tce_user_table.h>
 
 #include <trace/events/spapr_tce.h>
 
@@ -500,18 +500,17 @@ static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
 	}
 }
 
-static long tce_pin_tces(unsigned long ua, unsigned long npages,
-			 unsigned int page_shift, unsigned long perm,
-			 __be64 *tces)
+static long tce_pin_tces(const struct mm_iommu_range *range,
+			 unsigned long perm, __be64 *tces)
 {
+	unsigned long ua = range->ua, i;
 	unsigned int flags = FOLL_LONGTERM;
 	struct page *page;
-	unsigned long i;
 
 	if (perm & TCE_PCI_WRITE)
 		flags |= FOLL_WRITE;
 
-	for (i = 0; i < npages; i++, ua += 1UL << page_shift) {
+	for (i = 0; i < range->npages; i++, ua += 1UL << range->page_shift) {
 		/* Each TCE holds a pin, also when several share a page */
 		if (fatal_signal_pending(current) ||
 		    pin_user_pages_fast(ua & PAGE_MASK, 1, flags, &page) != 1) {
@@ -527,30 +526,29 @@ static long tce_pin_tces(unsigned long ua, unsigned long npages,
 }
 
 static long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
-		       unsigned long npages, unsigned long ua,
+		       const struct mm_iommu_range *range,
 		       enum dma_data_direction direction)
 {
 	__be64 *tces;
 	long ret;
 
 	/* Only single system pages are pinned here */
-	if (tbl->it_page_shift > PAGE_SHIFT)
+	if (range->page_shift > PAGE_SHIFT)
 		return -EPERM;
 
-	tces = kvmalloc_array(npages, sizeof(*tces), GFP_KERNEL_ACCOUNT);
+	tces = kvmalloc_array(range->npages, sizeof(*tces), GFP_KERNEL_ACCOUNT);
 	if (!tces)
 		return -ENOMEM;
 
-	ret = tce_pin_tces(ua, npages, tbl->it_page_shift,
-			   user_table_perm(tbl, direction), tces);
+	ret = tce_pin_tces(range, user_table_perm(tbl, direction), tces);
 	if (ret)
 		goto free;
 
-	ret = user_table_map_pinned(tbl, entry, npages, tces);
-	if (ret < 0)
-		tce_unpin_tces(tces, npages);
-	else if (ret)
+	ret = user_table_map_pinned(tbl, entry, range->npages, tces);
+	if (ret == -EUCLEAN)
 		ret = -EIO;
+	else if (ret)
+		tce_unpin_tces(tces, range->npages);
 free:
 	kvfree(tces);
 
@@ -573,11 +571,11 @@ static enum dma_data_direction tce_map_direction(u32 flags)
 
 static long tce_map(struct tce_container *c, void __user *arg)
 {
-	struct mm_iommu_table_group_mem_t *mem;
 	struct vfio_iommu_type1_dma_map param;
 	enum dma_data_direction direction;
-	unsigned long entry, npages;
+	struct mm_iommu_range range;
 	struct iommu_table *tbl;
+	unsigned long entry;
 	int ret;
 
 	if (copy_from_user(&param, arg, sizeof(param)))
@@ -602,16 +600,19 @@ static long tce_map(struct tce_container *c, void __user *arg)
 			IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	entry = param.iova >> tbl->it_page_shift;
-	npages = param.size >> tbl->it_page_shift;
+	range.mm = c->mm;
+	range.ua = param.vaddr;
+	range.page_shift = tbl->it_page_shift;
+	range.npages = param.size >> range.page_shift;
+	entry = param.iova >> range.page_shift;
 	if (!c->v2)
-		return tce_map_v1(tbl, entry, npages, param.vaddr, direction);
+		return tce_map_v1(tbl, entry, &range, direction);
 
-	mem = tce_registered(c, param.vaddr, param.size);
-	if (!mem)
+	range.hint = tce_registered(c, param.vaddr, param.size);
+	if (!range.hint)
 		return tce_not_registered(param.vaddr, param.size);
 
-	return user_table_map(tbl, entry, npages, mem, param.vaddr, direction);
+	return user_table_map(tbl, entry, &range, direction);
 }
 
 /*
@@ -1317,31 +1318,30 @@ static void tce_container_detach(void *iommu_data,
  * fdinfo: what the container costs its owner, in bytes. A region that another
  * container has registered, too, is charged once and told of by both.
  */
-static void tce_show_window(struct seq_file *m, struct iommu_table *tbl)
+static void tce_show_window(struct seq_file *m, struct iommu_table *tbl,
+			    const struct user_table_stat *stat)
 {
-	seq_printf(m, "tce_window:\ttable=%lu start=%#llx size=%#llx page_shift=%lu levels=%u level_shift=%u bytes=%ld charged=%lu\n",
-		   tbl->it_user->id, tce_window_start(tbl),
-		   tce_window_size(tbl), tbl->it_page_shift,
-		   tbl->it_tree.levels, tbl->it_tree.level_shift,
-		   atomic_long_read(&tbl->it_tree.bytes),
-		   tce_account_pages(&tbl->it_user->account) << PAGE_SHIFT);
+	seq_printf(m, "tce_window:\ttable=%lu start=%#llx size=%#llx page_shift=%lu levels=%u level_shift=%u bytes=%lu charged=%lu\n",
+		   stat->id, tce_window_start(tbl), tce_window_size(tbl),
+		   tbl->it_page_shift, stat->levels, stat->level_shift,
+		   stat->bytes, stat->charged_pages << PAGE_SHIFT);
 }
 
 static unsigned long tce_show_windows(struct seq_file *m,
 				      struct tce_container *c)
 {
+	struct user_table_stat stat;
 	unsigned long pages = 0;
-	struct iommu_table *tbl;
 	int num;
 
-	/* As long as the owner's request may take, it has not @show_lock so long */
+	/* Not the container's lock: the owner's request may take long with it */
 	mutex_lock(&c->show_lock);
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
-		tbl = c->tables[num];
-		if (!tbl)
+		if (!c->tables[num])
 			continue;
-		tce_show_window(m, tbl);
-		pages += tce_account_pages(&tbl->it_user->account);
+		user_table_get_stat(c->tables[num], &stat);
+		tce_show_window(m, c->tables[num], &stat);
+		pages += stat.charged_pages;
 	}
 	mutex_unlock(&c->show_lock);
 

@@ -26,9 +26,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 
-#include <asm/iommu.h>
-#include <asm/tce_user_table.h>
-#include <asm/tce_tree.h>
+#include "tce_user.h"
 
 /* No line of "map" is about more TCEs, so that it has an end */
 #define TCE_MAP_LINE	512UL
@@ -80,19 +78,19 @@ static unsigned long tce_debugfs_used(struct user_table *user)
 {
 	struct tce_tree *tree = &user->tbl->it_tree;
 	struct tce_iter iter = { .tree = tree };
-	unsigned long index = 0, registrations = 0, nr;
-	__be64 *leaf, *shadow, *stop;
+	__be64 *shadow, *end;
+	unsigned long used = 0;
 
-	while (!READ_ONCE(user->revoked) &&
-	       (leaf = tce_iter_next(&iter, &index, tree->entries, &nr))) {
-		shadow = tce_tree_shadow(tree, leaf);
-		for (stop = shadow + nr; shadow < stop; shadow++)
-			registrations += !!tce_load(shadow);
-		index += nr;
+	for_each_tce_leaf(&iter, 0, tree->entries) {
+		if (READ_ONCE(user->revoked))
+			return 0;
+		shadow = tce_tree_shadow(tree, iter.entry);
+		for (end = shadow + iter.nr; shadow < end; shadow++)
+			used += !!tce_load(shadow);
 		cond_resched();
 	}
 
-	return READ_ONCE(user->revoked) ? 0 : registrations;
+	return used;
 }
 
 static int tce_debugfs_info_show(struct seq_file *m, void *unused)
@@ -155,12 +153,14 @@ static void *tce_debugfs_map_find(struct seq_file *m, loff_t *pos)
 	struct user_table *user = m->private;
 	struct tce_tree *tree = &user->tbl->it_tree;
 	struct tce_iter iter = { .tree = tree };
-	unsigned long index = *pos - 1, nr;
-	__be64 *leaf = tce_iter_next(&iter, &index, tree->entries, &nr);
+	unsigned long index = *pos - 1;
+	bool found;
 
-	*pos = index + 1;
+	tce_iter_start(&iter, index, tree->entries - index);
+	found = tce_iter_next(&iter);
+	*pos = iter.index + 1;
 
-	return leaf ? pos : NULL;
+	return found ? pos : NULL;
 }
 
 static void *tce_debugfs_map_start(struct seq_file *m, loff_t *pos)

@@ -33,7 +33,6 @@
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
 
-#define CREATE_TRACE_POINTS
 #include <trace/events/tce_tree.h>
 
 /* Both bits set make the hardware follow the address to the next level */
@@ -538,7 +537,7 @@ static noinline unsigned long tce_iter_search(struct tce_iter *iter,
  * @index: where the range starts
  * @end: where the range ends, at most the number of entries
  *
- * See tce_iter_next(). Absent parts cost next to nothing.
+ * For for_each_tce_leaf(). A hole costs one look per empty slot.
  * Context: as tce_tree_walk().
  *
  * Return: the first index from @index on whose leaf is there, at least @end
@@ -685,17 +684,18 @@ EXPORT_SYMBOL_GPL(tce_tree_make);
  * Of the geometries that the hardware accepts take the least deep one with
  * levels of at most TCE_LEVEL_SHIFT_GOAL, else the one with smallest levels.
  */
-static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
-			     unsigned int max_levels, unsigned int page_shift,
-			     bool shadow)
+static int tce_tree_geometry(struct tce_tree *tree,
+			     const struct tce_tree_config *config)
 {
-	unsigned int bits = order_base_2(tree->entries), shift;
+	unsigned int max_levels = min(config->max_levels, TCE_TREE_MAX_LEVELS);
+	unsigned int bits = order_base_2(config->entries), levels, shift;
 
 	tree->levels = 0;
-	for (; levels <= min(max_levels, TCE_TREE_MAX_LEVELS); levels++) {
+	for (levels = config->levels; levels <= max_levels; levels++) {
 		shift = max(DIV_ROUND_UP(bits, levels) + 3, TCE_LEVEL_SHIFT_MIN);
-		if (shift + shadow > PAGE_SHIFT + MAX_PAGE_ORDER ||
-		    (shift - 3) * levels + page_shift > TCE_TREE_ADDRESS_BITS)
+		if (shift + config->shadow > PAGE_SHIFT + MAX_PAGE_ORDER ||
+		    (shift - 3) * levels + config->page_shift >
+		    TCE_TREE_ADDRESS_BITS)
 			continue;
 		tree->levels = levels;
 		tree->level_shift = shift;
@@ -705,7 +705,7 @@ static int tce_tree_geometry(struct tce_tree *tree, unsigned int levels,
 
 	if (!tree->levels)
 		return -EINVAL;
-	tree->shadow = shadow ? 1U << tce_tree_level_bits(tree) : 0;
+	tree->shadow = config->shadow ? 1U << tce_tree_level_bits(tree) : 0;
 
 	return 0;
 }
@@ -737,30 +737,23 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
 }
 
 /**
- * tce_tree_init() - make an empty tree
+ * tce_tree_init() - make an empty tree for the hardware
  * @tree: what to initialize
- * @entries: number of entries, at least 1
- * @levels: least number of levels, at least 1
- * @max_levels: largest number of levels that the walker of the tree can do
- * @page_shift: log2 of the size of the page that an entry maps
- * @nid: NUMA node for the levels
+ * @config: what it shall be like
  * @account: who pays for levels, NULL for nobody
- * @shadow: whether each leaf has a shadow behind it
  *
  * Allocates the first level. Context: process, may sleep.
  *
  * Return: 0; -EINVAL when no geometry fits; -ENOMEM when memory or the
  * account's RLIMIT_MEMLOCK does not suffice; -EINTR as tce_iter_reserve().
  */
-int tce_tree_init(struct tce_tree *tree, unsigned long entries,
-		  unsigned int levels, unsigned int max_levels,
-		  unsigned int page_shift, int nid,
-		  struct tce_account *account, bool shadow)
+int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
+		  struct tce_account *account)
 {
 	int ret;
 
-	tce_tree_set(tree, entries, nid, account);
-	ret = tce_tree_geometry(tree, levels, max_levels, page_shift, shadow);
+	tce_tree_set(tree, config->entries, config->nid, account);
+	ret = tce_tree_geometry(tree, config);
 
 	return ret ? ret : tce_tree_make_root(tree);
 }

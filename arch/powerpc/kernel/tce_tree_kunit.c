@@ -18,8 +18,16 @@
 
 static int new_tree(struct tce_tree *tree, unsigned long entries, bool shadow)
 {
-	return tce_tree_init(tree, entries, 1, TCE_TREE_MAX_LEVELS, 16,
-			     NUMA_NO_NODE, NULL, shadow);
+	const struct tce_tree_config config = {
+		.entries = entries,
+		.levels = 1,
+		.max_levels = TCE_TREE_MAX_LEVELS,
+		.page_shift = 16,
+		.nid = NUMA_NO_NODE,
+		.shadow = shadow,
+	};
+
+	return tce_tree_init(tree, &config, NULL);
 }
 
 /* ---- geometry ------------------------------------------------------------ */
@@ -65,11 +73,17 @@ KUNIT_ARRAY_PARAM(geometry, geometries, geometry_of);
 static void tree_geometry(struct kunit *test)
 {
 	const struct geometry *g = test->param_value;
+	const struct tce_tree_config config = {
+		.entries = 1UL << g->bits,
+		.levels = g->levels,
+		.max_levels = TCE_TREE_MAX_LEVELS,
+		.page_shift = g->page_shift,
+		.nid = NUMA_NO_NODE,
+	};
 	struct tce_tree tree;
 	int ret;
 
-	ret = tce_tree_init(&tree, 1UL << g->bits, g->levels, TCE_TREE_MAX_LEVELS,
-			    g->page_shift, NUMA_NO_NODE, NULL, false);
+	ret = tce_tree_init(&tree, &config, NULL);
 	if (!g->want_levels) {
 		KUNIT_EXPECT_EQ(test, ret, -EINVAL);
 		return;
@@ -89,15 +103,21 @@ static void tree_geometry(struct kunit *test)
 /* No more levels than the walker of the hardware can do */
 static void tree_max_levels(struct kunit *test)
 {
+	struct tce_tree_config config = {
+		.entries = 1UL << 21,
+		.levels = 1,
+		.max_levels = 2,
+		.page_shift = 16,
+		.nid = NUMA_NO_NODE,
+	};
 	struct tce_tree tree;
 
-	KUNIT_ASSERT_EQ(test, tce_tree_init(&tree, 1UL << 21, 1, 2, 16,
-					    NUMA_NO_NODE, NULL, false), 0);
+	KUNIT_ASSERT_EQ(test, tce_tree_init(&tree, &config, NULL), 0);
 	KUNIT_EXPECT_EQ(test, tree.levels, 2);
 	KUNIT_EXPECT_EQ(test, tree.level_shift, 14);
 	tce_tree_destroy(&tree);
-	KUNIT_EXPECT_EQ(test, tce_tree_init(&tree, 1UL << 21, 3, 2, 16,
-					    NUMA_NO_NODE, NULL, false), -EINVAL);
+	config.levels = 3;
+	KUNIT_EXPECT_EQ(test, tce_tree_init(&tree, &config, NULL), -EINVAL);
 }
 
 /* What is kept of entries lies behind those of a leaf, in the same allocation */
@@ -194,17 +214,18 @@ static void store_all(struct kunit *test, struct tce_tree *tree)
 static void visit_all(struct kunit *test, struct tce_tree *tree)
 {
 	struct tce_iter iter = { .tree = tree };
-	unsigned long index = 0, nr, found = 0;
+	unsigned long found = 0, i;
 	long leaves = 0;
 	__be64 *entry;
 
-	while ((entry = tce_iter_next(&iter, &index, ENTRIES, &nr))) {
+	for_each_tce_leaf(&iter, 0, ENTRIES) {
 		leaves++;
-		for (; nr; nr--, index++, entry++) {
+		for (i = 0; i < iter.nr; i++) {
+			entry = iter.entry + i;
 			if (!*entry)
 				continue;
 			KUNIT_ASSERT_LT(test, found, ARRAY_SIZE(stored));
-			KUNIT_EXPECT_EQ(test, index, stored[found]);
+			KUNIT_EXPECT_EQ(test, iter.index + i, stored[found]);
 			KUNIT_EXPECT_EQ(test, tce_load(entry), found + 1);
 			if (tree->shadow)
 				KUNIT_EXPECT_EQ(test,
@@ -217,20 +238,26 @@ static void visit_all(struct kunit *test, struct tce_tree *tree)
 	KUNIT_EXPECT_EQ(test, leaves, atomic_long_read(&tree->leaves));
 }
 
+/* The first leaf of a range, or none */
+static bool visit_first(struct tce_iter *iter, unsigned long first,
+			unsigned long end)
+{
+	tce_iter_start(iter, first, end - first);
+
+	return tce_iter_next(iter);
+}
+
 static void tree_visit(struct kunit *test)
 {
 	struct tce_iter iter = { };
-	unsigned long index, nr;
 	struct tce_tree tree;
 	int shadow;
 
 	for (shadow = 0; shadow < 2; shadow++) {
 		KUNIT_ASSERT_EQ(test, new_tree(&tree, ENTRIES, shadow), 0);
 		iter = (struct tce_iter){ .tree = &tree };
-		index = 0;
 		KUNIT_EXPECT_NULL(test, tce_tree_walk(&tree, 7));
-		KUNIT_EXPECT_NULL(test,
-				  tce_iter_next(&iter, &index, ENTRIES, &nr));
+		KUNIT_EXPECT_FALSE(test, visit_first(&iter, 0, ENTRIES));
 		store_all(test, &tree);
 		visit_all(test, &tree);
 		tce_tree_destroy(&tree);
@@ -241,41 +268,44 @@ static void tree_visit(struct kunit *test)
 static void tree_skip(struct kunit *test)
 {
 	struct tce_iter iter = { };
-	unsigned long index, nr = 0, seen = 0;
+	unsigned long seen = 0;
 	struct tce_tree tree;
-	__be64 *entry;
 
 	KUNIT_ASSERT_EQ(test, new_tree(&tree, ENTRIES, false), 0);
 	store_all(test, &tree);
 	iter.tree = &tree;
-	for (index = 5000; tce_iter_next(&iter, &index, 5010, &nr); index += nr)
-		seen += nr;
+	for_each_tce_leaf(&iter, 5000, 10)
+		seen += iter.nr;
 	KUNIT_EXPECT_EQ(test, seen, 10);
+	/* A loop that does a part comes back for the rest */
+	seen = 0;
+	for_each_tce_leaf(&iter, 0, LEAF) {
+		KUNIT_EXPECT_EQ(test, iter.index, seen);
+		iter.nr = min(iter.nr, 100UL);
+		seen += iter.nr;
+	}
+	KUNIT_EXPECT_EQ(test, seen, LEAF);
 
 	/* from a hole to the next leaf: over slots of the leaf's level ... */
-	index = 3 * LEAF + 5;
-	entry = tce_iter_next(&iter, &index, ENTRIES, &nr);
-	KUNIT_EXPECT_PTR_EQ(test, entry, tce_tree_walk(&tree, 9 * LEAF));
-	KUNIT_EXPECT_EQ(test, index, 9 * LEAF);
-	KUNIT_EXPECT_EQ(test, nr, LEAF);
+	KUNIT_EXPECT_TRUE(test, visit_first(&iter, 3 * LEAF + 5, ENTRIES));
+	KUNIT_EXPECT_PTR_EQ(test, iter.entry, tce_tree_walk(&tree, 9 * LEAF));
+	KUNIT_EXPECT_EQ(test, iter.index, 9 * LEAF);
+	KUNIT_EXPECT_EQ(test, iter.nr, LEAF);
+	KUNIT_EXPECT_TRUE(test, tce_iter_more(&iter));
 	/* ... to the next level, and over whole ones */
-	index = 10 * LEAF;
-	tce_iter_next(&iter, &index, ENTRIES, &nr);
-	KUNIT_EXPECT_EQ(test, index, 1UL << 18);
-	index += LEAF;
-	tce_iter_next(&iter, &index, ENTRIES, &nr);
-	KUNIT_EXPECT_EQ(test, index, ENTRIES - LEAF);
+	KUNIT_EXPECT_TRUE(test, visit_first(&iter, 10 * LEAF, ENTRIES));
+	KUNIT_EXPECT_EQ(test, iter.index, 1UL << 18);
+	KUNIT_EXPECT_TRUE(test, tce_iter_next(&iter));
+	KUNIT_EXPECT_EQ(test, iter.index, ENTRIES - LEAF);
+	KUNIT_EXPECT_FALSE(test, tce_iter_more(&iter));
 
 	/* no further than the range */
-	index = 10 * LEAF;
-	KUNIT_EXPECT_NULL(test, tce_iter_next(&iter, &index, 1UL << 18, &nr));
-	index = 6000000;
-	KUNIT_EXPECT_NULL(test, tce_iter_next(&iter, &index, 7000000, &nr));
+	KUNIT_EXPECT_FALSE(test, visit_first(&iter, 10 * LEAF, 1UL << 18));
+	KUNIT_EXPECT_FALSE(test, visit_first(&iter, 6000000, 7000000));
 	/* and back */
-	index = 511;
-	KUNIT_EXPECT_PTR_EQ(test, tce_iter_next(&iter, &index, 512, &nr),
-			    tce_tree_walk(&tree, 511));
-	KUNIT_EXPECT_EQ(test, nr, 1);
+	KUNIT_EXPECT_TRUE(test, visit_first(&iter, 511, 512));
+	KUNIT_EXPECT_PTR_EQ(test, iter.entry, tce_tree_walk(&tree, 511));
+	KUNIT_EXPECT_EQ(test, iter.nr, 1);
 	tce_tree_destroy(&tree);
 }
 
@@ -283,8 +313,8 @@ static void tree_skip(struct kunit *test)
 static void tree_skip_each(struct kunit *test)
 {
 	struct tce_iter iter = { };
-	unsigned long i, index, nr = 0;
 	struct tce_tree tree;
+	unsigned long i;
 
 	for (i = 1; i < 40; i++) {
 		KUNIT_ASSERT_EQ(test, new_tree(&tree, ENTRIES, false), 0);
@@ -292,10 +322,8 @@ static void tree_skip_each(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, tce_tree_make(&tree, i * LEAF,
 							  GFP_KERNEL));
 		iter = (struct tce_iter){ .tree = &tree };
-		index = LEAF;
-		KUNIT_EXPECT_NOT_NULL(test,
-				      tce_iter_next(&iter, &index, ENTRIES, &nr));
-		KUNIT_EXPECT_EQ(test, index, i * LEAF);
+		KUNIT_EXPECT_TRUE(test, visit_first(&iter, LEAF, ENTRIES));
+		KUNIT_EXPECT_EQ(test, iter.index, i * LEAF);
 		tce_tree_destroy(&tree);
 	}
 }

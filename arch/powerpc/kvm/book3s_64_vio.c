@@ -312,7 +312,7 @@ static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link, *next;
 
 	list_for_each_entry_safe(link, next, &stt->links, node)
-		if (link->grp == grp || READ_ONCE(link->tbl->it_user->revoked))
+		if (link->grp == grp || user_table_is_revoked(link->tbl))
 			list_move(&link->node, gone);
 }
 
@@ -520,6 +520,7 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 			   const unsigned long *uas, unsigned long nr)
 {
 	struct tce_batch batch = {
+		.mm = stt->kvm->mm,
 		.uas = uas,
 		.nr = nr,
 		.page_shift = stt->page_shift,

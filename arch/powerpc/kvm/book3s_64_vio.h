@@ -14,10 +14,12 @@
 
 #include <asm/hvcall.h>
 #include <asm/iommu.h>
-#include <asm/tce_user_table.h>
 #include <asm/kvm_ppc.h>
+#include <asm/mm_iommu.h>
 #include <asm/tce.h>
+#include <asm/tce_lock.h>
 #include <asm/tce_tree.h>
+#include <asm/tce_user_table.h>
 
 /* As many as a list of H_PUT_TCE_INDIRECT can have: a page of 4K */
 #define KVMPPC_TCE_LIST_MAX	(SZ_4K / sizeof(u64))
@@ -230,13 +232,13 @@ static inline long kvmppc_tce_check_stuff(struct kvmppc_spapr_tce_table *stt,
 static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 				    unsigned long nr, const u64 *tces)
 {
-	unsigned long first = index, end = index + nr, i;
+	unsigned long i;
 	u64 *leaf;
 
-	while ((leaf = (__force u64 *)tce_iter_next(iter, &index, end, &nr))) {
-		for (i = 0; i < nr; i++)
-			WRITE_ONCE(leaf[i], tces[index - first + i]);
-		index += nr;
+	for_each_tce_leaf(iter, index, nr) {
+		leaf = (__force u64 *)iter->entry;
+		for (i = 0; i < iter->nr; i++)
+			WRITE_ONCE(leaf[i], tces[iter->index - index + i]);
 	}
 }
 
@@ -244,13 +246,13 @@ static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 static inline void kvmppc_tce_fill(struct tce_iter *iter, unsigned long index,
 				   unsigned long nr, u64 tce)
 {
-	unsigned long end = index + nr, i;
+	unsigned long i;
 	u64 *leaf;
 
-	while ((leaf = (__force u64 *)tce_iter_next(iter, &index, end, &nr))) {
-		for (i = 0; i < nr; i++)
+	for_each_tce_leaf(iter, index, nr) {
+		leaf = (__force u64 *)iter->entry;
+		for (i = 0; i < iter->nr; i++)
 			WRITE_ONCE(leaf[i], tce);
-		index += nr;
 	}
 }
 

@@ -25,7 +25,7 @@
 #include <linux/lockdep.h>
 #include <linux/moduleparam.h>
 
-#include <asm/mmu_context.h>
+#include <asm/mm_iommu.h>
 
 #include <trace/events/spapr_tce.h>
 
@@ -101,7 +101,7 @@ static void kvmppc_rm_unlock(struct kvmppc_spapr_tce_table *stt,
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		if (link == end)
 			break;
-		tce_unlock_rm(&link->tbl->it_user->lock);
+		user_table_unlock_rm(link->tbl);
 	}
 	tce_unlock_rm(&stt->lock);
 }
@@ -114,7 +114,7 @@ static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 	if (!tce_trylock_rm(&stt->lock))
 		return false;
 	while ((link = kvmppc_tce_next_table(stt, link))) {
-		if (!tce_trylock_rm(&link->tbl->it_user->lock)) {
+		if (!user_table_trylock_rm(link->tbl)) {
 			kvmppc_rm_unlock(stt, link);
 			return false;
 		}
@@ -127,14 +127,15 @@ static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 static bool kvmppc_rm_has_guest_tces(struct tce_iter *iter, unsigned long index,
 				     unsigned long nr)
 {
-	unsigned long end = index + nr, next = index;
+	unsigned long next = index;
 
-	while (tce_iter_next(iter, &index, end, &nr) && index == next) {
-		index += nr;
-		next = index;
+	for_each_tce_leaf(iter, index, nr) {
+		if (iter->index != next)
+			break;
+		next += iter->nr;
 	}
 
-	return next == end;
+	return next == index + nr;
 }
 
 /* What a list will hold of a region, over all tables */
@@ -173,7 +174,7 @@ static bool kvmppc_rm_check_table(struct iommu_table *tbl, unsigned long ioba,
 		return false;
 	if (!mapped)
 		return true;
-	mem = mm_iommu_batch_region(tbl->it_user->mm, batch, tbl->it_page_shift);
+	mem = mm_iommu_batch_region(batch, tbl->it_page_shift);
 	/* Another one by now? It was not checked for the tables before */
 	if (!mem || (hold->mem && hold->mem != mem))
 		return false;
@@ -211,6 +212,7 @@ static long kvmppc_rm_put(struct kvmppc_spapr_tce_table *stt,
 			  const unsigned long *uas, unsigned long nr)
 {
 	struct tce_batch batch = {
+		.mm = stt->kvm->mm,
 		.uas = uas,
 		.nr = nr,
 		.page_shift = stt->page_shift,

@@ -12,7 +12,7 @@
 
 #include <linux/tracepoint.h>
 #include <asm/hvcall.h>
-#include <asm/tce_user_table.h>
+#include <asm/iommu.h>
 
 #define spapr_tce_hcalls				\
 	{ H_GET_TCE, "H_GET_TCE" },			\

@@ -89,19 +89,45 @@ struct tce_tree {
 };
 
 /**
- * struct tce_iter - a place in a tree, kept from one step of a request to
- *	the next
+ * struct tce_tree_config - what a tree for the hardware shall be like
+ * @entries: number of entries, at least 1
+ * @levels: least number of levels, at least 1
+ * @max_levels: largest number of levels that the hardware can walk
+ * @page_shift: log2 of the size of the page that an entry maps
+ * @nid: NUMA node for the levels
+ * @shadow: each leaf has its shadow behind it
+ */
+struct tce_tree_config {
+	unsigned long entries;
+	unsigned int levels;
+	unsigned int max_levels;
+	unsigned int page_shift;
+	int nid;
+	bool shadow;
+};
+
+/**
+ * struct tce_iter - a place in a tree, and a range of entries to visit
  * @tree: the tree
+ * @index: index of @entry
+ * @nr: how many entries from @entry on belong to the range and to one leaf; a
+ *	loop may lower it, and comes back for the rest
+ * @entry: what to look at
+ * @end: index where the range ends
  * @leaf: the leaf that was found last
  * @start: index of its first entry
  * @size: how many entries it has, 0 before the first is found
  * @made: how many levels tce_iter_reserve() has made
  *
- * Leaves stay, so a iterator stays good: a request inside one leaf walks once,
+ * Leaves stay, so an iterator stays good: a request inside one leaf walks once,
  * however many steps it takes. Set @tree, zero the rest.
  */
 struct tce_iter {
 	struct tce_tree *tree;
+	unsigned long index;
+	unsigned long nr;
+	__be64 *entry;
+	unsigned long end;
 	__be64 *leaf;
 	unsigned long start;
 	unsigned long size;
@@ -111,10 +137,8 @@ struct tce_iter {
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
 unsigned long tce_account_pages(struct tce_account *account);
 
-int tce_tree_init(struct tce_tree *tree, unsigned long entries,
-		  unsigned int levels, unsigned int max_levels,
-		  unsigned int page_shift, int nid,
-		  struct tce_account *account, bool shadow);
+int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
+		  struct tce_account *account);
 int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
 			struct tce_account *account, bool prepay);
 void tce_tree_destroy(struct tce_tree *tree);
@@ -126,16 +150,16 @@ unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
 			    unsigned long end);
 
 /*
- * Load and store an entry. Compilers for POWER8 and 9 make ten instructions of
- * a byte swap between registers, on the hottest lines that there are; the
- * memory access can do it for nothing.
+ * Load and store an entry, as READ_ONCE() and WRITE_ONCE() do. Before POWER10
+ * a byte swap between registers takes ten instructions, on the hottest lines
+ * there are; the memory access swaps for free.
  */
 static inline unsigned long tce_load(const __be64 *entry)
 {
 #if defined(CONFIG_PPC64) && defined(CONFIG_CPU_LITTLE_ENDIAN)
 	unsigned long value;
 
-	asm("ldbrx %0,%y1" : "=r" (value) : "Z" (*entry));
+	asm volatile("ldbrx %0,%y1" : "=r" (value) : "Z" (*entry));
 
 	return value;
 #else
@@ -146,7 +170,7 @@ static inline unsigned long tce_load(const __be64 *entry)
 static inline void tce_store(__be64 *entry, unsigned long value)
 {
 #if defined(CONFIG_PPC64) && defined(CONFIG_CPU_LITTLE_ENDIAN)
-	asm("stdbrx %1,%y0" : "=Z" (*entry) : "r" (value));
+	asm volatile("stdbrx %1,%y0" : "=Z" (*entry) : "r" (value));
 #else
 	WRITE_ONCE(*entry, cpu_to_be64(value));
 #endif
@@ -165,28 +189,42 @@ static inline __be64 *tce_tree_shadow(const struct tce_tree *tree, __be64 *entry
 }
 
 /*
- * To visit what is present of a range, begin with its start in @index and
- * after each part add the @nr entries of it, until there is NULL.
+ * Visit what is present of a range of entries, leaf by leaf: in the body
+ * iter->nr entries start at iter->entry, the first has index iter->index.
  */
-static __always_inline __be64 *tce_iter_next(struct tce_iter *iter,
-					     unsigned long *index,
-					       unsigned long end,
-					       unsigned long *nr)
+#define for_each_tce_leaf(iter, first, npages) \
+	for (tce_iter_start(iter, first, npages); tce_iter_next(iter); )
+
+static __always_inline void tce_iter_start(struct tce_iter *iter,
+					   unsigned long first,
+					   unsigned long npages)
 {
-	unsigned long offset;
+	iter->index = first;
+	iter->end = first + npages;
+	iter->nr = 0;
+}
 
-	if (*index >= end)
-		return NULL;
-	if (*index - iter->start >= iter->size) {
-		*index = tce_iter_move(iter, *index, end);
-		if (*index >= end)
-			return NULL;
-	}
+static __always_inline bool tce_iter_next(struct tce_iter *iter)
+{
+	unsigned long index = iter->index + iter->nr, offset;
 
-	offset = *index - iter->start;
-	*nr = min(iter->size - offset, end - *index);
+	if (index - iter->start >= iter->size && index < iter->end)
+		index = tce_iter_move(iter, index, iter->end);
+	iter->index = index;
+	if (index >= iter->end)
+		return false;
 
-	return iter->leaf + offset;
+	offset = index - iter->start;
+	iter->entry = iter->leaf + offset;
+	iter->nr = min(iter->size - offset, iter->end - index);
+
+	return true;
+}
+
+/* Is there more to visit? Loops that may sleep reschedule then */
+static __always_inline bool tce_iter_more(const struct tce_iter *iter)
+{
+	return iter->index + iter->nr < iter->end;
 }
 
 #endif /* _ASM_POWERPC_TCE_TREE_H */

@@ -53,18 +53,15 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
  */
 
 /* Store TCEs that start at @tce and rise by @step where there are levels */
-static void pnv_tce_store(struct tce_iter *cur, unsigned long index,
+static void pnv_tce_store(struct tce_iter *iter, unsigned long index,
 			  unsigned long npages, unsigned long tce,
 			  unsigned long step)
 {
-	unsigned long end = index + npages, nr;
-	__be64 *leaf, *stop;
+	unsigned long i;
 
-	while ((leaf = tce_iter_next(cur, &index, end, &nr))) {
-		for (stop = leaf + nr; leaf < stop; leaf++, tce += step)
-			tce_store(leaf, tce);
-		index += nr;
-	}
+	for_each_tce_leaf(iter, index, npages)
+		for (i = 0; i < iter->nr; i++, tce += step)
+			tce_store(iter->entry + i, tce);
 }
 
 /**
@@ -85,10 +82,10 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 		  unsigned long attrs)
 {
 	unsigned long perm = iommu_direction_to_tce_perm(direction);
-	struct tce_iter cur = { .tree = &tbl->it_tree };
+	struct tce_iter iter = { .tree = &tbl->it_tree };
 	int ret;
 
-	ret = tce_iter_reserve(&cur, index - tbl->it_offset, npages,
+	ret = tce_iter_reserve(&iter, index - tbl->it_offset, npages,
 			       GFP_ATOMIC);
 	if (ret)
 		return ret;
@@ -97,7 +94,7 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 	if (perm & TCE_PCI_WRITE)
 		perm |= TCE_PCI_READ;
 
-	pnv_tce_store(&cur, index - tbl->it_offset, npages,
+	pnv_tce_store(&iter, index - tbl->it_offset, npages,
 		      __pa(uaddr) | perm, IOMMU_PAGE_SIZE(tbl));
 
 	return 0;
@@ -113,9 +110,9 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
  */
 void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
 {
-	struct tce_iter cur = { .tree = &tbl->it_tree };
+	struct tce_iter iter = { .tree = &tbl->it_tree };
 
-	pnv_tce_store(&cur, index - tbl->it_offset, npages, 0, 0);
+	pnv_tce_store(&iter, index - tbl->it_offset, npages, 0, 0);
 }
 
 /**
@@ -157,6 +154,18 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 				     __u32 levels, struct mm_struct *mm,
 				     struct iommu_table *tbl)
 {
+	const struct user_table_config user = {
+		.mm = mm,
+		.levels = levels,
+		.max_levels = POWERNV_IOMMU_MAX_LEVELS,
+		.in_memory = true,
+	};
+	struct tce_tree_config host = {
+		.levels = levels,
+		.max_levels = POWERNV_IOMMU_MAX_LEVELS,
+		.page_shift = page_shift,
+		.nid = nid,
+	};
 	struct tce_tree *tree = &tbl->it_tree;
 	int ret;
 
@@ -172,13 +181,11 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 	tbl->it_offset = bus_offset >> page_shift;
 	tbl->it_size = window_size >> page_shift;
 
+	host.entries = tbl->it_size;
 	if (mm)
-		ret = user_table_init(tbl, mm, levels,
-				      POWERNV_IOMMU_MAX_LEVELS, true);
+		ret = user_table_init(tbl, &user);
 	else
-		ret = tce_tree_init(tree, tbl->it_size, levels,
-				    POWERNV_IOMMU_MAX_LEVELS, page_shift, nid,
-				    NULL, false);
+		ret = tce_tree_init(tree, &host, NULL);
 	if (ret)
 		return ret;
 

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Registered memory as it is, and a look at what it keeps to itself */
-#ifndef HOST_BENCH
-/* A process of the model is small, and shall have many pieces of many blocks */
-#define MM_IOMMU_PIECE_SHIFT	21
-/* With pages of 4K two IOMMU pages of 64K, if small pages are beside them */
-#define MM_IOMMU_BLOCK_SHIFT	(PAGE_SHIFT == 12 ? 5 : 4)
-#endif
 #include "iommu_api.c"
 
 #include "host.h"

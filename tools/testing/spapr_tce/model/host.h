@@ -9,7 +9,7 @@
 #define _SPAPR_TCE_HOST_H
 
 #include <asm/iommu.h>
-#include <asm/tce_user_table.h>
+#include "tce_user.h"
 #include <asm/tce.h>
 
 #include "pci.h"
@@ -270,5 +270,39 @@ void glue_tables_show(struct seq_file *m);
 void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,
 		     struct seq_file *m);
 void glue_container_fdinfo(void *data, struct seq_file *m);
+
+#ifndef HOST_BASE
+/* Ranges, with what they are made of as arguments */
+static inline long host_ref_range(struct mm_struct *mm,
+				  struct mm_iommu_table_group_mem_t *hint,
+				  unsigned long ua, unsigned long npages,
+				  unsigned int page_shift, bool write)
+{
+	struct mm_iommu_range range = { mm, hint, ua, npages, page_shift };
+
+	return mm_iommu_ref_range(&range, write);
+}
+
+static inline void host_unref_range(struct mm_struct *mm,
+				    struct mm_iommu_table_group_mem_t *hint,
+				    unsigned long ua, unsigned long npages,
+				    unsigned int page_shift)
+{
+	struct mm_iommu_range range = { mm, hint, ua, npages, page_shift };
+
+	mm_iommu_unref_range(&range);
+}
+
+static inline void host_translate_range(struct mm_struct *mm,
+					struct mm_iommu_table_group_mem_t *hint,
+					unsigned long ua, unsigned long npages,
+					unsigned int page_shift,
+					unsigned long perm, __be64 *tces)
+{
+	struct mm_iommu_range range = { mm, hint, ua, npages, page_shift };
+
+	mm_iommu_translate_range(&range, perm, tces);
+}
+#endif
 
 #endif

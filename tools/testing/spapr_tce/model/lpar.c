@@ -5,6 +5,7 @@
  * is remembered, so it may not be unpinned. What pseries/iommu.c does for the
  * files under test is done here.
  */
+#include "tce_batch.h"
 #include "lpar.h"
 
 struct lpar lpar;
@@ -112,6 +113,12 @@ long plpar_tce_stuff(unsigned long liobn, unsigned long ioba, unsigned long tce,
 
 static unsigned long lpar_expected(struct iommu_table *tbl, unsigned long held)
 {
+	struct mm_iommu_range page = {
+		.mm = tbl->it_user->mm,
+		.ua = held & ~TCE_SHADOW_FLAGS,
+		.npages = 1,
+		.page_shift = tbl->it_page_shift,
+	};
 	unsigned long perm = 0;
 	__be64 tce = 0;
 
@@ -120,11 +127,9 @@ static unsigned long lpar_expected(struct iommu_table *tbl, unsigned long held)
 	if (held & TCE_SHADOW_WRITE)
 		perm |= TCE_PCI_WRITE;
 	if (held & TCE_SHADOW_PIN)
-		return (held & ~TCE_SHADOW_FLAGS) | perm;
+		return page.ua | perm;
 	if (held)
-		mm_iommu_translate_range(tbl->it_user->mm, NULL,
-					 held & ~TCE_SHADOW_FLAGS, 1,
-				   tbl->it_page_shift, perm, &tce);
+		mm_iommu_translate_range(&page, perm, &tce);
 
 	return tce_load(&tce);
 }
@@ -183,7 +188,7 @@ static long lpar_create_table(struct iommu_table_group *table_group, int num,
 	tbl->it_page_shift = page_shift;
 	tbl->it_size = min_t(unsigned long, window_size >> page_shift, LPAR_TCES);
 	tbl->it_offset = num ? BIT(59) >> page_shift : 0;
-	ret = user_table_init(tbl, mm, 1, TCE_TREE_MAX_LEVELS, false);
+	ret = pseries_tce_init_table(tbl, mm);
 	if (ret) {
 		iommu_tce_table_put(tbl);
 		return ret;

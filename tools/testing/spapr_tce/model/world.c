@@ -118,28 +118,28 @@ static void check_pe(struct host_pe *hpe)
 static void check_shadow(struct iommu_table *tbl)
 {
 	struct process *p = process_of(tbl->it_user->mm);
-	struct tce_iter cur = { .tree = &tbl->it_tree };
-	unsigned long index = 0, nr, held;
-	__be64 *entry, *view;
+	struct tce_iter iter = { .tree = &tbl->it_tree };
+	__be64 *entry, *shadow;
 	struct count *count;
+	unsigned long i;
 
-	while ((entry = tce_iter_next(&cur, &index, tbl->it_size, &nr))) {
-		for (; nr; nr--, index++, entry++) {
-			view = tce_tree_shadow(&tbl->it_tree, entry);
-			if (!*view)
+	for_each_tce_leaf(&iter, 0, tbl->it_size) {
+		for (i = 0; i < iter.nr; i++) {
+			entry = iter.entry + i;
+			shadow = tce_tree_shadow(&tbl->it_tree, entry);
+			if (!*shadow)
 				continue;
-			held = tce_load(view);
 			if (!*entry)
-				host_die("nothing is mapped at %#lx, but something held\n",
-					 index);
-			if (held & TCE_SHADOW_PIN) {
+				host_die("nothing is mapped at %#lx, but something has a shadow\n",
+					 iter.index + i);
+			if (tce_load(shadow) & TCE_SHADOW_PIN) {
 				p->pins++;
 				continue;
 			}
-			count = count_at(p, held & ~TCE_SHADOW_FLAGS);
+			count = count_at(p, tce_load(shadow) & ~TCE_SHADOW_FLAGS);
 			if (!count)
 				host_die("TCE %#lx maps what is not registered\n",
-					 index);
+					 iter.index + i);
 			count->tces++;
 		}
 	}
@@ -306,24 +306,22 @@ static void digest_tce(struct host_pe *hpe, unsigned int window,
 /* What guests have put, and what is behind it */
 static u64 digest_kvm(struct kvm *kvm, u64 digest)
 {
-	unsigned long liobn, index, nr;
 	struct host_kvm_table table;
-	struct tce_iter cur;
-	unsigned int i;
+	unsigned long liobn, i;
+	struct tce_iter iter;
 	u64 *leaf;
 
 	for (liobn = 0; glue_kvm_next(kvm, &liobn, &table); liobn++) {
 		digest = digest_add(digest, liobn);
 		for (i = 0; i < table.nr_links; i++)
 			digest = digest_add(digest, (unsigned long)table.links[i]);
-		cur = (struct tce_iter){ .tree = table.guest_tces };
-		index = 0;
-		while ((leaf = (u64 *)tce_iter_next(&cur, &index, table.size,
-						    &nr))) {
-			for (; nr; nr--, index++, leaf++)
-				if (*leaf)
-					digest = digest_add(digest_add(digest, index),
-							    *leaf);
+		iter = (struct tce_iter){ .tree = table.guest_tces };
+		for_each_tce_leaf(&iter, 0, table.size) {
+			leaf = (u64 *)iter.entry;
+			for (i = 0; i < iter.nr; i++)
+				if (leaf[i])
+					digest = digest_add(digest_add(digest, iter.index + i),
+							    leaf[i]);
 		}
 	}
 

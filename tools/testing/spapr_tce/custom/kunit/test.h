@@ -65,6 +65,8 @@ struct kunit_suite {
 #define KUNIT_EXPECT_EQ_MSG(t, l, r, fmt, ...)				\
 	kunit_binary(t, l, ==, r, false, fmt, ##__VA_ARGS__)
 #define KUNIT_EXPECT_PTR_EQ(t, l, r)	KUNIT_EXPECT_EQ(t, l, r)
+#define KUNIT_EXPECT_TRUE(t, c)		KUNIT_EXPECT_EQ(t, !!(c), 1)
+#define KUNIT_EXPECT_FALSE(t, c)	KUNIT_EXPECT_EQ(t, !!(c), 0)
 #define KUNIT_EXPECT_NULL(t, p)		KUNIT_EXPECT_EQ(t, p, NULL)
 #define KUNIT_EXPECT_NOT_NULL(t, p)	KUNIT_EXPECT_NE(t, p, NULL)
 #define KUNIT_ASSERT_EQ(t, l, r)	kunit_binary(t, l, ==, r, true, "")

@@ -11,6 +11,7 @@ TEST_F(world, list)
 		UA(UA_HUGE) + K64 + 3, UA(UA_HUGE) + 2 * K64 + 3,
 	};
 	struct tce_batch list = {
+		.mm = self->mm,
 		.uas = uas,
 		.nr = ARRAY_SIZE(uas),
 		.page_shift = 16,

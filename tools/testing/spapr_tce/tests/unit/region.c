@@ -56,10 +56,10 @@ TEST_F(world, region_outlives_its_container)
 	/* The last count cannot be raised again */
 	rcu_read_lock();
 	EXPECT_TRUE(mm_iommu_is_ram(mem));
-	mm_iommu_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_FALSE(mm_iommu_is_ram(mem));
 	EXPECT_FALSE(mm_iommu_ref(mem, 1, true));
-	EXPECT_EQ(mm_iommu_ref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
+	EXPECT_EQ(host_ref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
 	rcu_read_unlock();
 	host_settle();
 	EXPECT_FALSE(glue_region_at(self->mm, UA(8), &region));
@@ -95,7 +95,7 @@ TEST_F(world, region_counted_is_dirty)
 		EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 		mem = mm_iommu_lookup(self->mm, UA(8), PG);
 		EXPECT_TRUE(mm_iommu_ref(mem, 1, write));
-		mm_iommu_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+		host_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 		EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
 		EXPECT_EQ(self->mm->pte[8].page->dirty, write);
 	}
@@ -114,12 +114,12 @@ TEST_F(world, region_abandoned)
 	EXPECT_TRUE(mm_iommu_ref(a, 1, true));
 	EXPECT_TRUE(mm_iommu_ref(b, 1, true));
 	vfio_close(self->c);
-	mm_iommu_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), -EINVAL);
 	EXPECT_EQ(req_register(other, UA(8), 8 * PG), 0);
 	EXPECT_EQ(req_register(other, UA(16), 8 * PG), -EBUSY);
 	EXPECT_EQ(req_unregister(other, UA(8), 8 * PG), 0);
-	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(other, UA(4), 16 * PG), 0);
 	EXPECT_EQ(self->mm->locked_vm, 16);
 	EXPECT_EQ(host_usage.pins, 16);
@@ -135,17 +135,17 @@ TEST_F(world, range_over_regions)
 
 	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
-	EXPECT_EQ(mm_iommu_ref_range(self->mm, NULL, UA(4), 13, PAGE_SHIFT, true), -EINVAL);
+	EXPECT_EQ(host_ref_range(self->mm, NULL, UA(4), 13, PAGE_SHIFT, true), -EINVAL);
 	world_check();
-	EXPECT_EQ(mm_iommu_ref_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, true), 0);
+	EXPECT_EQ(host_ref_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, true), 0);
 	glue_region_at(self->mm, UA(0), &region);
 	EXPECT_EQ(region.mapped, 5);
 	glue_region_at(self->mm, UA(8), &region);
 	EXPECT_EQ(region.mapped, 9);
-	mm_iommu_translate_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, 3, tces);
+	host_translate_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT, 3, tces);
 	for (i = 0; i < 12; i++)
 		EXPECT_EQ(tce_load(tces + i), hpa_of(self->mm, UA(4 + i)) + 3);
-	mm_iommu_unref_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(4), 12, PAGE_SHIFT);
 	world_check();
 }
 
@@ -218,8 +218,8 @@ TEST_F(world, device_memory_alignment)
 
 	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES,
 				  (5UL << 40) + MB, &mem), 0);
-	EXPECT_EQ(mm_iommu_ref_range(self->mm, mem, UA(0), 1, 20, true), 0);
-	mm_iommu_unref_range(self->mm, NULL, UA(0), 1, 20);
-	EXPECT_EQ(mm_iommu_ref_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
+	EXPECT_EQ(host_ref_range(self->mm, mem, UA(0), 1, 20, true), 0);
+	host_unref_range(self->mm, NULL, UA(0), 1, 20);
+	EXPECT_EQ(host_ref_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
 	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 }

@@ -216,7 +216,7 @@ TEST_F(world, abandoned_regions_are_one_work)
 	leave_mapped(self->mm, self->c, 16, 32);
 	host_settle();
 	for (i = 16; i < 48; i++)
-		mm_iommu_unref_range(self->mm, NULL, UA(i), 1, PAGE_SHIFT);
+		host_unref_range(self->mm, NULL, UA(i), 1, PAGE_SHIFT);
 	EXPECT_EQ(host_works(), 1);
 	EXPECT_EQ(self->mm->locked_vm, 32);
 
@@ -247,7 +247,7 @@ TEST_F(world, abandoned_region_is_taken_apart)
 	sibling = second(self->c);
 	sibling_mm = self->mm;
 	leave_mapped(self->mm, self->c, 16, 1);
-	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	host_stuck = run_works;
 	self->mm->stuck = true;
 	EXPECT_EQ(host_works(), 1);
@@ -267,7 +267,7 @@ TEST_F(world, abandoned_region_is_reaped)
 	sibling_mm = self->mm;
 	sibling_page = 16;
 	leave_mapped(self->mm, self->c, 16, 1);
-	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	host_stuck = sibling_does_all;
 	self->mm->stuck = true;
 	host_run_works();
@@ -282,7 +282,7 @@ TEST_F(world, abandoned_region_is_replaced)
 {
 	sibling = second(self->c);
 	leave_mapped(self->mm, self->c, 16, 1);
-	mm_iommu_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	EXPECT_EQ(req_register(sibling, UA(8), 16 * PG), 0);
 	/* ... and one that frees it, if readers have gone */
 	EXPECT_GE(host_works(), 1);

@@ -5,6 +5,15 @@
  */
 #include "unit.h"
 
+#define TREE(bits, levels_, max, shift, has_shadow)	\
+	(&(struct tce_tree_config) {			\
+		.entries = 1UL << (bits),		\
+		.levels = levels_,			\
+		.max_levels = max,			\
+		.page_shift = shift,			\
+		.shadow = has_shadow,			\
+	})
+
 /* All levels or none, and none that is charged and not there */
 TEST(tree_reserve)
 {
@@ -15,7 +24,7 @@ TEST(tree_reserve)
 	struct tce_tree tree;
 
 	tce_account_init(&account, mm);
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account, true), 0);
+	ASSERT_EQ(tce_tree_init(&tree, TREE(27, 1, 5, 16, true), &account), 0);
 	cur.tree = &tree;
 	bytes = account.bytes;
 	EXPECT_EQ(mm->locked_vm, tce_account_pages(&account));
@@ -58,7 +67,7 @@ static unsigned long charge_of(struct __test_metadata *_metadata, bool paged,
 
 	tce_account_init(&account, mm);
 	ret = paged ? tce_tree_init_paged(&tree, 1UL << bits, &account, false) :
-		tce_tree_init(&tree, 1UL << bits, 1, 5, page_shift, 0, &account, true);
+		tce_tree_init(&tree, TREE(bits, 1, 5, page_shift, true), &account);
 	ASSERT_EQ(ret, 0);
 	cur.tree = &tree;
 	EXPECT_EQ(tce_iter_reserve(&cur, 0, nr, GFP_KERNEL), 0);
@@ -130,7 +139,7 @@ TEST(tree_killed)
 	int ret;
 
 	tce_account_init(&account, mm);
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 31, 1, 5, 16, 0, &account, true), 0);
+	ASSERT_EQ(tce_tree_init(&tree, TREE(31, 1, 5, 16, true), &account), 0);
 	cur.tree = &tree;
 	bytes = account.bytes;
 	pages = mm->locked_vm;
@@ -173,7 +182,7 @@ TEST(tree_race)
 	unsigned long bytes;
 
 	tce_account_init(&account, mm);
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, &account, true), 0);
+	ASSERT_EQ(tce_tree_init(&tree, TREE(27, 1, 5, 16, true), &account), 0);
 	raced_tree = &tree;
 	cur.tree = &tree;
 	host_preempt = reserve_first;
@@ -206,7 +215,7 @@ TEST(tree_race_for_a_slot)
 	__be64 *leaf;
 
 	/* Levels of 64K, whole pages on every host: they can be read only */
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 26, 2, 2, 16, 0, NULL, false), 0);
+	ASSERT_EQ(tce_tree_init(&tree, TREE(26, 2, 2, 16, false), NULL), 0);
 	raced_tree = &tree;
 	raced_leaf = NULL;
 	sigaction(SIGSEGV, &action, NULL);
@@ -247,7 +256,7 @@ TEST(tree_threads)
 	pthread_t other;
 	void *ret;
 
-	ASSERT_EQ(tce_tree_init(&tree, 1UL << 27, 1, 5, 16, 0, NULL, false), 0);
+	ASSERT_EQ(tce_tree_init(&tree, TREE(27, 1, 5, 16, false), NULL), 0);
 	pthread_create(&other, NULL, race_for_leaves, &tree);
 	EXPECT_EQ(race_for_leaves(&tree), NULL);
 	pthread_join(other, &ret);

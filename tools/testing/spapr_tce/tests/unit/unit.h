@@ -119,6 +119,7 @@ static int put_list(struct iommu_table *tbl, unsigned long entry,
 		    unsigned int page_shift)
 {
 	struct tce_batch list = {
+		.mm = tbl->it_user->mm,
 		.uas = uas,
 		.nr = nr,
 		.page_shift = page_shift,

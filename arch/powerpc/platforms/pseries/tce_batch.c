@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User-owned TCE tables of an LPAR: the hypervisor has the TCEs, and takes them
- * in lists if its firmware knows how to.
+ * User tables of an LPAR: the hypervisor has the TCEs, and takes them in
+ * batches if its firmware can.
  *
- * What it says of a list it says of all of it. Nobody knows how much of one was
- * done that it ended in the middle of, but to do a part of it twice does no
- * harm: so a list is given again when the hypervisor was busy, and one by one
- * when it did only a part.
+ * The answer of the hypervisor is for a whole batch. How much of a batch was
+ * done that ended in the middle is unknown, but to repeat a part does no harm:
+ * so a batch is repeated when the hypervisor was busy, and given one by one when
+ * it did only a part.
  */
 #include <linux/delay.h>
 #include <linux/errno.h>
@@ -15,9 +15,33 @@
 
 #include <asm/firmware.h>
 #include <asm/hvcall.h>
-#include <asm/tce_user_table.h>
 #include <asm/page.h>
+#include <asm/iommu.h>
 #include <asm/plpar_wrappers.h>
+#include <asm/tce_user_table.h>
+
+#include "tce_batch.h"
+
+/**
+ * pseries_tce_init_table() - make a table of an LPAR a user table
+ * @tbl: a new table, its size, offset, page size and node are set
+ * @mm: the process that pays for the table and whose memory it will map
+ *
+ * The hypervisor has the TCEs, so the tree may be as deep as it likes.
+ * Context: process, may sleep.
+ *
+ * Return: as user_table_init().
+ */
+int pseries_tce_init_table(struct iommu_table *tbl, struct mm_struct *mm)
+{
+	const struct user_table_config config = {
+		.mm = mm,
+		.levels = 1,
+		.max_levels = TCE_TREE_MAX_LEVELS,
+	};
+
+	return user_table_init(tbl, &config);
+}
 
 static bool pseries_tce_busy(long rc)
 {

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of user tables share (tce_user_*.c, tce_debugfs.c): the table,
+ * the shadow, and the steps of a request.
+ *
+ * A request mostly stays in one leaf and often is a single page. So all steps
+ * share an iterator, and are inlined into the request: for a page the calls
+ * would cost more than the work.
+ */
+#ifndef _TCE_USER_H
+#define _TCE_USER_H
+
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+
+#include <asm/iommu.h>
+#include <asm/mm_iommu.h>
+#include <asm/tce.h>
+#include <asm/tce_lock.h>
+#include <asm/tce_tree.h>
+#include <asm/tce_user_table.h>
+
+/*
+ * The shadow of a TCE says what the TCE refers to, so that the reference can be
+ * dropped when the TCE goes. Zero: nothing. Otherwise an address, at least 4K
+ * aligned, and these bits.
+ */
+#define TCE_SHADOW_UA		0x1UL	/* refers to the region at this user address */
+#define TCE_SHADOW_PIN		0x2UL	/* has a pin of the page at this real address */
+#define TCE_SHADOW_READ		0x4UL	/* the device may read there */
+#define TCE_SHADOW_WRITE	0x8UL	/* the device may write there */
+#define TCE_SHADOW_FLAGS	0xfffUL
+
+/* The permissions of a TCE are kept as they are, but shifted */
+#define TCE_SHADOW_PERM_SHIFT	2
+
+struct dentry;
+
+/**
+ * struct user_table - the part of an iommu_table that a process owns
+ * @tbl: the table that this belongs to
+ * @id: a number that no other table has had since the kernel was started
+ * @mm: whose memory is referenced, pinned and charged; has a reference
+ * @lock: of TCEs and shadows
+ * @revoked: the container has dropped the table; nothing is mapped any more.
+ *	     Changes under @lock
+ * @account: what the levels of the table cost @mm
+ * @tces: where a batch for the hypervisor is put together, under @lock; NULL
+ *	  where the hardware walks the table in memory
+ * @node: in user_tables
+ * @debug_refs: of struct tce_debug_ref, changes under user_tables_mutex
+ * @dir: directory in debugfs; gone, with all readers, before the table goes
+ */
+struct user_table {
+	struct iommu_table *tbl;
+	unsigned long id;
+	struct mm_struct *mm;
+	struct tce_lock lock;
+	bool revoked;
+	struct tce_account account;
+	__be64 *tces;
+	struct list_head node;
+	struct list_head debug_refs;
+	struct dentry *dir;
+};
+
+/* Events say of a table what its struct has */
+#include <trace/events/spapr_tce.h>
+
+/* All user tables, and who can reach them; nobody waits with the mutex held */
+extern struct mutex user_tables_mutex;
+extern struct list_head user_tables;
+
+#ifdef CONFIG_DEBUG_FS
+void tce_debugfs_add_table(struct user_table *user);
+void tce_debugfs_remove_table(struct user_table *user);
+#else
+static inline void tce_debugfs_add_table(struct user_table *user)
+{
+}
+
+static inline void tce_debugfs_remove_table(struct user_table *user)
+{
+}
+#endif
+
+static inline bool user_table_in_memory(const struct iommu_table *tbl)
+{
+	return tbl->it_tree.shadow;
+}
+
+/*
+ * May a device read whatever it may write? As with the tables of the host: a
+ * device that does an atomic operation, or reads back what it wrote to have it
+ * arrive, needs both. A hypervisor is told what was asked for, and decides.
+ */
+static inline bool user_table_write_reads(const struct iommu_table *tbl)
+{
+	return user_table_in_memory(tbl);
+}
+
+static inline void user_table_lock(struct iommu_table *tbl)
+{
+	tce_lock(&tbl->it_user->lock);
+}
+
+static inline void user_table_unlock(struct iommu_table *tbl)
+{
+	tce_unlock(&tbl->it_user->lock);
+}
+
+/* Permissions of the TCE that has this shadow */
+static inline unsigned long tce_shadow_perm(unsigned long shadow)
+{
+	return (shadow >> TCE_SHADOW_PERM_SHIFT) &
+		(TCE_PCI_READ | TCE_PCI_WRITE);
+}
+
+/* Shadow of a TCE that maps @addr, which has its permissions with it */
+static inline unsigned long tce_shadow_make(unsigned long addr,
+					    unsigned long what)
+{
+	unsigned long perm = addr & (TCE_PCI_READ | TCE_PCI_WRITE);
+
+	return (addr - perm) | perm << TCE_SHADOW_PERM_SHIFT | what;
+}
+
+/* Shadow of a TCE that maps a page of a batch */
+static inline unsigned long tce_batch_shadow(struct iommu_table *tbl,
+					     const struct tce_batch *batch,
+					     unsigned long page)
+{
+	unsigned long ua = tce_batch_page(batch, tbl->it_page_shift, page);
+
+	return ua ? tce_shadow_make(ua, TCE_SHADOW_UA) : 0;
+}
+
+void user_table_trace_kill(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages);
+
+/*
+ * PEs may come and go meanwhile. The platform orders the TCEs, as they were
+ * written, before its look at who is there: a new one sees them.
+ */
+static __always_inline void
+user_table_kill(struct iommu_table *tbl, unsigned long entry,
+		unsigned long npages)
+{
+	rcu_read_lock();
+	iommu_tce_kill(tbl, entry, npages);
+	rcu_read_unlock();
+	if (trace_tce_kill_enabled())
+		user_table_trace_kill(tbl, entry, npages);
+}
+
+/*
+ * References that are about to be dropped, collected as long as they are of one
+ * region. Lives in registers, and inside an RCU section.
+ */
+struct shadow_refs {
+	struct mm_iommu_bounds bounds;
+	unsigned long nr;
+};
+
+void shadow_refs_next(struct iommu_table *tbl,
+		      struct mm_iommu_table_group_mem_t *hint,
+		      struct shadow_refs *refs, unsigned long shadow);
+void shadow_unpin(struct shadow_refs *refs, unsigned long shadow);
+
+static __always_inline void shadow_refs_drop(struct shadow_refs *refs)
+{
+	if (refs->nr)
+		mm_iommu_unref(refs->bounds.mem, refs->nr);
+	refs->nr = 0;
+	refs->bounds.size = 0;
+}
+
+/* Drop what a TCE with this shadow referred to */
+static __always_inline void
+shadow_unref(struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *hint,
+	     struct shadow_refs *refs, unsigned long shadow)
+{
+	struct shadow_refs copy;
+
+	if (unlikely(shadow & TCE_SHADOW_PIN)) {
+		copy = *refs;
+		shadow_unpin(&copy, shadow);
+		*refs = copy;
+		return;
+	}
+	if (unlikely(shadow - refs->bounds.start >= refs->bounds.size)) {
+		copy = *refs;
+		shadow_refs_next(tbl, hint, &copy, shadow);
+		*refs = copy;
+	}
+	refs->nr++;
+}
+
+/**
+ * struct tce_source - what is to be mapped: one of the three
+ * @range: registered memory
+ * @perm: permissions of TCEs of @range
+ * @tces: TCEs that have a pin each
+ * @batch: pages of a guest
+ */
+struct tce_source {
+	const struct mm_iommu_range *range;
+	unsigned long perm;
+	const __be64 *tces;
+	const struct tce_batch *batch;
+};
+
+static __always_inline struct mm_iommu_table_group_mem_t *
+tce_source_hint(const struct tce_source *src)
+{
+	if (src->range)
+		return src->range->hint;
+
+	return src->batch ? src->batch->mem : NULL;
+}
+
+/* @nr TCEs of @src, behind the first @done */
+static __always_inline void
+tce_source_translate(struct iommu_table *tbl, const struct tce_source *src,
+		     unsigned long done, unsigned long nr, __be64 *tces)
+{
+	struct mm_iommu_range part;
+	unsigned long i;
+
+	if (src->range) {
+		part = *src->range;
+		part.ua += done << part.page_shift;
+		part.npages = nr;
+		mm_iommu_translate_range(&part, src->perm, tces);
+	} else if (src->batch) {
+		mm_iommu_translate_batch(src->batch, tbl->it_page_shift, done,
+					 nr, tces);
+	} else {
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(tces[i], src->tces[done + i]);
+	}
+}
+
+/*
+ * Make the shadow of a range say what its new TCEs refer to, and drop what the
+ * old ones did. Comes after the kill of the range.
+ */
+static __always_inline void
+user_table_swap_shadow(struct iommu_table *tbl, struct tce_iter *iter,
+		       unsigned long index, unsigned long npages,
+		       const struct tce_source *src)
+{
+	struct mm_iommu_table_group_mem_t *hint = tce_source_hint(src);
+	unsigned long step = IOMMU_PAGE_SIZE(tbl), page = 0, new = 0, old;
+	const __be64 *tces = src->tces;
+	struct shadow_refs refs = { };
+	__be64 *shadow, *end;
+
+	if (src->range)
+		new = tce_shadow_make(src->range->ua | src->perm, TCE_SHADOW_UA);
+	for_each_tce_leaf(iter, index, npages) {
+		shadow = tce_tree_shadow(&tbl->it_tree, iter->entry);
+		rcu_read_lock();
+		for (end = shadow + iter->nr; shadow < end; shadow++) {
+			old = tce_load(shadow);
+			if (tces)
+				new = tce_shadow_make(tce_load(tces++),
+						      TCE_SHADOW_PIN);
+			if (src->batch)
+				new = tce_batch_shadow(tbl, src->batch, page++);
+			tce_store(shadow, new);
+			if (src->range)
+				new += step;
+			if (old)
+				shadow_unref(tbl, hint, &refs, old);
+		}
+		shadow_refs_drop(&refs);
+		rcu_read_unlock();
+		if (tce_iter_more(iter))
+			cond_resched();
+	}
+}
+
+/* The same for TCEs that were cleared */
+static __always_inline void
+user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
+		     unsigned long index, unsigned long npages,
+		     struct mm_iommu_table_group_mem_t *hint)
+{
+	struct shadow_refs refs = { };
+	__be64 *shadow, *end;
+	unsigned long old;
+
+	for_each_tce_leaf(iter, index, npages) {
+		shadow = tce_tree_shadow(&tbl->it_tree, iter->entry);
+		rcu_read_lock();
+		for (end = shadow + iter->nr; shadow < end; shadow++) {
+			if (!*shadow)
+				continue;
+			old = tce_load(shadow);
+			WRITE_ONCE(*shadow, 0);
+			shadow_unref(tbl, hint, &refs, old);
+		}
+		shadow_refs_drop(&refs);
+		rcu_read_unlock();
+		if (tce_iter_more(iter))
+			cond_resched();
+	}
+}
+
+/* tce_user_lpar.c */
+int user_table_unmap_batches(struct iommu_table *tbl, unsigned long index,
+			     unsigned long npages,
+			     struct mm_iommu_table_group_mem_t *hint);
+int user_table_store_batches(struct iommu_table *tbl, unsigned long index,
+			     unsigned long npages, const struct tce_source *src);
+
+/*
+ * Write TCEs. Returns 0, or the error of user_table_store_batches().
+ */
+static __always_inline int
+user_table_store(struct iommu_table *tbl, struct tce_iter *iter,
+		 unsigned long index, unsigned long npages,
+		 const struct tce_source *src)
+{
+	struct tce_source copy;
+
+	if (unlikely(!user_table_in_memory(tbl))) {
+		copy = *src;
+		return user_table_store_batches(tbl, index, npages, &copy);
+	}
+
+	for_each_tce_leaf(iter, index, npages) {
+		tce_source_translate(tbl, src, iter->index - index, iter->nr,
+				     iter->entry);
+		if (tce_iter_more(iter))
+			cond_resched();
+	}
+
+	return 0;
+}
+
+/*
+ * The commit of a request, with the lock: write TCEs, kill what the hardware
+ * may have cached of the old ones, then swap the shadow and drop what the old
+ * TCEs referred to. So the shadow remembers, without an allocation, what is to
+ * be dropped after the kill.
+ */
+static __always_inline int
+user_table_commit(struct iommu_table *tbl, struct tce_iter *iter,
+		  unsigned long index, unsigned long npages,
+		  const struct tce_source *src)
+{
+	int ret;
+
+	tce_lock_assert_held(&tbl->it_user->lock);
+	ret = user_table_store(tbl, iter, index, npages, src);
+	if (unlikely(ret))
+		return ret;
+	user_table_kill(tbl, index + tbl->it_offset, npages);
+	user_table_swap_shadow(tbl, iter, index, npages, src);
+
+	return 0;
+}
+
+#endif /* _TCE_USER_H */

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a region of registered memory is translated by: pin its pages and find
+ * the largest granules that they form.
+ */
+#include <linux/gfp.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+
+#include "iommu_region.h"
+
+/* How much to unpin between two chances to reschedule */
+#define MM_IOMMU_UNPIN_PAGES	((unsigned long)SZ_64M >> PAGE_SHIFT)
+
+/*
+ * Building a region: pages come in batches, and each batch may show that the
+ * granules of a piece must be smaller than was hoped so far.
+ */
+
+int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem)
+{
+	struct region_piece *pieces;
+	unsigned int nr;
+
+	mem->piece_shift = max(MM_IOMMU_PIECE_SHIFT,
+			       PAGE_SHIFT + ilog2(mem->npages) + 1 -
+			       MM_IOMMU_PIECES_SHIFT);
+	mem->first_piece = mem->ua >> mem->piece_shift;
+	nr = (region_last(mem) >> mem->piece_shift) - mem->first_piece + 1;
+	if (nr == 1)
+		return 0;
+
+	pieces = kcalloc(nr, sizeof(*pieces), GFP_KERNEL_ACCOUNT);
+	if (!pieces)
+		return -ENOMEM;
+	mem->pieces = pieces;
+	mem->nr_pieces = nr;
+
+	return 0;
+}
+
+static void piece_free_granules(struct region_piece *piece)
+{
+	unsigned long i;
+
+	if (!piece->in_blocks) {
+		kfree(piece->granules);
+		return;
+	}
+	for (i = 0; i << MM_IOMMU_BLOCK_SHIFT < piece->nr; i++) {
+		kfree(piece->blocks[i]);
+		cond_resched();
+	}
+	kfree(piece->blocks);
+}
+
+static u64 *granules_alloc(unsigned long nr)
+{
+	return kmalloc_array(nr, sizeof(u64), GFP_KERNEL_ACCOUNT);
+}
+
+/* On failure the caller frees what there is */
+static int piece_alloc_blocks(struct region_piece *piece)
+{
+	unsigned long i, left = piece->nr, nr;
+
+	piece->in_blocks = true;
+	piece->blocks = kcalloc(((left - 1) >> MM_IOMMU_BLOCK_SHIFT) + 1,
+				sizeof(*piece->blocks), GFP_KERNEL_ACCOUNT);
+	if (!piece->blocks) {
+		piece->nr = 0;
+		return -ENOMEM;
+	}
+
+	for (i = 0; left; i++, left -= nr) {
+		nr = min(left, MM_IOMMU_BLOCK_GRANULES);
+		piece->blocks[i] = granules_alloc(nr);
+		if (!piece->blocks[i])
+			return -ENOMEM;
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static int piece_alloc_granules(struct region_piece *piece)
+{
+	if (piece->nr > MM_IOMMU_BLOCK_GRANULES)
+		return piece_alloc_blocks(piece);
+
+	piece->granules = granules_alloc(piece->nr);
+
+	return piece->granules ? 0 : -ENOMEM;
+}
+
+/* The user addresses of @mem that the piece of @ua has */
+static void piece_bounds(const struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long ua, unsigned long *start,
+			 unsigned long *last)
+{
+	unsigned long mask = (1UL << mem->piece_shift) - 1;
+
+	*start = max(mem->ua, ua & ~mask);
+	*last = min(region_last(mem), ua | mask);
+}
+
+/* Gives the piece that ends before @ua granules of another size, or the first ones */
+static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
+			   struct region_piece *piece, unsigned long start,
+			   unsigned long last, unsigned long end,
+			   unsigned int shift)
+{
+	struct region_piece new = { .shift = shift, .first = start >> shift };
+	unsigned long mask = (1UL << shift) - 1, ua;
+
+	new.nr = (last >> shift) - new.first + 1;
+	if (piece_alloc_granules(&new)) {
+		piece_free_granules(&new);
+		return -ENOMEM;
+	}
+
+	for (ua = start; ua < end; ua = (ua | mask) + 1)
+		*piece_granule(&new, ua) = (piece_hpa(piece, ua) - (ua & mask)) |
+			(*piece_granule(piece, ua) & GRANULE_FOLIO_SHIFT);
+	piece_free_granules(piece);
+	*piece = new;
+	mem->granule_shift = min_t(unsigned int, mem->granule_shift, shift);
+
+	return 0;
+}
+
+/*
+ * A folio and the user address of one of its pages: how large a granule around
+ * that address can be, as far as this folio goes.
+ */
+static unsigned int page_granule_shift(struct page *page, unsigned long ua)
+{
+	unsigned long differ = ua ^ page_to_phys(page);
+	unsigned int shift = folio_shift(page_folio(page));
+
+	return differ ? min(shift, __ffs(differ)) : shift;
+}
+
+/* How many of @pages, from the first on, follow each other in one folio */
+static unsigned long pages_contiguous(struct page **pages, unsigned long nr)
+{
+	struct folio *folio = page_folio(pages[0]);
+	unsigned long first = folio_page_idx(folio, pages[0]), i;
+
+	nr = min(nr, folio_nr_pages(folio) - first);
+	for (i = 1; i < nr; i++)
+		if (pages[i] != folio_page(folio, first + i))
+			break;
+
+	return i;
+}
+
+/* Pages of one piece; @ua is the address of the first */
+static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
+			   unsigned long ua, struct page **pages,
+			   unsigned long nr)
+{
+	struct region_piece *piece = region_piece(mem, ua);
+	unsigned long start, last, at = ua, i, contig;
+	unsigned int shift;
+	u64 hpa, next = 0, folio;
+
+	piece_bounds(mem, ua, &start, &last);
+	shift = piece->granules ? piece->shift : mem->piece_shift;
+	if (ua != start)
+		next = piece_hpa(piece, ua - PAGE_SIZE) + PAGE_SIZE;
+
+	for (i = 0; i < nr; i += contig) {
+		contig = pages_contiguous(pages + i, nr - i);
+		hpa = page_to_phys(pages[i]);
+		shift = min(shift, page_granule_shift(pages[i], at));
+		/* A granule cannot go on across a break in real addresses */
+		if (at != start && hpa != next)
+			shift = min_t(unsigned int, shift, __ffs(at));
+		at += contig << PAGE_SHIFT;
+		next = hpa + (contig << PAGE_SHIFT);
+	}
+
+	if ((!piece->granules || shift != piece->shift) &&
+	    piece_set_shift(mem, piece, start, last, ua, shift))
+		return -ENOMEM;
+
+	for (i = 0; i < nr; i += contig) {
+		folio = folio_shift(page_folio(pages[i]));
+		*piece_granule(piece, ua) =
+			(page_to_phys(pages[i]) - piece_offset(piece, ua)) | folio;
+		contig = min(piece_rest(piece, ua) >> PAGE_SHIFT, nr - i);
+		ua += contig << PAGE_SHIFT;
+	}
+
+	return 0;
+}
+
+static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
+			    unsigned long ua, struct page **pages,
+			    unsigned long nr)
+{
+	unsigned long start, last, some;
+	int ret = 0;
+
+	for (; nr && !ret; nr -= some) {
+		piece_bounds(mem, ua, &start, &last);
+		some = min(nr, (last - ua + 1) >> PAGE_SHIFT);
+		ret = piece_add_pages(mem, ua, pages, some);
+		pages += some;
+		ua += some << PAGE_SHIFT;
+	}
+
+	return ret;
+}
+
+void region_unpin(struct mm_iommu_table_group_mem_t *mem,
+			 unsigned long npages)
+{
+	unsigned long ua = mem->ua, hpa, contig;
+
+	while (npages) {
+		hpa = region_hpa(mem, ua);
+		contig = min3(piece_rest(region_piece(mem, ua), ua) >> PAGE_SHIFT,
+			      npages, MM_IOMMU_UNPIN_PAGES);
+		unpin_user_page_range_dirty_lock(pfn_to_page(hpa >> PAGE_SHIFT),
+						 contig, READ_ONCE(mem->written));
+		ua += contig << PAGE_SHIFT;
+		npages -= contig;
+		cond_resched();
+	}
+}
+
+/* Pins up to @nr pages; a number of them, or an error for the caller of all */
+static long region_pin_some(unsigned long ua, unsigned long nr,
+			    struct page **pages)
+{
+	long pinned = pin_user_pages_fast(ua, nr, FOLL_WRITE | FOLL_LONGTERM,
+					  pages);
+
+	if (pinned > 0)
+		return pinned;
+	if (fatal_signal_pending(current))
+		return -EINTR;
+
+	return pinned == -ENOMEM ? -ENOMEM : -EFAULT;
+}
+
+int region_pin(struct mm_iommu_table_group_mem_t *mem)
+{
+	const unsigned long batch = PAGE_SIZE / sizeof(struct page *);
+	unsigned long done = 0;
+	struct page **pages;
+	long pinned;
+	int ret = 0;
+
+	pages = (struct page **)__get_free_page(GFP_KERNEL);
+	if (!pages)
+		return -ENOMEM;
+
+	while (done < mem->npages) {
+		/* Pages that are there are pinned without a look at signals */
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		pinned = region_pin_some(mem->ua + (done << PAGE_SHIFT),
+					 min(mem->npages - done, batch), pages);
+		if (pinned < 0) {
+			ret = pinned;
+			break;
+		}
+		ret = region_add_pages(mem, mem->ua + (done << PAGE_SHIFT),
+				       pages, pinned);
+		if (ret) {
+			unpin_user_pages(pages, pinned);
+			break;
+		}
+		done += pinned;
+		cond_resched();
+	}
+	free_page((unsigned long)pages);
+
+	if (ret)
+		region_unpin(mem, done);
+	else
+		mem->whole_shift = mem->granule_shift;
+
+	return ret;
+}
+
+/* Device memory is contiguous, and only its alignment limits IOMMU pages */
+int region_set_device(struct mm_iommu_table_group_mem_t *mem,
+			     unsigned long hpa)
+{
+	struct region_piece *piece = mem->pieces;
+	unsigned long differ = mem->ua ^ hpa;
+
+	mem->piece_shift = GRANULE_SHIFT_ANY;
+	mem->first_piece = mem->ua >> GRANULE_SHIFT_ANY;
+	piece->shift = GRANULE_SHIFT_ANY;
+	piece->first = mem->ua >> GRANULE_SHIFT_ANY;
+	piece->nr = 1;
+	if (piece_alloc_granules(piece))
+		return -ENOMEM;
+
+	piece->granules[0] = hpa - piece_offset(piece, mem->ua);
+	mem->whole_shift = differ ? __ffs(differ) : GRANULE_SHIFT_ANY;
+	mem->device = true;
+
+	return 0;
+}
+
+/* Free what region_alloc_pieces() and region_pin() have allocated */
+void region_free_pieces(struct mm_iommu_table_group_mem_t *mem)
+{
+	unsigned int i;
+
+	for (i = 0; i < mem->nr_pieces; i++)
+		piece_free_granules(mem->pieces + i);
+	if (mem->pieces != &mem->one)
+		kfree(mem->pieces);
+}
