@@ -35,7 +35,7 @@
 
 #include "tce_user.h"
 
-DEFINE_MUTEX(user_tables_mutex);
+DEFINE_MUTEX(user_tables_mutex);	/* user_tables, user_table::debug_refs */
 LIST_HEAD(user_tables);
 static unsigned long user_table_last_id;
 

@@ -66,7 +66,7 @@ static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
 }
 
 bool region_backs(struct mm_iommu_table_group_mem_t *mem,
-			 unsigned long ua, unsigned long npages,
+		  unsigned long ua, unsigned long npages,
 			 unsigned int page_shift)
 {
 	return page_shift <= mem->whole_shift ||

@@ -218,7 +218,7 @@ static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
 }
 
 void region_unpin(struct mm_iommu_table_group_mem_t *mem,
-			 unsigned long npages)
+		  unsigned long npages)
 {
 	unsigned long ua = mem->ua, hpa, contig;
 
@@ -294,7 +294,7 @@ int region_pin(struct mm_iommu_table_group_mem_t *mem)
 
 /* Device memory is contiguous, and only its alignment limits IOMMU pages */
 int region_set_device(struct mm_iommu_table_group_mem_t *mem,
-			     unsigned long hpa)
+		      unsigned long hpa)
 {
 	struct region_piece *piece = mem->pieces;
 	unsigned long differ = mem->ua ^ hpa;

@@ -157,7 +157,7 @@ region_piece(const struct mm_iommu_table_group_mem_t *mem, unsigned long ua)
 }
 
 static inline unsigned long piece_offset(const struct region_piece *piece,
-				  unsigned long ua)
+					 unsigned long ua)
 {
 	return ua & ((1UL << piece->shift) - 1);
 }
@@ -186,32 +186,32 @@ static inline u64 *piece_granule(const struct region_piece *piece, unsigned long
 }
 
 static inline unsigned long piece_hpa(const struct region_piece *piece,
-			       unsigned long ua)
+				      unsigned long ua)
 {
 	return (*piece_granule(piece, ua) & GRANULE_HPA) + piece_offset(piece, ua);
 }
 
 /* The part of the granule of @ua that lies behind it, in bytes */
 static inline unsigned long piece_rest(const struct region_piece *piece,
-				unsigned long ua)
+				       unsigned long ua)
 {
 	return (1UL << piece->shift) - piece_offset(piece, ua);
 }
 
 static inline unsigned long region_hpa(const struct mm_iommu_table_group_mem_t *mem,
-				unsigned long ua)
+				       unsigned long ua)
 {
 	return piece_hpa(region_piece(mem, ua), ua);
 }
 
 static inline bool region_has(const struct mm_iommu_table_group_mem_t *mem,
-		       unsigned long ua)
+			      unsigned long ua)
 {
 	return ua - mem->ua < mem->npages << PAGE_SHIFT;
 }
 
 static inline struct mm_iommu_table_group_mem_t *region_walk(struct maple_tree *regions,
-						      unsigned long ua)
+							     unsigned long ua)
 {
 	MA_STATE(mas, regions, ua, ua);
 
@@ -223,7 +223,7 @@ static inline struct mm_iommu_table_group_mem_t *region_walk(struct maple_tree *
  * runs in real mode as well: it has no tracepoint and nodes are linear mapping.
  */
 static inline struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
-						    unsigned long ua)
+							   unsigned long ua)
 {
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
 
