@@ -69,6 +69,24 @@ small_hooks() {
 	done
 }
 
+# Lower layers know nothing of upper ones, and upper ones see no field of lower ones.
+layers() {
+	cd "$tree" || return
+	upper='vfio|kvm'
+	users="tce_user|$upper"
+	included "$users|mm_iommu|asm/iommu[.]h" arch/powerpc/include/asm/tce_tree.h \
+		arch/powerpc/kernel/tce_tree.c arch/powerpc/include/asm/tce_lock.h
+	included "$users" arch/powerpc/include/asm/mm_iommu.h arch/powerpc/mm/book3s64/iommu_*
+	included "$upper" arch/powerpc/include/asm/tce_user_table.h arch/powerpc/kernel/tce_*
+	grep -nE -- '->it_(tree|user)|"tce_user|"iommu_region' drivers/vfio/vfio_iommu_spapr_* \
+		arch/powerpc/kvm/book3s_64_vio* || :
+}
+included() {
+	what=$1
+	shift
+	grep -nE "^#include .*($what)" "$@" || :
+}
+
 # A hunk that serves both bases belongs in the hook for every base.
 twice_hooked() {
 	cd "$top" || return
@@ -199,6 +217,7 @@ verdict shellcheck	"shellcheck"				shell_clean
 verdict checkpatch	"checkpatch --strict, our files"	checkpatch_files
 verdict hooks		"checkpatch --strict, hooks"		checkpatch_hooks
 verdict small		"hooks are small, with -U1 context"	small_hooks
+verdict layers		"lower layers know nothing of upper ones"	layers
 verdict twice		"hooks for one base serve no other"	twice_hooked
 verdict kernel-doc	"kernel-doc"				kernel_docs
 verdict objects		"every object of ours compiles alone"	compiles
