@@ -9,19 +9,20 @@
 . "$(dirname "$0")/lib.sh"
 
 initrd=$build/$(initrd_name)
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
 
-# The programs for one boot, with commas between
+# The programs for one boot, with commas between; "all!x": but x
 tests_of() {
 	case $1 in
-	all) grep -vxE 'nvme|handover|stress|unplug' "$initrd/tests.list" ;;
+	all*) grep -vxE "nvme|handover|stress|unplug|${1#all!}" "$initrd/tests.list" ;;
 	*) grep -xE "$1" "$initrd/tests.list" ;;
 	esac | paste -sd , -
 }
 
-boot_one() {
-	name=${BASE:+base-}$1 machine=$2 config=$3 devices=$4 tests=$(tests_of "$5") append=${6#-}
+# boot ROW: what one line of the matrix says
+boot() {
+	name=${BASE:+base-}$1 machine=$2 config=$3 devices=$4 tests=$(tests_of "$5")
+	shift 5
+	append=$*
 	[ -n "$tests" ] || return 0
 	rc=0 limit=240
 	[ "$config" != debug ] || limit=2400
@@ -29,37 +30,30 @@ boot_one() {
 		limit=$((limit + 3 * TIME))
 		append="$append spapr_tce.stress=$TIME"
 	fi
+	say "booting $name (console: $logs/$name.log)"
 	MACHINE=$machine DEVICES=$devices TIMEOUT=$((6 * limit)) \
 		"$here/boot.sh" "$build/vmlinux$(kernel_name "$config")" "$initrd.cpio" \
-		"$append spapr_tce.tests=$tests spapr_tce.timeout=$limit" \
+		"${append#-} spapr_tce.tests=$tests spapr_tce.timeout=$limit" \
 		>"$logs/$name.log" 2>&1 || rc=$?
-	"$here/results.pl" "$name" "$rc" "$logs/$name.log"
+	"$here/results.pl" "$name" "$rc" "$logs/$name.log" >"$logs/$name.results"
+	# Two that end at once do not mix their lines.
+	flock "$logs" cat "$logs/$name.results"
 }
+if [ "${1:-}" = --boot ]; then
+	shift
+	boot "$@"
+	exit
+fi
 
+rows=$build/matrix
 awk -v m="$MACHINE" -v c="$CONFIG" '/^[^#]/ && (m == "" || $2 == m) &&
-	(c == "" ? $3 ~ /^(default|4k)$/ : $3 == c)' "$here/matrix" >"$tmp/matrix"
-[ -s "$tmp/matrix" ] || die "no boot of the matrix has MACHINE=$MACHINE CONFIG=$CONFIG"
-awk '{ print $3 }' "$tmp/matrix" | sort -u | while read -r c; do
+	(c == "" ? $3 ~ /^(default|4k)$/ : $3 == c)' "$here/matrix" >"$rows"
+[ -s "$rows" ] || die "no boot of the matrix has MACHINE=$MACHINE CONFIG=$CONFIG"
+awk '{ print $3 }' "$rows" | sort -u | while read -r c; do
 	CONFIG=$c "$here/kernel.sh" >&2
 done
 "$here/initrd.sh" >&2
-
-# Two at a time, because an emulated machine keeps one processor busy; what
-# they say comes out one after the other.
-finish() {
-	wait
-	for s in $started; do
-		cat "$tmp/$s"
-	done
-	started=
-}
-slots=2 started=
+# Two at a time, because an emulated machine keeps one processor busy.
+slots=2
 [ "$JOBS" -gt 1 ] || slots=1
-while read -r name machine config devices tests append; do
-	say "booting $name (console: $logs/${BASE:+base-}$name.log)"
-	boot_one "$name" "$machine" "$config" "$devices" "$tests" "$append" \
-		>"$tmp/$name" </dev/null &
-	started="$started $name"
-	[ "$(echo "$started" | wc -w)" -lt $slots ] || finish
-done <"$tmp/matrix"
-finish
+xargs -a "$rows" -L 1 -P $slots "$0" --boot
