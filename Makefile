@@ -11,7 +11,7 @@ ifeq ($(origin KSRC)/$(KSRC),command line/)
 $(error KSRC is empty: has `make source` failed?)
 endif
 
-export KSRC SUITE MACHINE CONFIG BASE TESTS TIME LONG V JOBS MITIGATIONS
+export KSRC SUITE MACHINE CONFIG BASE TESTS CHECKS TIME LONG V JOBS MITIGATIONS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -80,6 +80,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
 #V CONFIG=NAME	default (64K pages), 4k, debian, debug or kcsan
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
+#V CHECKS=a,b	check-static, check-docs: only these
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
 #V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes
@@ -87,7 +88,4 @@ clean:  ## remove build/ (the compiler cache stays)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 
-.PHONY: help setup source tree kernel run shell check check-static check-docs \
-	check-host check-qemu check-clients check-debug check-mutants \
-	check-compat check-stress mutants fuzz bench bench-hcalls bench-host profile series \
-	check-series fixes check-fixes clean
+.PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))

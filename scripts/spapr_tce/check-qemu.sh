@@ -47,7 +47,7 @@ fi
 
 rows=$build/matrix
 awk -v m="$MACHINE" -v c="$CONFIG" '/^[^#]/ && (m == "" || $2 == m) &&
-	(c == "" ? $3 ~ /^(default|4k)$/ : $3 == c)' "$here/matrix" >"$rows"
+	(c == "" ? $3 ~ /^(default|4k)$/ : $3 == c) { $1 = $1; print }' "$here/matrix" >"$rows"
 [ -s "$rows" ] || die "no boot of the matrix has MACHINE=$MACHINE CONFIG=$CONFIG"
 awk '{ print $3 }' "$rows" | sort -u | while read -r c; do
 	CONFIG=$c "$here/kernel.sh" >&2
