@@ -71,6 +71,6 @@ done >"$build/profile.ours"
 address() { sed -n "s/ $1\$//p" "$build/profile.syms"; }
 # The first requests fill caches, and 64 are those that bench measures.
 counted profile "map=0x$(address tce_map),unmap=0x$(address tce_unmap),skip=100" \
-	"bench_pairs=${PAIRS:-4000}${MITIGATIONS:+ mitigations=$MITIGATIONS}" >/dev/null
+	"bench_pairs=${PAIRS:-4000}${MITIGATIONS:+ mitigations=$MITIGATIONS}" >"$build/profile.bench"
 "$here/count.pl" profile "$build" \
 	"$MACHINE, $CONFIG configuration${MITIGATIONS:+, mitigations=$MITIGATIONS}"
