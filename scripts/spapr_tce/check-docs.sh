@@ -9,7 +9,7 @@
 
 part=docs
 tests=tools/testing/selftests/vfio/spapr_tce
-cost=$top/Documentation/arch/powerpc/tce-cost.rst
+cost=$top/scripts/spapr_tce/cost.rst
 built=$logs/docs-sphinx.log
 
 # What people read: under the name that it has in the repository.
@@ -117,7 +117,7 @@ picture() {
 			printf "%x 1 0+1\n", i * 2^27
 	}' | "$top/tools/spapr_tce/tce-map" --ascii --width 72 --rows 26 - |
 		grep . >"$build/docs-picture"
-	cat "$top"/Documentation/arch/powerpc/*.rst |
+	cat "$top/Documentation/admin-guide/spapr-tce.rst" |
 		sed -n '/^    table 7: /,/^[^ ]/{s/^    //p;}' | grep . | diff "$build/docs-picture" -
 }
 
@@ -140,7 +140,7 @@ verdict spelling	"spelling"				spelled
 verdict files		"files that documents name are there"	missing_files
 verdict shown		"programs that documents show are tests" shown
 verdict picture		"the picture of a window is tce-map's"	picture
-verdict readme		"README has the figures of tce-cost.rst" figures 0 "$cost" "$top/README.md"
+verdict readme		"README has the figures of cost.rst" figures 0 "$cost" "$top/README.md"
 verdict cover		"so has the cover letter"		figures 0 "$cost" "$top/series/00-cover"
 printed "$build/bench.txt" bench "figures are those that make bench printed" bench
 printed "$build/hcalls.txt" hcalls "those of hypercalls are, too" bench-hcalls

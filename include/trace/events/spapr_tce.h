@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events of SPAPR TCE tables: what each says is in
- * Documentation/arch/powerpc/tce-observe.rst. A table has the number of its
- * directory in debugfs. None may be used where real mode can come.
+ * Trace events of SPAPR TCE tables: Documentation/arch/powerpc/tce.rst lists
+ * them. A table has the number of its directory in debugfs. Real mode must not
+ * use any of them (R19).
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM spapr_tce
@@ -22,8 +22,8 @@
 
 /*
  * A hypercall of a guest. One that real mode could not finish (H_TOO_HARD) is
- * followed by the same one in virtual mode. What real mode did is reported when
- * the VCPU leaves the guest next.
+ * followed by the same one in virtual mode. A hypercall in real mode is traced
+ * when the VCPU next leaves the guest.
  */
 TRACE_EVENT(kvm_tce_hcall,
 
@@ -56,7 +56,7 @@ TRACE_EVENT(kvm_tce_hcall,
 		  __entry->ret, __entry->real)
 );
 
-/* A registration came or went, or could not; used says how many are left */
+/* A registration was added or removed, or could not be; used: how many are left */
 DECLARE_EVENT_CLASS(tce_region,
 
 	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
@@ -94,7 +94,7 @@ DEFINE_EVENT(tce_region, tce_region_unregister,
 	TP_ARGS(ua, size, used, ret)
 );
 
-/* A container made a window, or could not (tbl is NULL) */
+/* A container has made a window, or failed to (tbl is NULL) */
 TRACE_EVENT(tce_window_create,
 
 	TP_PROTO(struct iommu_table *tbl, int num, unsigned int page_shift,
@@ -134,7 +134,7 @@ TRACE_EVENT(tce_window_create,
 		  __entry->levels, __entry->level_shift, __entry->ret)
 );
 
-/* A container is done with a window; others may still hold the table */
+/* A container removes a window; others may still have references of the table */
 TRACE_EVENT(tce_window_remove,
 
 	TP_PROTO(struct iommu_table *tbl, int num),
@@ -157,7 +157,7 @@ TRACE_EVENT(tce_window_remove,
 		  __entry->table, __entry->num, __entry->start)
 );
 
-/* A range was to be mapped; ua is 0 when its pages were pinned for it (v1) */
+/* A range was to be mapped; ua is 0 for pages that were pinned for it (version 1) */
 TRACE_EVENT(tce_map,
 
 	TP_PROTO(struct iommu_table *tbl, unsigned long first,
@@ -189,7 +189,7 @@ TRACE_EVENT(tce_map,
 		  __entry->levels, __entry->ret)
 );
 
-/* Something was done to a range of TCEs */
+/* A range of TCEs was to be changed or killed; ret is 0 or the error */
 DECLARE_EVENT_CLASS(tce_range,
 
 	TP_PROTO(struct iommu_table *tbl, unsigned long first,
@@ -221,14 +221,14 @@ DEFINE_EVENT(tce_range, tce_unmap,
 	TP_ARGS(tbl, first, npages, ret)
 );
 
-/* A guest's list became what the table says; unmaps where the list does */
+/* A batch of a guest was committed to a table; elements that are 0 unmap */
 DEFINE_EVENT(tce_range, tce_list,
 	TP_PROTO(struct iommu_table *tbl, unsigned long first,
 		 unsigned long npages, long ret),
 	TP_ARGS(tbl, first, npages, ret)
 );
 
-/* Bridges have forgotten what they cached of a range */
+/* Bridges have dropped their cached translations of a range */
 DEFINE_EVENT(tce_range, tce_kill,
 	TP_PROTO(struct iommu_table *tbl, unsigned long first,
 		 unsigned long npages, long ret),

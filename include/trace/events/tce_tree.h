@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events of TCE trees: see Documentation/arch/powerpc/tce-observe.rst.
+ * Trace events of TCE trees: see Documentation/arch/powerpc/tce.rst.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM spapr_tce
@@ -14,8 +14,8 @@
 #include <asm/tce_tree.h>
 
 /*
- * A level of a tree, also of the host's own and of a guest's view. The tree is
- * that of tce_window_create.
+ * A level of a tree: of a user table, of one of the host's own tables, or of a
+ * guest's guest_tces. tce_window_create has the tree of a user table.
  */
 DECLARE_EVENT_CLASS(tce_level,
 
@@ -45,7 +45,7 @@ DECLARE_EVENT_CLASS(tce_level,
 		  __entry->nid)
 );
 
-/* level is NULL when there was no memory */
+/* level is NULL when the allocation failed */
 DEFINE_EVENT(tce_level, tce_level_alloc,
 	TP_PROTO(struct tce_tree *tree, void *level, bool leaf,
 		 unsigned long bytes),
