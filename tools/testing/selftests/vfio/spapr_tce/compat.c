@@ -464,7 +464,7 @@ static void v2_windows(void)
 	static const u32 shifts[] = {
 		0, 11, 12, 13, 16, 21, 24, 28, 30, 34, 63, 64, 76, 144, ~0U,
 	};
-	long long start, starts[4];
+	long long start, starts[4] = {};
 	unsigned int i, n;
 	u32 levels;
 
@@ -517,6 +517,11 @@ static void v2_windows(void)
 	answer(tce_remove(c, base), "remove the default one");
 	answer(tce_map(c, base, buf, page, DMA_RW), "map where it was");
 	answer(tce_unmap(c, base, page), "unmap where it was");
+	/* Two of the process's own: an LPAR's default window is not one of them */
+	if (n)
+		answer(remove_window(SZ_REMOVE, 0, starts[1]), "remove the other one");
+	for (i = 0; i < 3; i++)
+		answer(create(SZ_CREATE, 0, shift, SZ_16M, 1), "create own window %u", i);
 	bad_eeh();
 	end();
 }
