@@ -18,35 +18,35 @@ w=$build/host/spin
 # VARIANT RULE CONFIGURATION WHAT: what is broken, and what must find it.
 variants() {
 	cat <<-EOF2
-	SECTION    R1 KVM counted after the RCU section of the look-up
-	GRACE      R1 KVM freed without a grace period
-	GUEST_RCU  R1 KVM real mode is no RCU section
-	TWICE      R1 KVM two see the last count go
-	EARLY      R1 KVM a region is in the tree before it is pinned
-	HANDOVER   R1 KVM the worker frees what somebody else takes apart
-	KILL       R2 KVM count given back before the kill
-	WINDOW     R2 KVM window removed without a kill, table not closed
-	ADD        R3 KVM add instead of add_unless
-	CHECK      R3 KVM unregister looks, then acts
-	FORCE      R3 KVM unregister of what is mapped answers 0
-	TRYLOCK    R3 TWO unregister answers busy for a lock
-	CMPXCHG    R3 KVM real mode has no lock, only cmpxchg of the TCE
-	OVERLAP    R3 KVM container and KVM do not exclude each other
-	RESERVE    R4 KVM a map that fails keeps its count
-	PUT_TWICE  R4 KVM two counts given back for one
-	HELD       R4 KVM real mode maps over what is still held
-	FORGET     R4 KVM real mode forgets the last count
-	ERROR      R5 KVM a registration that fails keeps its charge
-	MAKING     R1 TWO a region being made is in nobody's way
-	NOWAIT     R1 KVM a region being taken apart is in nobody's way
-	CLOSE      R6 KVM close forgets its count
-	LAST_RM    R6 KVM real mode gives back what may be the last count
-	FLUSH      R7 KVM close flushes the release work under the lock
-	REQUEUE    R7 KVM the release work waits by queueing itself
-	SHARED     R8 TWO unregister asks "shared?" outside the lock
-	LATE       R1 CORE threads of a split core start before SRCU is held
-	EARLY      R1 CORE SRCU is given up before all threads are out
-	FIRST      R1 CORE SRCU is held for the runner's guest alone
+	SECTION    S1 KVM counted after the RCU section of the look-up
+	GRACE      S1 KVM freed without a grace period
+	GUEST_RCU  S1 KVM real mode is no RCU section
+	TWICE      S1 KVM two see the last count go
+	EARLY      S1 KVM a region is in the tree before it is pinned
+	HANDOVER   S1 KVM the worker frees what somebody else takes apart
+	KILL       S2 KVM count given back before the kill
+	WINDOW     S2 KVM window removed without a kill, table not closed
+	ADD        S3 KVM add instead of add_unless
+	CHECK      S3 KVM unregister looks, then acts
+	FORCE      S3 KVM unregister of what is mapped answers 0
+	TRYLOCK    S3 TWO unregister answers busy for a lock
+	CMPXCHG    S3 KVM real mode has no lock, only cmpxchg of the TCE
+	OVERLAP    S3 KVM container and KVM do not exclude each other
+	RESERVE    S4 KVM a map that fails keeps its count
+	PUT_TWICE  S4 KVM two counts given back for one
+	HELD       S4 KVM real mode maps over what is still held
+	FORGET     S4 KVM real mode forgets the last count
+	ERROR      S5 KVM a registration that fails keeps its charge
+	MAKING     S1 TWO a region being made is in nobody's way
+	NOWAIT     S1 KVM a region being taken apart is in nobody's way
+	CLOSE      S6 KVM close forgets its count
+	LAST_RM    S6 KVM real mode gives back what may be the last count
+	FLUSH      S7 KVM close flushes the release work under the lock
+	REQUEUE    S7 KVM the release work waits by queueing itself
+	SHARED     S8 TWO unregister asks "shared?" outside the lock
+	LATE       S1 CORE threads of a split core start before SRCU is held
+	EARLY      S1 CORE SRCU is given up before all threads are out
+	FIRST      S1 CORE SRCU is held for the runner's guest alone
 	EOF2
 }
 
@@ -71,8 +71,8 @@ search() {
 
 # finding NAME: the rule that the search found broken, if any.
 finding() {
-	sed -n 's/^pan:1: assertion violated (*\(R[0-9]*\)_.*/\1/p
-		s/^pan:1: acceptance cycle.*/R7/p
+	sed -n 's/^pan:1: assertion violated (*\(S[0-9]*\)_.*/\1/p
+		s/^pan:1: acceptance cycle.*/S7/p
 		s/^pan:1: invalid end state.*/deadlock/p
 		s/^pan:1: .*/error/p' "$w/$1/log" | head -n 1
 }
@@ -87,7 +87,7 @@ verdict() {
 }
 
 # prove NAME WHAT SPINFLAGS...: no error, and nothing left out. One search is
-# for all: R7's automaton follows any run, so assertions are checked on each.
+# for all: S7's automaton follows any run, so assertions are checked on each.
 prove() {
 	name=$1 what=$2 why=
 	shift 2
@@ -216,11 +216,11 @@ if [ $# -gt 0 ]; then
 	exit
 fi
 
-prove kvm "a container and KVM: R1 to R7 hold"
-prove two "two containers: R1 to R8 hold" -DTWO
+prove kvm "a container and KVM: S1 to S7 hold"
+prove two "two containers: S1 to S8 hold" -DTWO
 verdict "every statement of the model was reached" "$(all_reached)"
 model_of CORE
-prove core "threads of a split core and KVM's tables: R1 holds"
+prove core "threads of a split core and KVM's tables: S1 holds"
 
 variants | while read -r variant rule config what; do
 	refute "$variant" "$rule" "$config" "$what"

@@ -4,8 +4,8 @@
  * threads of two guests, whose hypercalls use TCE tables in real mode. What keeps
  * a table there is SRCU of its guest, which the runner holds for all of them.
  *
- * R1	no thread uses a table that has been freed
- * R7	all come to an end
+ * S1	no thread uses a table that has been freed
+ * S7	all come to an end
  *
  * Threads 0 and 1 are of guest 0, the first of which is the runner itself; 2 and 3
  * of guest 1. BREAK_LATE is the order that the base has for its memory slots:
@@ -18,7 +18,7 @@
 #define GUEST(t)	(t / 2)
 
 /* Names of the rules, for what an assertion prints */
-bit R1_freed;
+bit S1_freed;
 
 /* SRCU of each guest; its table can be found, and is there */
 byte readers[GUESTS];
@@ -28,7 +28,7 @@ bit found[GUESTS], freed[GUESTS];
 bit started[THREADS], done[THREADS];
 byte ended;
 
-#define USE(g)	assert(R1_freed || !freed[g])
+#define USE(g)	assert(S1_freed || !freed[g])
 
 /* Hypercalls of a thread: each looks for the table, and uses it as it goes on */
 inline guest(t)

@@ -25,8 +25,8 @@
 #define FREER	(NP - 1)
 
 /* Names of rules for assert(), always 0 */
-byte R1_freed, R2_reached, R3_answer, R4_count, R5_once, R6_left,
-	R7_stuck, R8_shared;
+byte S1_freed, S2_reached, S3_answer, S4_count, S5_once, S6_left,
+	S7_stuck, S8_shared;
 
 /* The region: struct mm_iommu_table_group_mem_t, one element for each life */
 #define NEW	0
@@ -101,8 +101,8 @@ bit kvm_gone;
 /* Something that must be seen to happen, or the model proves too little */
 #define did(what)	printf(what)
 
-#define HELD(r)		assert(R1_freed || state[r] == LIVE)
-#define CHECK(r)	assert(R4_count || EXACT(r))
+#define HELD(r)		assert(S1_freed || state[r] == LIVE)
+#define CHECK(r)	assert(S4_count || EXACT(r))
 
 inline lock()	{ atomic { !reg_locked -> reg_locked = 1 } }
 inline unlock()	{ reg_locked = 0 }
@@ -142,7 +142,7 @@ inline put(p, last)
 		last = old[p];
 		HELD(last);
 		/* The range is looked up again */
-		assert(R1_freed || tree == last);
+		assert(S1_freed || tree == last);
 #ifdef BREAK_PUT_TWICE
 		mapped[last]--;
 #endif
@@ -161,7 +161,7 @@ inline put(p, last)
 		/* queue_work(); @last may be looked at: nobody else frees it */
 		atomic {
 			HELD(last);
-			assert(R5_once || !work[last]);
+			assert(S5_once || !work[last]);
 			work[last] = 1;
 			last = NONE
 		}
@@ -179,16 +179,16 @@ inline charge_it(r)
 {
 	charge[r]++;
 	/* A range is never charged twice at a time */
-	assert(R5_once || charge[0] + charge[1] == 1)
+	assert(S5_once || charge[0] + charge[1] == 1)
 }
 
 inline unpin(r)
 {
 	atomic {
 		HELD(r);
-		assert(R5_once || pins[r] == 1);
+		assert(S5_once || pins[r] == 1);
 		pins[r]--;
-		assert(R2_reached || !(LIVE_TCES(r) || CACHED(r)))
+		assert(S2_reached || !(LIVE_TCES(r) || CACHED(r)))
 	}
 }
 
@@ -196,7 +196,7 @@ inline uncharge(r)
 {
 	atomic {
 		HELD(r);
-		assert(R5_once || charge[r] == 1);
+		assert(S5_once || charge[r] == 1);
 		charge[r]--
 	}
 }
@@ -205,12 +205,12 @@ inline uncharge(r)
 inline remove(r)
 {
 	atomic {
-		assert(R5_once || tree == r);
+		assert(S5_once || tree == r);
 		HELD(r);
 		tree = NONE;
 		removed[r] = 1;
 #ifndef BREAK_NOWAIT
-		assert(R5_once || changing == NONE);
+		assert(S5_once || changing == NONE);
 		changing = r
 #endif
 	}
@@ -230,7 +230,7 @@ inline retire(r)
 {
 	atomic {
 		HELD(r);
-		assert(R5_once || !rcu[r]);
+		assert(S5_once || !rcu[r]);
 		rcu[r] = 1;
 #ifndef BREAK_GRACE
 		waits[r] = readers;
@@ -336,7 +336,7 @@ inline register(mem, r)
 			changing = NONE;
 			if
 			:: mem == NONE ->		/* region_free() */
-				assert(R5_once || pins[r] + charge[r] == 0);
+				assert(S5_once || pins[r] + charge[r] == 0);
 				mapped[r] = 0;
 				own[r] = 0;
 				used[r] = 0;
@@ -369,7 +369,7 @@ inline unregister(c, mem, busy)
 #endif
 #ifdef BREAK_TRYLOCK
 	if
-	:: atomic { reg_locked -> assert(R3_answer || BUSY(mem)) }
+	:: atomic { reg_locked -> assert(S3_answer || BUSY(mem)) }
 	   goto refused
 	:: else
 	fi;
@@ -387,7 +387,7 @@ inline unregister(c, mem, busy)
 #endif
 		atomic {
 			used[mem]--;
-			assert(R8_shared || view[c] != mem);
+			assert(S8_shared || view[c] != mem);
 			mem = NONE
 		}
 	:: else ->
@@ -404,14 +404,14 @@ inline unregister(c, mem, busy)
 #else
 			:: mapped[mem] == 1 ->	/* atomic64_cmpxchg() */
 #endif
-				assert(R3_answer ||
+				assert(S3_answer ||
 				       (COUNTS(mem) == 0 && !LIVE_TCES(mem)));
 				mapped[mem] = 0;
 				own[mem] = 0;
 				over[mem] = 1;
 				CHECK(mem)
 			:: else ->
-				assert(R3_answer || BUSY(mem));
+				assert(S3_answer || BUSY(mem));
 				did("unregister: -EBUSY\n");
 				goto locked
 			fi
@@ -529,11 +529,11 @@ active proctype device()
 {
 end:	do
 	:: atomic { window[0] && tce[0] != NONE && cache[0] != tce[0] ->
-		assert(R2_reached || pins[tce[0]] == 1);
+		assert(S2_reached || pins[tce[0]] == 1);
 		cache[0] = tce[0] }
 #ifdef TWO
 	:: atomic { window[1] && tce[1] != NONE && cache[1] != tce[1] ->
-		assert(R2_reached || pins[tce[1]] == 1);
+		assert(S2_reached || pins[tce[1]] == 1);
 		cache[1] = tce[1] }
 #endif
 	od
@@ -554,7 +554,7 @@ inline unlock_table(t)	{ tce_lock[t] = 0 }
 inline write_tce(t, r)
 {
 	atomic {
-		assert(R3_answer || !over[r]);
+		assert(S3_answer || !over[r]);
 		tce[t] = r
 	}
 }
@@ -624,7 +624,7 @@ end:	do
 		:: destroy[1] -> t = 1
 #endif
 		fi;
-		assert(R2_reached || !window[t]);
+		assert(S2_reached || !window[t]);
 		exchange(FREER, t)
 	   }
 	   put(FREER, last);
@@ -647,7 +647,7 @@ proctype container(byte c)
 	:: mem != NONE && window[c] ->
 		/* tce_map(), user_table_map() */
 		get(c, mem);
-		assert(R4_count || hand[c] == mem);
+		assert(S4_count || hand[c] == mem);
 		if
 		:: did("map: no memory for a level\n");
 #ifdef BREAK_RESERVE
@@ -921,8 +921,8 @@ init {
 #endif
 	}
 	timeout;
-	assert(R7_stuck || ENDED);
-	assert(R6_left || GONE)
+	assert(S7_stuck || ENDED);
+	assert(S6_left || GONE)
 }
 
-ltl R7_goes { [] (ENDED -> <> GONE) }
+ltl S7_goes { [] (ENDED -> <> GONE) }

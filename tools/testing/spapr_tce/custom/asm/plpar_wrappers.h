@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For tce_list.c: the hypercalls that it makes, and what firmware has (lpar.c).
+ * For tce_batch.c: the hypercalls that it makes, and what firmware has (lpar.c).
  */
 #ifndef _SPAPR_TCE_SHIM_PLPAR_WRAPPERS_H
 #define _SPAPR_TCE_SHIM_PLPAR_WRAPPERS_H
