@@ -29,6 +29,7 @@
 #define LOCAL_ENTRY	8	/* of a function, for who has the same TOC */
 #define CPUS		8
 #define LOG		4096
+#define SC1_LITTLE	0x44000022U
 
 /* What is used of QEMU's interface to plugins */
 struct qemu_plugin_insn;
@@ -41,7 +42,11 @@ void qemu_plugin_register_atexit_cb(uint64_t id,
 		void (*cb)(uint64_t id, void *data), void *data);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
 						 size_t i);
-char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn);
+#if PLUGIN_VERSION < 3
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+#else
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t len);
+#endif
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 EXPORT int qemu_plugin_version = PLUGIN_VERSION;
@@ -104,16 +109,25 @@ static void execute(unsigned int i, void *data)
 		cpu->log[cpu->len++] = b;
 }
 
+static bool is_hypercall(const struct qemu_plugin_insn *insn)
+{
+	uint32_t word = 0;
+
+#if PLUGIN_VERSION < 3
+	memcpy(&word, qemu_plugin_insn_data(insn), sizeof(word));
+#else
+	qemu_plugin_insn_data(insn, &word, sizeof(word));
+#endif
+	return word == SC1_LITTLE;
+}
+
 static enum mark mark(uint64_t va, const struct qemu_plugin_insn *last)
 {
 	uint64_t vector = va & ~KERNEL;
 	int kind;
-	char *text;
 
-	if (below) {
-		text = va < below ? qemu_plugin_insn_disas(last) : NULL;
-		return text && strstr(text, "sc ") && strchr(text, '1') ? HCALL : NONE;
-	}
+	if (below)
+		return va < below && is_hypercall(last) ? HCALL : NONE;
 	if (vector == 0x3000 && va >= KERNEL)	/* scv */
 		return ENTER;
 	if (vector >= 0x4000 && va >= KERNEL)	/* the vectors with translation */

@@ -38,7 +38,7 @@ counted() {
 "$here/setup.sh"
 "$here/initrd.sh"
 version=1
-[ "$(qemu-system-ppc64 --version | sed -n 's/.* version \([0-9]*\).*/\1/p')" -lt 9 ] || version=2
+[ "$(qemu-system-ppc64 --version | sed -n 's/.* version \([0-9]*\).*/\1/p')" -lt 9 ] || version=3
 gcc -O2 -Wall -Wextra -Werror -shared -fPIC -DPLUGIN_VERSION=$version \
 	-o "$build/count.so" "$here/count.c"
 
