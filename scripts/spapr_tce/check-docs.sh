@@ -117,8 +117,8 @@ picture() {
 			printf "%x 1 0+1\n", i * 2^27
 	}' | "$top/tools/spapr_tce/tce-map" --ascii --width 72 --rows 26 - |
 		grep . >"$build/docs-picture"
-	cat "$top/Documentation/admin-guide/spapr-tce.rst" |
-		sed -n '/^    table 7: /,/^[^ ]/{s/^    //p;}' | grep . | diff "$build/docs-picture" -
+	sed -n '/^    table 7: /,/^[^ ]/{s/^    //p;}' "$top/Documentation/admin-guide/spapr-tce.rst" |
+		grep . | diff "$build/docs-picture" -
 }
 
 # printed FILE NAME WHAT COMMAND: nobody has to run a benchmark for documents.
