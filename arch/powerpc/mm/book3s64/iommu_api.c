@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registered memory: user memory that is pinned, charged and translated once,
- * so that mapping it for a device is a look-up and a count.
+ * Registered memory: the life of a region. Registered memory is pinned, charged
+ * and translated once, so that to map it for a device takes a look-up and a
+ * reference.
  *
- * An mm has regions, which never overlap, in a maple tree. A region comes into
- * the tree complete and leaves it when its last count is gone. Pinning and
- * unpinning may take minutes, or wait for a page fault that does not end, so
- * neither is done under the registry's lock: a region that is being made, or
- * taken apart, is on a list instead, where only other registrations see it.
- * Whoever wants the range of such a region waits until it has left the list.
+ * The regions of an mm never overlap; a maple tree has them. A region is inserted
+ * complete, and removed when its last reference is dropped. To pin and unpin may
+ * take minutes, or wait for a page fault that does not end, so neither is done
+ * under the registry's lock (R5): a region that is being made or taken apart is
+ * on a list instead, where only other registrations see it. A registration of the
+ * same range waits until the region has left the list.
  *
+ * - @registrations is the number of registrations, one per container. It changes
+ *   under the registry's lock.
+ * - @map_refs is 1 for being registered, plus 1 for every IOMMU page that maps
+ *   memory of the region. It never rises from 0 (R2). Take a reference inside the
+ *   RCU section in which the region was looked up, or while the region is
+ *   registered by the caller (R3). To unregister moves it from 1 to 0, or fails
+ *   and changes nothing (R4).
  *
- * - @registrations counts registrations (one per container) and changes under the
- *   registry's lock.
- * - @map_refs is one for being registered at all, plus one for every IOMMU page
- *   that maps memory of the region. It only rises from a value above zero, and
- *   only where the region stays: inside the RCU section in which it was looked
- *   up, or by a caller that has registered it and keeps it so. No other pointer
- *   without a count leaves such a section. Unregistering moves it from 1 to 0,
- *   or fails with the region as it was.
+ * A region is abandoned when its registrations were dropped for good (the
+ * container was closed) while something else still maps it, for example a table
+ * of which KVM has a reference. It stays pinned, charged and in the tree until
+ * the last reference is dropped. Then the registry's worker removes it, or an
+ * earlier registration of an overlapping range; it is freed when both are done.
  *
- * A region whose registrations were dropped for good (the container was
- * closed) while something else still maps it, for example a table that KVM
- * holds, stays pinned, charged and in the tree until the last count goes. Then
- * the registry's worker removes it, or whoever wants to register there before;
- * it is freed when both are done with it.
+ * Pages are pinned for writing. They are marked dirty when they are unpinned if
+ * any map has allowed a device to write.
  *
- * Pages are pinned for writing. Whether they are marked dirty when they are
- * unpinned depends on whether any map ever allowed a device to write.
+ * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #include <linux/bits.h>
 #include <linux/export.h>
@@ -52,10 +53,10 @@
 
 #include <trace/events/spapr_tce.h>
 
-/* Instead of a real address: the region is ordinary memory */
+/* In place of the real address of device memory: the region is ordinary memory */
 #define MM_IOMMU_NO_DEVICE	(~0UL)
 
-/* Frees regions, and removes those that were abandoned */
+/* Frees removed regions, and removes abandoned ones */
 static struct workqueue_struct *mm_iommu_wq;
 
 static struct mm_iommu_table_group_mem_t *
@@ -81,7 +82,7 @@ region_alloc(struct mm_struct *mm, unsigned long ua, unsigned long npages)
 	return mem;
 }
 
-/* The memory of a region; its mm, which it had a reference of, may be gone */
+/* Free the memory of a region. The reference of its mm was dropped before */
 static void region_free(struct mm_iommu_table_group_mem_t *mem)
 {
 	region_free_pieces(mem);
@@ -95,23 +96,23 @@ static void region_free_work(struct work_struct *work)
 }
 
 /*
- * Frees a region that was removed. With its reference the mm may go, and the
- * registry with it.
+ * Free a region that was removed, after a grace period (R3). Drops the region's
+ * reference of the mm, which may free the mm and the registry.
  */
 static void region_retire(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct mm_struct *mm = mem->mm;
 
 	/*
-	 * Readers may still look at it, but find no count to take. Not in a
-	 * callback of RCU: a large region has many arrays.
+	 * Readers may still see the region, but cannot take a reference (R2). Use
+	 * a worker, not an RCU callback: a large region has many arrays to free.
 	 */
 	INIT_RCU_WORK(&mem->free, region_free_work);
 	queue_rcu_work(mm_iommu_wq, &mem->free);
 	mmdrop(mm);
 }
 
-/* Charges a region; -ENOMEM, or -EINTR if the process is killed meanwhile */
+/* Charge a region. Returns 0, -ENOMEM, or -EINTR when the process is being killed */
 static int region_charge(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct mm_struct *mm = mem->mm;
@@ -126,7 +127,7 @@ static int region_charge(struct mm_iommu_table_group_mem_t *mem)
 	return ret;
 }
 
-/* Gives back what a region has, outside of the registry's lock */
+/* Unpin and uncharge a region. Without the registry's lock (R5) */
 static void region_unpin_all(struct mm_iommu_table_group_mem_t *mem)
 {
 	if (mem->device)
@@ -136,8 +137,8 @@ static void region_unpin_all(struct mm_iommu_table_group_mem_t *mem)
 }
 
 /*
- * A region that is being made or taken apart: from here until region_changed()
- * others cannot have its range.
+ * Start to make a region or to take it apart: until region_changed() nobody else
+ * can register its range (R5).
  */
 static void region_changing(struct mm_iommu_registry *reg,
 			    struct mm_iommu_table_group_mem_t *mem)
@@ -155,7 +156,7 @@ static void region_changed(struct mm_iommu_registry *reg,
 	wake_up_all(&reg->wait);
 }
 
-/* Takes a region without counts out of the tree; region_take_apart() is next */
+/* Remove a region without references from the tree; region_take_apart() must follow */
 static void region_remove(struct mm_iommu_registry *reg,
 			  struct mm_iommu_table_group_mem_t *mem)
 {
@@ -170,13 +171,16 @@ static void region_remove(struct mm_iommu_registry *reg,
 }
 
 /*
- * Gives back what a removed region has. Drops the lock meanwhile and has it again
- * then. Returns whether the caller is to retire the region, if it was abandoned;
- * else the worker will.
+ * Unpin and uncharge a removed region. The caller must hold the registry's lock,
+ * which is dropped meanwhile.
+ *
+ * Return: for an abandoned region, true if the caller must retire it; false if
+ * the worker will.
  */
 static bool region_take_apart(struct mm_iommu_registry *reg,
 			      struct mm_iommu_table_group_mem_t *mem)
 {
+	lockdep_assert_held(&reg->lock);
 	mutex_unlock(&reg->lock);
 	region_unpin_all(mem);
 	mutex_lock(&reg->lock);
@@ -185,7 +189,10 @@ static bool region_take_apart(struct mm_iommu_registry *reg,
 	return mem->reaped;
 }
 
-/* Removes an abandoned region, unless somebody else does; retires it if need be */
+/*
+ * Remove and retire an abandoned region. If another thread is taking it apart
+ * already, leave both to that thread.
+ */
 static void region_reap(struct mm_iommu_registry *reg,
 			struct mm_iommu_table_group_mem_t *mem)
 {
@@ -195,7 +202,7 @@ static void region_reap(struct mm_iommu_registry *reg,
 		region_remove(reg, mem);
 		region_take_apart(reg, mem);
 	} else if (!list_empty(&mem->changing)) {
-		/* Who takes it apart will see that it is his now */
+		/* The thread that takes it apart sees ->reaped and retires it */
 		mem = NULL;
 	}
 	mutex_unlock(&reg->lock);
@@ -204,8 +211,9 @@ static void region_reap(struct mm_iommu_registry *reg,
 }
 
 /*
- * A region keeps the registry, so it is gone with the last one of the list. What
- * is abandoned meanwhile finds the list empty and queues the work once more.
+ * Regions keep the registry: it may be freed with the last region of the list, so
+ * do not use it behind the loop. A region that is abandoned meanwhile finds the
+ * list empty and queues the work again.
  */
 static void registry_reap_work(struct work_struct *work)
 {
@@ -221,10 +229,15 @@ static void registry_reap_work(struct work_struct *work)
 	}
 }
 
-/*
- * The last count went, and no registration is left. One work for all regions of
- * the mm; until it is queued nobody takes the region off the list, and with the
- * region the registry stays.
+/**
+ * region_abandon() - leave a region to the worker of its registry
+ * @mem: the region; its last reference was dropped, and it has no registrations
+ *
+ * One work removes all abandoned regions of the mm. Until that is queued nobody
+ * takes the region off the list, and the region keeps the registry.
+ *
+ * Context: any in virtual mode, does not sleep. The caller must be in an RCU
+ * section that began before the reference was dropped.
  */
 void region_abandon(struct mm_iommu_table_group_mem_t *mem)
 {
@@ -262,7 +275,7 @@ static struct mm_iommu_registry *registry_get(struct mm_struct *mm)
 	return reg;
 }
 
-/* Nobody has a count of it any more, only the worker has not come to it yet */
+/* The region has no references any more, but the worker has not removed it yet */
 static bool region_abandoned(const struct mm_iommu_table_group_mem_t *mem)
 {
 	return !mem->registrations && !atomic64_read(&mem->map_refs);
@@ -274,7 +287,7 @@ static bool region_is(const struct mm_iommu_table_group_mem_t *mem,
 	return mem->ua == ua && mem->npages == npages && mem->device == device;
 }
 
-/* The first region in the list that shares an address with the range */
+/* The first region that is being made or taken apart and overlaps the range */
 static struct mm_iommu_table_group_mem_t *
 registry_find_changing(struct mm_iommu_registry *reg, unsigned long ua,
 		       unsigned long last)
@@ -289,7 +302,7 @@ registry_find_changing(struct mm_iommu_registry *reg, unsigned long ua,
 	return NULL;
 }
 
-/* Waits until a region has left the list, without the lock meanwhile */
+/* Wait until a region has left the list. Drops the lock meanwhile */
 static int registry_wait(struct mm_iommu_registry *reg)
 {
 	unsigned long left = reg->left;
@@ -304,9 +317,10 @@ static int registry_wait(struct mm_iommu_registry *reg)
 }
 
 /*
- * Sees to it that nothing is about to change in the range, which what the caller
- * finds then is good for until he drops the lock. A region that is being made
- * there and is not the very same can only be in the way.
+ * Wait until no region is being made or taken apart in the range, and remove
+ * abandoned ones. What the caller finds in the tree afterwards stays until it
+ * drops the lock. Fail at once if a different region is being made there: it
+ * would be in the way.
  */
 static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
 			   unsigned long npages, bool device)
@@ -315,6 +329,7 @@ static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
 	struct mm_iommu_table_group_mem_t *mem;
 	int ret = 0;
 
+	lockdep_assert_held(&reg->lock);
 	while (!ret) {
 		start = ua;
 		mem = mt_find(&reg->regions, &start, last);
@@ -336,8 +351,9 @@ static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
 }
 
 /*
- * One more registration of the very same range, NULL when nothing is in the
- * way of a new region, else an error.
+ * Register an existing region of the same range once more. Returns the region,
+ * NULL when the range is free for a new one, or an error. The caller must hold
+ * the registry's lock.
  */
 static struct mm_iommu_table_group_mem_t *
 region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
@@ -356,7 +372,7 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 		return NULL;
 	if (!region_is(mem, ua, npages, device))
 		return ERR_PTR(-EINVAL);
-	/* Unregistered, but something still maps it */
+	/* Abandoned: something still maps it */
 	if (!mem->registrations)
 		return ERR_PTR(-EBUSY);
 	mem->registrations++;
@@ -365,8 +381,8 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 }
 
 /*
- * A request that cannot be met had better not start to fault memory in. What
- * is not RAM in the first place (device DAX) does not count.
+ * Refuse more memory than there is before any of it is faulted in. Memory that is
+ * not RAM in the first place (device DAX) is exempt.
  */
 static int region_check_size(struct mm_iommu_table_group_mem_t *mem)
 {
@@ -385,7 +401,7 @@ static int region_check_size(struct mm_iommu_table_group_mem_t *mem)
 	return dax ? 0 : -ENOMEM;
 }
 
-/* Charges and pins a region, without the registry's lock */
+/* Charge and pin a region. Without the registry's lock (R5) */
 static int region_make(struct mm_iommu_table_group_mem_t *mem)
 {
 	int ret;
@@ -406,6 +422,7 @@ static int region_make(struct mm_iommu_table_group_mem_t *mem)
 	return ret;
 }
 
+/* Insert a complete region into the tree. Returns 0 or -ENOMEM */
 static int region_publish(struct mm_iommu_registry *reg,
 			  struct mm_iommu_table_group_mem_t *mem)
 {
@@ -417,8 +434,9 @@ static int region_publish(struct mm_iommu_registry *reg,
 }
 
 /*
- * Makes a region. Nobody sees it before it is complete, and nobody else may have
- * its range meanwhile. The caller has the lock, which is dropped in between.
+ * Charge, pin and insert a region. It is not visible before it is complete, and
+ * nobody else can register its range meanwhile (R5). The caller must hold the
+ * lock, which is dropped in between.
  */
 static int region_make_known(struct mm_iommu_registry *reg,
 			     struct mm_iommu_table_group_mem_t *mem,
@@ -426,6 +444,7 @@ static int region_make_known(struct mm_iommu_registry *reg,
 {
 	int ret;
 
+	lockdep_assert_held(&reg->lock);
 	if (dev_hpa != MM_IOMMU_NO_DEVICE) {
 		ret = region_set_device(mem, dev_hpa);
 		return ret ? ret : region_publish(reg, mem);
@@ -448,7 +467,10 @@ static int region_make_known(struct mm_iommu_registry *reg,
 	return ret;
 }
 
-/* One more registration of a region, or a new one; the caller has the lock */
+/*
+ * Register an existing region once more, or make a new one. The caller must hold
+ * the lock, which may be dropped in between.
+ */
 static struct mm_iommu_table_group_mem_t *
 region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 		     unsigned long ua, unsigned long npages,
@@ -467,7 +489,7 @@ region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 	ret = region_make_known(reg, mem, dev_hpa);
 	if (ret) {
 		region_free(mem);
-		/* Not the last one: the caller has another */
+		/* Not the last reference: the caller has one */
 		mmdrop(mm);
 		return ERR_PTR(ret);
 	}
@@ -510,20 +532,20 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
  * @mm: whose memory, the current process's
  * @ua: user address, aligned to the system page size
  * @entries: size in system pages
- * @pmem: where to put the region
+ * @pmem: set to the region
  *
  * A range that is registered already, with the same start and size, is
- * registered once more without further pins or charge. If another thread is just
- * registering it, wait for that one, and if the range is just being unpinned, for
- * the end of that.
- * Context: process, may sleep; takes the mmap_lock. A process that is being
- * killed does not wait.
+ * registered once more without further pins or charge. Waits while another thread
+ * registers the same range, and while the range is being unpinned.
+ *
+ * Context: process, may sleep; takes the mmap_lock. Does not wait when the process
+ * is being killed.
  *
  * Return: 0; -EINVAL for a bad or partly registered range; -EBUSY when the
- * range was unregistered for good and is still mapped; -EFAULT when not
- * all of it can be pinned for writing; -ENOMEM when memory or RLIMIT_MEMLOCK
- * does not suffice; -EINTR when the process is being killed. Nothing is
- * pinned or charged after an error.
+ * range was abandoned and is still mapped; -EFAULT when some of it cannot be
+ * pinned for writing; -ENOMEM when there is not enough memory or
+ * RLIMIT_MEMLOCK would be exceeded; -EINTR when the process is being killed.
+ * Nothing is pinned or charged after an error.
  */
 long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
 		  struct mm_iommu_table_group_mem_t **pmem)
@@ -538,12 +560,14 @@ EXPORT_SYMBOL_GPL(mm_iommu_new);
  * @mm: the process's mm
  * @ua: user address, aligned to the system page size
  * @entries: size in system pages
- * @dev_hpa: its real address; the memory is contiguous and stays there
- * @pmem: where to put the region
+ * @dev_hpa: its real address; the memory must be contiguous and must not move
+ * @pmem: set to the region
  *
- * Neither pins nor charges. Context: process, may sleep.
+ * Neither pins nor charges.
  *
- * Return: 0, or -EINVAL, -EBUSY, -ENOMEM as mm_iommu_new().
+ * Context: process, may sleep.
+ *
+ * Return: 0; or -EINVAL, -EBUSY, -ENOMEM or -EINTR as mm_iommu_new().
  */
 long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
 		     unsigned long entries, unsigned long dev_hpa,
@@ -559,15 +583,16 @@ EXPORT_SYMBOL_GPL(mm_iommu_newdev);
 /**
  * mm_iommu_unregister() - unregister memory unless it is mapped
  * @mm: as registered
- * @mem: what mm_iommu_new() or mm_iommu_newdev() gave
- * @unmapped: the caller has looked: no table of its own maps the region
+ * @mem: the region, from mm_iommu_new() or mm_iommu_newdev()
+ * @unmapped: the caller has checked that no table of its own maps the region
  *
  * Context: process, may sleep; takes the mmap_lock.
  *
  * Return: 0; -EBUSY when this is the last registration and some of the region
- * is mapped; -EAGAIN when it is not the last and the caller has not looked,
- * since counts do not tell its maps from those of others; -EINTR when the process
- * is being killed. After an error the region stays registered.
+ * is mapped; -EAGAIN when it is not the last and @unmapped is false: references
+ * do not tell maps of the caller from those of others, so it must check and call
+ * again; -EINTR when the process is being killed. After an error the region
+ * stays registered.
  */
 long mm_iommu_unregister(struct mm_struct *mm,
 			 struct mm_iommu_table_group_mem_t *mem, bool unmapped)
@@ -606,10 +631,11 @@ EXPORT_SYMBOL_GPL(mm_iommu_unregister);
 /**
  * mm_iommu_release() - unregister memory for good
  * @mm: as registered
- * @mem: what mm_iommu_new() or mm_iommu_newdev() gave
+ * @mem: the region, from mm_iommu_new() or mm_iommu_newdev()
  *
- * For a container that goes away. When this is the last registration and
- * something still maps the region, the region goes with its last count.
+ * For a container that is closed. When this is the last registration and
+ * something still maps the region, the region is removed with its last reference.
+ *
  * Context: process, may sleep; takes the mmap_lock.
  */
 void mm_iommu_release(struct mm_struct *mm,
@@ -633,15 +659,17 @@ void mm_iommu_release(struct mm_struct *mm,
 EXPORT_SYMBOL_GPL(mm_iommu_release);
 
 /**
- * mm_iommu_next_region() - for who shows what is registered
- * @mm: whose memory; the caller has a reference (mmgrab())
- * @ua: where to begin to look
- * @info: where to put the answer
+ * mm_iommu_next_region() - describe the next registered region, for debugfs
+ * @mm: whose memory; the caller must have a reference (mmgrab())
+ * @ua: user address from which to search
+ * @info: set to a description of the region
  *
- * Regions may come and go meanwhile: what is told of one was so at some moment
- * of the call. Nobody waits for the caller. Context: process.
+ * Regions may come and go meanwhile: each value was right at some moment of the
+ * call. Takes no lock.
  *
- * Return: true; false when no region begins at @ua or behind it.
+ * Context: process.
+ *
+ * Return: true; false when no region starts at @ua or above.
  */
 bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
 			  struct mm_iommu_region_info *info)
@@ -662,7 +690,7 @@ bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
 		info->size = mem->npages << PAGE_SHIFT;
 		info->registrations = READ_ONCE(mem->registrations);
 		map_refs = atomic64_read(&mem->map_refs);
-		/* One of them stands for being registered */
+		/* One of them is for being registered */
 		info->map_refs = map_refs - (map_refs && info->registrations);
 		info->granule_shift = mem->granule_shift;
 		info->device = mem->device;
@@ -682,8 +710,10 @@ static int __init mm_iommu_start(void)
 core_initcall(mm_iommu_start);
 
 /**
- * mm_iommu_init() - prepare a new mm
+ * mm_iommu_init() - initialize the registry of a new mm
  * @mm: the mm; a forked one starts without regions
+ *
+ * Context: any.
  */
 void mm_iommu_init(struct mm_struct *mm)
 {
@@ -691,8 +721,10 @@ void mm_iommu_init(struct mm_struct *mm)
 }
 
 /**
- * mm_iommu_destroy() - the end of an mm
- * @mm: the mm; its regions hold references, so it has none
+ * mm_iommu_destroy() - free the registry of an mm
+ * @mm: the mm; it has no regions, since each has a reference of the mm
+ *
+ * Context: any that may free memory.
  */
 void mm_iommu_destroy(struct mm_struct *mm)
 {

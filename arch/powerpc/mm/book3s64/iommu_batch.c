@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * References and translation for batches of a guest. Their pages may lie
- * anywhere, but mostly in one region: what was found for one page is tried for
- * the next.
+ * References and translation for batches of a guest. The pages of a batch may be
+ * anywhere, but most batches stay in one region: try the region of one page for
+ * the next page.
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -14,7 +14,7 @@ static unsigned long batch_ua(const struct tce_batch *batch, unsigned long i)
 	return batch->uas[i] & ~(unsigned long)(TCE_PCI_READ | TCE_PCI_WRITE);
 }
 
-/* Does the region have all of the page, in IOMMU pages that are backed? */
+/* Test if a page of the batch lies in the region, and its IOMMU pages are backed */
 static long region_check(struct mm_iommu_table_group_mem_t *mem,
 			 unsigned long ua, const struct tce_batch *batch,
 			 unsigned int page_shift)
@@ -30,7 +30,10 @@ static long region_check(struct mm_iommu_table_group_mem_t *mem,
 	return 0;
 }
 
-/* From element @first on, as long as they are of one region; where it ended */
+/*
+ * Reference the elements from *@first on that belong to one region, and set
+ * *@first to the element behind them. Unchanged after an error.
+ */
 static long region_ref_batch(struct tce_batch *batch, unsigned int page_shift,
 			     unsigned long *first)
 {
@@ -90,8 +93,8 @@ static void region_unref_batch(const struct tce_batch *batch,
 }
 
 /**
- * mm_iommu_ref_batch() - count the IOMMU pages of a list
- * @batch: the list; elements that are 0 have none. Its region is set
+ * mm_iommu_ref_batch() - reference the IOMMU pages of a batch
+ * @batch: the batch; elements that are 0 need no reference. Sets @batch->mem
  * @page_shift: log2 of the IOMMU page size
  *
  * Context: any in virtual mode, does not sleep.
@@ -115,11 +118,12 @@ long mm_iommu_ref_batch(struct tce_batch *batch, unsigned int page_shift)
 }
 
 /**
- * mm_iommu_unref_batch() - give back the counts of a list
- * @batch: as mm_iommu_ref_batch()
- * @page_shift: as mm_iommu_ref_batch()
+ * mm_iommu_unref_batch() - drop the references of a batch
+ * @batch: as for mm_iommu_ref_batch()
+ * @page_shift: as for mm_iommu_ref_batch()
  *
- * Context: any in virtual mode, does not sleep.
+ * Context: any in virtual mode, does not sleep. No TCE may refer to the pages by
+ * these references (R1).
  */
 void mm_iommu_unref_batch(const struct tce_batch *batch,
 			  unsigned int page_shift)
@@ -128,17 +132,16 @@ void mm_iommu_unref_batch(const struct tce_batch *batch,
 }
 
 /*
- * For real mode, where nothing sleeps, waits or is queued. What follows works
- * in virtual mode, too.
+ * The rest of the file is for both modes, and follows R19.
  */
 
 /**
- * mm_iommu_translate_batch() - translate a list, or part of it, to TCEs
- * @batch: the list, all of it counted
+ * mm_iommu_translate_batch() - translate a batch, or part of it, to TCEs
+ * @batch: the batch, all of it referenced
  * @page_shift: log2 of the IOMMU page size
- * @first: first IOMMU page, counted from where the list begins
+ * @first: first IOMMU page, counted from the start of the batch
  * @nr: how many
- * @tces: where to put them; 0 for an element that is
+ * @tces: where to store the TCEs; 0 for elements that are 0
  *
  * Context: any, real mode included.
  */
@@ -153,7 +156,7 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 	for (page = first; page < first + nr; page++, tces++) {
 		tce = tce_batch_page(batch, page_shift, page);
 		if (tce) {
-			/* The counts keep it */
+			/* The references keep it (R2) */
 			if (!mem || !region_has(mem, tce))
 				mem = region_at(batch->mm, tce);
 			tce = region_hpa(mem, tce);
@@ -163,7 +166,7 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 	rcu_read_unlock();
 }
 
-/* As region_check(), but to look at many granules is more than real mode should do */
+/* As region_check(), but fail where it would have to look at many granules */
 static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
 			    unsigned long ua, const struct tce_batch *batch,
 			    unsigned int page_shift)
@@ -177,14 +180,14 @@ static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
 }
 
 /**
- * mm_iommu_batch_region() - has one region all that a list wants to map?
- * @batch: the list
+ * mm_iommu_batch_region() - find the one region of all pages of a batch
+ * @batch: the batch
  * @page_shift: log2 of the IOMMU page size
  *
  * Context: as mm_iommu_lookup().
  *
- * Return: the region, which has and backs all IOMMU pages; NULL when none does,
- * or the list maps nothing.
+ * Return: the region in which all IOMMU pages lie, backed by folios as large; NULL
+ * when there is no such region, or the batch maps nothing.
  */
 struct mm_iommu_table_group_mem_t *
 mm_iommu_batch_region(const struct tce_batch *batch, unsigned int page_shift)

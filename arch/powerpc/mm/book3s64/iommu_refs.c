@@ -9,14 +9,14 @@
 #include "iommu_region.h"
 
 /**
- * mm_iommu_covers() - does a region have all of a range in it?
- * @mem: a region that the caller has registered
+ * mm_iommu_covers() - test if a range lies in a region
+ * @mem: the region; registered by the caller, or safe to use by R3
  * @ua: user address
  * @size: size in bytes, at least 1
  *
- * Context: any.
+ * Context: any, real mode included.
  *
- * Return: true if it does.
+ * Return: true if all of the range lies in the region.
  */
 bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		     unsigned long size)
@@ -26,8 +26,8 @@ bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 EXPORT_SYMBOL_GPL(mm_iommu_covers);
 
 /*
- * An IOMMU page that is larger than the granule: is it one contiguous, aligned
- * part of a single folio all the same?
+ * Test if an IOMMU page that is larger than a granule is nevertheless a
+ * contiguous and aligned part of a single folio.
  */
 static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
 			      unsigned long ua, unsigned int page_shift)
@@ -65,6 +65,20 @@ static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
 	return true;
 }
 
+/**
+ * region_backs() - test if IOMMU pages are backed by folios as large
+ * @mem: the region
+ * @ua: user address of the first IOMMU page
+ * @npages: how many, all of them inside @mem
+ * @page_shift: log2 of the IOMMU page size
+ *
+ * An IOMMU page that is larger than its folio would let a device reach memory
+ * outside of the region.
+ *
+ * Context: as mm_iommu_lookup().
+ *
+ * Return: true if each IOMMU page is a contiguous, aligned part of one folio.
+ */
 bool region_backs(struct mm_iommu_table_group_mem_t *mem,
 		  unsigned long ua, unsigned long npages,
 			 unsigned int page_shift)
@@ -73,7 +87,7 @@ bool region_backs(struct mm_iommu_table_group_mem_t *mem,
 	       region_backs_all(mem, ua, npages, page_shift);
 }
 
-/* How many of @npages IOMMU pages from @ua on lie wholly in the region */
+/* Count the IOMMU pages, of @npages from @ua on, that lie wholly in the region */
 static unsigned long region_pages(const struct mm_iommu_table_group_mem_t *mem,
 				  unsigned long ua, unsigned long npages,
 				  unsigned int page_shift)
@@ -104,7 +118,7 @@ static noinline void region_part_find(struct region_part *part,
 			     range->page_shift);
 }
 
-/* The caller has registered the hint, so it is tried first, and stays */
+/* Try the hint first: the caller has registered it, so it stays (R3) */
 static __always_inline void region_part_first(struct region_part *part,
 					      const struct mm_iommu_range *range)
 {
@@ -133,8 +147,8 @@ static __always_inline void region_part_next(struct region_part *part,
 }
 
 /*
- * Visit a range region by region, in an RCU section. Ends before memory that is
- * not registered: then part->left is not 0.
+ * Visit a range region by region. The caller must be in an RCU section (R3). The
+ * loop ends at memory that is not registered, with part->left not 0.
  */
 #define for_each_region_part(part, range) \
 	for (region_part_first(part, range); (part)->nr; \
@@ -149,7 +163,7 @@ static __always_inline long region_ref_part(const struct region_part *part,
 	return mm_iommu_ref(part->mem, part->nr, write) ? 0 : -EINVAL;
 }
 
-/* Undo what mm_iommu_ref_range() did before it failed with @left to do */
+/* Drop what mm_iommu_ref_range() has referenced before it failed, @left pages short */
 static noinline void region_unref_done(const struct mm_iommu_range *range,
 				       unsigned long left)
 {
@@ -161,15 +175,18 @@ static noinline void region_unref_done(const struct mm_iommu_range *range,
 }
 
 /**
- * mm_iommu_ref_range() - reference IOMMU pages about to be mapped
+ * mm_iommu_ref_range() - reference IOMMU pages that are to be mapped
  * @range: the pages
  * @write: a device may write to them
  *
- * With the references mm_iommu_translate_range() will translate the range,
- * until mm_iommu_unref_range(). Context: any in virtual mode, does not sleep.
+ * The references keep the regions pinned and translated (R2) until
+ * mm_iommu_unref_range().
+ *
+ * Context: any in virtual mode, does not sleep.
  *
  * Return: 0; -EINVAL when part of the range is not registered; -EPERM when
- * an IOMMU page is larger than what backs it. Nothing is referenced then.
+ * an IOMMU page is larger than what backs it. Nothing is referenced after an
+ * error.
  */
 long mm_iommu_ref_range(const struct mm_iommu_range *range, bool write)
 {
@@ -195,8 +212,10 @@ long mm_iommu_ref_range(const struct mm_iommu_range *range, bool write)
  * mm_iommu_unref_range() - drop references to IOMMU pages
  * @range: the pages, each referenced by mm_iommu_ref_range()
  *
- * The hardware does not reach the pages any more. Context: any in virtual
- * mode, does not sleep.
+ * The caller must have cleared or replaced the TCEs of the pages, and killed them
+ * (R1).
+ *
+ * Context: any in virtual mode, does not sleep.
  */
 void mm_iommu_unref_range(const struct mm_iommu_range *range)
 {
@@ -209,7 +228,7 @@ void mm_iommu_unref_range(const struct mm_iommu_range *range)
 	WARN_ON_ONCE(part.left);
 }
 
-/* IOMMU pages at least as large as a granule: one or several make a page */
+/* IOMMU pages of one or several granules each */
 static __be64 *piece_translate_large(const u64 *granule, unsigned long step,
 				     unsigned long nr, unsigned long perm,
 				     __be64 *tces)
@@ -220,7 +239,7 @@ static __be64 *piece_translate_large(const u64 *granule, unsigned long step,
 	return tces;
 }
 
-/* IOMMU pages smaller than a granule, in one */
+/* IOMMU pages smaller than a granule, all in one granule */
 static __be64 *piece_translate_small(unsigned long hpa, unsigned long size,
 				     unsigned long nr, __be64 *tces)
 {
@@ -264,10 +283,10 @@ static noinline void region_translate(struct region_part part,
 }
 
 /**
- * mm_iommu_translate_range() - translate to TCEs
+ * mm_iommu_translate_range() - translate IOMMU pages to TCEs
  * @range: the pages, each referenced by mm_iommu_ref_range()
  * @perm: permission bits of the TCEs
- * @tces: where to put them
+ * @tces: where to store the TCEs
  *
  * Context: any in virtual mode, does not sleep.
  */
@@ -276,10 +295,10 @@ void mm_iommu_translate_range(const struct mm_iommu_range *range,
 {
 	struct region_part part;
 
-	/* The references keep the regions */
+	/* The references keep the regions (R2) */
 	rcu_read_lock();
 	for_each_region_part(&part, range) {
-		/* Many requests are for one page, and spend much of it here */
+		/* Many requests are for a single page: the short way for these */
 		if (part.nr == 1)
 			tce_store(tces, region_hpa(part.mem, part.ua) | perm);
 		else
@@ -290,17 +309,18 @@ void mm_iommu_translate_range(const struct mm_iommu_range *range,
 }
 
 /**
- * mm_iommu_find_bounds() - which user addresses a region has
+ * mm_iommu_find_bounds() - find the region of an address, and its bounds
  * @mm: whose memory
- * @hint: the region, if it is known; else NULL
- * @ua: user address in it
- * @bounds: where to put the answer
+ * @hint: a region that the caller has registered, probably the one; or NULL
+ * @ua: user address
+ * @bounds: set to the region and its user addresses
  *
- * For who gives back counts of many pages here and there: pages of a bounds are
- * pages of one region. Context: an RCU section, real mode included; the bounds is
- * good until it ends.
+ * Lets callers drop references of many pages in batches, one per region.
  *
- * Return: true, or false when no region has @ua.
+ * Context: any, real mode included. The caller must be in an RCU section; the
+ * bounds are valid until it ends (R3).
+ *
+ * Return: true, or false when @ua is in no region.
  */
 bool mm_iommu_find_bounds(struct mm_struct *mm,
 			  struct mm_iommu_table_group_mem_t *hint,
@@ -320,11 +340,13 @@ bool mm_iommu_find_bounds(struct mm_struct *mm,
 }
 
 /**
- * mm_iommu_unref() - give back counts of one region
+ * mm_iommu_unref() - drop references of one region
  * @mem: the region
  * @nr: how many IOMMU pages
  *
- * Context: an RCU section that has begun before, virtual mode.
+ * Context: any in virtual mode, does not sleep. The caller must be in the RCU
+ * section in which it looked the region up: the region may be removed with its
+ * last reference (R3).
  */
 void mm_iommu_unref(struct mm_iommu_table_group_mem_t *mem,
 		    unsigned long nr)
@@ -336,13 +358,13 @@ void mm_iommu_unref(struct mm_iommu_table_group_mem_t *mem,
  * mm_iommu_lookup() - find the region of a range
  * @mm: whose memory
  * @ua: user address
- * @size: size in bytes
+ * @size: size in bytes, at least 1
  *
- * Context: any, real mode included. The caller is in an RCU section, or on a
- * CPU that holds one up; the region is safe to use only inside that section, or
- * with a count of it.
+ * Context: any, real mode included. The caller must be in an RCU section, which
+ * in real mode means that interrupts are off and RCU waits for this CPU. The
+ * region may be used only inside that section, or with a reference of it (R3).
  *
- * Return: the region that has all of the range in it, or NULL.
+ * Return: the region in which all of the range lies, or NULL.
  */
 struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
 						   unsigned long ua,
@@ -363,12 +385,12 @@ EXPORT_SYMBOL_GPL(mm_iommu_lookup);
  * @mem: the region
  * @ua: user address in it
  * @pageshift: log2 of the size of the IOMMU page that begins there
- * @hpa: where to put the real address
+ * @hpa: set to the real address of @ua
  *
  * Context: as mm_iommu_lookup().
  *
- * Return: 0, or -EFAULT when the page is not in the region or not backed by
- * one that is as large.
+ * Return: 0, or -EFAULT when the IOMMU page is not in the region or is larger than
+ * what backs it.
  */
 long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
@@ -388,17 +410,19 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 EXPORT_SYMBOL_GPL(mm_iommu_ua_to_hpa);
 
 /**
- * mm_iommu_is_ram() - may the kernel read what it translates?
+ * mm_iommu_is_ram() - test if the kernel may read the memory of a region
  * @mem: the region
  *
- * Context: as mm_iommu_lookup(). When the read is done, ask again: memory of a
- * region that has lost its last count meanwhile may have become another's.
+ * The caller must test again after it has read: the memory of a region that lost
+ * its last reference meanwhile may belong to somebody else by then.
  *
- * Return: true if the region is ordinary memory and pinned.
+ * Context: as mm_iommu_lookup().
+ *
+ * Return: true if the region is ordinary memory and still pinned.
  */
 bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem)
 {
-	/* Pairs with the full barrier of the atomic that takes the last count */
+	/* Pairs with the full barrier of the atomic that drops the last reference */
 	smp_rmb();
 
 	return !mem->device && atomic64_read(&mem->map_refs);
@@ -406,14 +430,14 @@ bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem)
 EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
 
 /**
- * mm_iommu_ref() - count IOMMU pages of one region
+ * mm_iommu_ref() - reference IOMMU pages of one region
  * @mem: the region
  * @nr: how many
  * @write: a device may write to them
  *
  * Context: as mm_iommu_lookup().
  *
- * Return: true, or false when the region is on its way out.
+ * Return: true, or false when the region is being removed (R2).
  */
 bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem,
 		  unsigned long nr, bool write)
@@ -428,14 +452,16 @@ bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem,
 EXPORT_SYMBOL_GPL(mm_iommu_ref);
 
 /**
- * mm_iommu_try_unref() - give back counts of one region, but no last one
+ * mm_iommu_try_unref() - drop references of one region unless one is the last
  * @mem: the region
  * @nr: how many IOMMU pages
  *
+ * For real mode, which must not drop the last reference (R20).
+ *
  * Context: as mm_iommu_lookup().
  *
- * Return: true; or false with the counts as they were, because the region would
- * go with them.
+ * Return: true; or false with no reference dropped, because one of them is the
+ * last.
  */
 bool mm_iommu_try_unref(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long nr)

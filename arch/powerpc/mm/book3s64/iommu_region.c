@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a region of registered memory is translated by: pin its pages and find
- * the largest granules that they form.
+ * Granules of a region of registered memory: pin the pages of the region and
+ * find the largest granules that they form.
  */
 #include <linux/gfp.h>
 #include <linux/log2.h>
@@ -12,14 +12,25 @@
 
 #include "iommu_region.h"
 
-/* How much to unpin between two chances to reschedule */
+/* Pages to unpin between two calls of cond_resched() */
 #define MM_IOMMU_UNPIN_PAGES	((unsigned long)SZ_64M >> PAGE_SHIFT)
 
 /*
- * Building a region: pages come in batches, and each batch may show that the
- * granules of a piece must be smaller than was hoped so far.
+ * Pages are pinned and added in batches. Each batch may show that the granules
+ * of a piece must be smaller than assumed so far.
  */
 
+/**
+ * region_alloc_pieces() - allocate the pieces of a region
+ * @mem: a new region; @mem->ua and @mem->npages are set
+ *
+ * The pieces get their granules by region_pin(). A region that needs one piece
+ * uses mm_iommu_table_group_mem_t::one and allocates nothing.
+ *
+ * Context: process, may sleep. The region is in no tree.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct region_piece *pieces;
@@ -62,7 +73,7 @@ static u64 *granules_alloc(unsigned long nr)
 	return kmalloc_array(nr, sizeof(u64), GFP_KERNEL_ACCOUNT);
 }
 
-/* On failure the caller frees what there is */
+/* On failure the caller frees the blocks that were allocated */
 static int piece_alloc_blocks(struct region_piece *piece)
 {
 	unsigned long i, left = piece->nr, nr;
@@ -96,7 +107,7 @@ static int piece_alloc_granules(struct region_piece *piece)
 	return piece->granules ? 0 : -ENOMEM;
 }
 
-/* The user addresses of @mem that the piece of @ua has */
+/* First and last user address of @mem in the piece of @ua */
 static void piece_bounds(const struct mm_iommu_table_group_mem_t *mem,
 			 unsigned long ua, unsigned long *start,
 			 unsigned long *last)
@@ -107,7 +118,10 @@ static void piece_bounds(const struct mm_iommu_table_group_mem_t *mem,
 	*last = min(region_last(mem), ua | mask);
 }
 
-/* Gives the piece that ends before @ua granules of another size, or the first ones */
+/*
+ * Allocate granules of size 1 << @shift for a piece with the addresses @start to
+ * @last. Translate what is known so far, up to @end, from the old granules.
+ */
 static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
 			   struct region_piece *piece, unsigned long start,
 			   unsigned long last, unsigned long end,
@@ -132,10 +146,7 @@ static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
 	return 0;
 }
 
-/*
- * A folio and the user address of one of its pages: how large a granule around
- * that address can be, as far as this folio goes.
- */
+/* The largest granule around @ua that the folio of @page allows */
 static unsigned int page_granule_shift(struct page *page, unsigned long ua)
 {
 	unsigned long differ = ua ^ page_to_phys(page);
@@ -144,7 +155,7 @@ static unsigned int page_granule_shift(struct page *page, unsigned long ua)
 	return differ ? min(shift, __ffs(differ)) : shift;
 }
 
-/* How many of @pages, from the first on, follow each other in one folio */
+/* Count the leading @pages that follow each other in one folio */
 static unsigned long pages_contiguous(struct page **pages, unsigned long nr)
 {
 	struct folio *folio = page_folio(pages[0]);
@@ -158,7 +169,7 @@ static unsigned long pages_contiguous(struct page **pages, unsigned long nr)
 	return i;
 }
 
-/* Pages of one piece; @ua is the address of the first */
+/* Add @nr pages that belong to one piece; @ua is the address of the first */
 static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
 			   unsigned long ua, struct page **pages,
 			   unsigned long nr)
@@ -177,7 +188,7 @@ static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
 		contig = pages_contiguous(pages + i, nr - i);
 		hpa = page_to_phys(pages[i]);
 		shift = min(shift, page_granule_shift(pages[i], at));
-		/* A granule cannot go on across a break in real addresses */
+		/* A granule must not span a gap in real addresses */
 		if (at != start && hpa != next)
 			shift = min_t(unsigned int, shift, __ffs(at));
 		at += contig << PAGE_SHIFT;
@@ -217,6 +228,16 @@ static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
 	return ret;
 }
 
+/**
+ * region_unpin() - unpin pages of a region
+ * @mem: a region that is in no tree
+ * @npages: unpin so many system pages, from the start of the region
+ *
+ * Marks the pages dirty if a device was allowed to write to the region.
+ *
+ * Context: process, may sleep; without the registry's lock (R5). No device can
+ * reach the pages (R1).
+ */
 void region_unpin(struct mm_iommu_table_group_mem_t *mem,
 		  unsigned long npages)
 {
@@ -234,7 +255,7 @@ void region_unpin(struct mm_iommu_table_group_mem_t *mem,
 	}
 }
 
-/* Pins up to @nr pages; a number of them, or an error for the caller of all */
+/* Pin up to @nr pages. Returns how many, -EINTR, -ENOMEM or -EFAULT */
 static long region_pin_some(unsigned long ua, unsigned long nr,
 			    struct page **pages)
 {
@@ -249,6 +270,17 @@ static long region_pin_some(unsigned long ua, unsigned long nr,
 	return pinned == -ENOMEM ? -ENOMEM : -EFAULT;
 }
 
+/**
+ * region_pin() - pin all pages of a region and set its granules
+ * @mem: the region, with pieces from region_alloc_pieces()
+ *
+ * Context: process of @mem->mm, may sleep; without the registry's lock (R5). The
+ * region is in no tree.
+ *
+ * Return: 0; -EFAULT when some of it cannot be pinned for writing; -ENOMEM;
+ * -EINTR when the process is being killed. Nothing is pinned after an error; the
+ * caller frees the pieces by region_free_pieces() in any case.
+ */
 int region_pin(struct mm_iommu_table_group_mem_t *mem)
 {
 	const unsigned long batch = PAGE_SIZE / sizeof(struct page *);
@@ -262,7 +294,7 @@ int region_pin(struct mm_iommu_table_group_mem_t *mem)
 		return -ENOMEM;
 
 	while (done < mem->npages) {
-		/* Pages that are there are pinned without a look at signals */
+		/* Pages that are present are pinned without a check for signals */
 		if (fatal_signal_pending(current)) {
 			ret = -EINTR;
 			break;
@@ -292,7 +324,17 @@ int region_pin(struct mm_iommu_table_group_mem_t *mem)
 	return ret;
 }
 
-/* Device memory is contiguous, and only its alignment limits IOMMU pages */
+/**
+ * region_set_device() - give a region of device memory its one granule
+ * @mem: a new region
+ * @hpa: real address of the memory, which is contiguous
+ *
+ * Only the alignment of the memory limits the size of IOMMU pages.
+ *
+ * Context: process, may sleep. The region is in no tree.
+ *
+ * Return: 0 or -ENOMEM.
+ */
 int region_set_device(struct mm_iommu_table_group_mem_t *mem,
 		      unsigned long hpa)
 {
@@ -314,7 +356,12 @@ int region_set_device(struct mm_iommu_table_group_mem_t *mem,
 	return 0;
 }
 
-/* Free what region_alloc_pieces() and region_pin() have allocated */
+/**
+ * region_free_pieces() - free pieces and granules
+ * @mem: a region without readers; or one that failed to be made, at any step
+ *
+ * Context: process, may sleep.
+ */
 void region_free_pieces(struct mm_iommu_table_group_mem_t *mem)
 {
 	unsigned int i;

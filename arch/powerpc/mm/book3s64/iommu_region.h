@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of registered memory share: what a region is made of, and how
- * it is found and referenced.
+ * Private to the files of registered memory (iommu_*.c): the structure of a
+ * region, how it is found and how it is referenced.
+ *
+ * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #ifndef _IOMMU_REGION_H
 #define _IOMMU_REGION_H
@@ -21,50 +23,50 @@
 #include <asm/tce_tree.h>
 
 /*
- * What a region is translated by. A region is cut into pieces, at multiples of
- * a power of two in user addresses; a piece has an array of granules. All granules of
- * a piece are equally large, those of another piece need not be: one small page
- * makes the array of its own piece long, and no other.
+ * Translation. A region is cut into pieces, at multiples of a power of two in
+ * user addresses. Each piece has an array of granules. All granules of a piece
+ * have one size, which may differ from that of other pieces: one small page makes
+ * the array of its own piece long, and no other.
  *
- * Real mode reads the arrays, so they must be in the linear mapping, and that
- * for the largest region: none is larger than a page, except lists of pages and
- * of pieces, which are three orders of magnitude shorter. An array of granules that
- * needs more is made of blocks, of a page each. For 1 TiB of scattered pages of
- * 4K the longest allocation is 24K, for pages of 64K 12K.
+ * Real mode reads the arrays, so they must be in the linear mapping (R19), even
+ * for the largest region. An array of granules that exceeds a page is split into
+ * blocks of a page each. Only the arrays of blocks and of pieces may be larger;
+ * for 1 TiB of scattered pages the longest allocation is 24K with pages of 4K and
+ * 12K with pages of 64K.
  */
 
-/* A piece is at least so large (tests have smaller ones, to have many) */
+/* The least size of a piece (smaller in tests, to have many pieces) */
 #ifndef MM_IOMMU_PIECE_SHIFT
 #define MM_IOMMU_PIECE_SHIFT	30
 #endif
-/* ... and a region has about so many pieces at most */
+/* log2 of about the largest number of pieces of a region */
 #define MM_IOMMU_PIECES_SHIFT	10
 
-/* Units of a block */
+/* Granules of a block */
 #ifndef MM_IOMMU_BLOCK_SHIFT
 #define MM_IOMMU_BLOCK_SHIFT	(PAGE_SHIFT - 3)
 #endif
 #define MM_IOMMU_BLOCK_GRANULES	BIT(MM_IOMMU_BLOCK_SHIFT)
 
 /*
- * A granule: its real address, and in the bits below PAGE_SHIFT the log2 of the
- * size of the folio that it belongs to.
+ * A granule has its real address, and in the low bits the log2 of the size of
+ * the folio that it belongs to.
  */
 #define GRANULE_FOLIO_SHIFT	0x3fUL
 #define GRANULE_HPA		(~(u64)0xfff)
 
-/* Device memory is one granule, as large as can be */
-#define GRANULE_SHIFT_ANY		(BITS_PER_LONG - 1)
+/* Device memory is one granule of the largest size */
+#define GRANULE_SHIFT_ANY	(BITS_PER_LONG - 1)
 
 /**
  * struct region_piece - a part of a region, with granules of one size
- * @granules: the granules, the first may begin below the piece; NULL before the first
- *	   page is known
- * @blocks: where they are, if they are more than a block
+ * @granules: the granules; the first may begin below the piece. NULL before the
+ *	      first page is added
+ * @blocks: the blocks of granules, if one block is not enough
  * @first: number of the first granule: its user address, shifted by @shift
  * @nr: number of granules
- * @shift: log2 of the size of a granule: every part of the piece that is so large
- *	   and naturally aligned in user addresses is physically contiguous
+ * @shift: log2 of the size of a granule: every part of the piece of this size
+ *	   that is naturally aligned in user addresses is physically contiguous
  * @in_blocks: @blocks is in use, not @granules
  */
 struct region_piece {
@@ -82,25 +84,27 @@ struct region_piece {
  * struct mm_iommu_table_group_mem_t - a registered region
  * @free: frees the region when readers have gone
  * @abandoned: in mm_iommu_registry::abandoned
- * @changing: in mm_iommu_registry::changing, or empty
+ * @changing: in mm_iommu_registry::changing while the region is being made or
+ *	      taken apart (R5); else empty
  * @mm: whose memory it is; referenced
  * @ua: first user address, page aligned
  * @npages: size in system pages
- * @map_refs: one plus the number of IOMMU pages that map the region
- * @registrations: number of registrations
+ * @map_refs: number of IOMMU pages that map the region, plus one while it is
+ *	      registered. Never rises from 0 (R2)
+ * @registrations: number of registrations; changes under the registry's lock
  * @nr_pieces: number of @pieces
  * @first_piece: number of the first piece: @ua, shifted by @piece_shift
  * @piece_shift: log2 of the size of a piece
  * @granule_shift: that of the smallest granule of any piece
- * @whole_shift: any IOMMU page up to this size is backed, everywhere in the
- *	region; larger ones must be looked at
+ * @whole_shift: all IOMMU pages up to this size are backed, everywhere in the
+ *		 region; larger ones must be checked one by one
  * @device: device memory: neither pinned nor charged
  * @written: a device was allowed to write
- * @removed: not in the tree any more, after having been there
- * @reaped: the worker has met it on the list of those abandoned, and leaves it to
- *	whoever is taking it apart
+ * @removed: was removed from the tree
+ * @reaped: the worker has taken it off the list of abandoned regions while
+ *	    another thread was taking it apart: that thread must retire it
  * @pieces: the pieces, in order; the first may begin below @ua
- * @one: the only piece, where that is enough
+ * @one: the piece of a region that has one only
  */
 struct mm_iommu_table_group_mem_t {
 	struct rcu_work free;
@@ -125,18 +129,19 @@ struct mm_iommu_table_group_mem_t {
 };
 
 /**
- * struct mm_iommu_registry - all regions of an mm; made with the first of them
- * @lock: of what follows, and of mm_iommu_table_group_mem_t::used. Never held
- *	  over anything that may wait for the mmap_lock or for a page
- * @regions: those that can be mapped
- * @changing: those that are being made, or taken apart
- * @left: how many have left @changing; wait for it to change at @wait
- * @wait: who waits for a region to leave @changing
- * @abandoned: regions that have lost their last count, for @reap
- * @reap: removes them
+ * struct mm_iommu_registry - all regions of an mm; allocated with the first one
+ * @lock: protects the fields below, and
+ *	  mm_iommu_table_group_mem_t::registrations. Not held over anything that
+ *	  may wait for the mmap_lock or for a page (R5)
+ * @regions: the regions that can be mapped
+ * @changing: the regions that are being made or taken apart
+ * @left: how many regions have left @changing so far
+ * @wait: wait here for @left to change
+ * @abandoned: regions that have lost their last reference, for @reap. Lockless
+ * @reap: removes abandoned regions
  */
 struct mm_iommu_registry {
-	struct mutex lock;	/* see above */
+	struct mutex lock;	/* regions, changing, left, registrations */
 	struct maple_tree regions;
 	struct list_head changing;
 	unsigned long left;
@@ -162,7 +167,7 @@ static inline unsigned long piece_offset(const struct region_piece *piece,
 	return ua & ((1UL << piece->shift) - 1);
 }
 
-/* The granule of @ua; *@nr is how many follow in memory, with itself */
+/* The granule of @ua; *@nr: how many granules are adjacent from it on, itself included */
 static __always_inline u64 *piece_granules(const struct region_piece *piece,
 					   unsigned long ua, unsigned long *nr)
 {
@@ -191,7 +196,7 @@ static inline unsigned long piece_hpa(const struct region_piece *piece,
 	return (*piece_granule(piece, ua) & GRANULE_HPA) + piece_offset(piece, ua);
 }
 
-/* The part of the granule of @ua that lies behind it, in bytes */
+/* Bytes from @ua to the end of its granule */
 static inline unsigned long piece_rest(const struct region_piece *piece,
 				       unsigned long ua)
 {
@@ -219,8 +224,8 @@ static inline struct mm_iommu_table_group_mem_t *region_walk(struct maple_tree *
 }
 
 /*
- * The region that has @ua in it; the caller is in an RCU section. mas_walk()
- * runs in real mode as well: it has no tracepoint and nodes are linear mapping.
+ * The region of @ua, or NULL. The caller must be in an RCU section (R3). Runs in
+ * real mode as well: mas_walk() has no tracepoint, and nodes are slab objects.
  */
 static inline struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 							   unsigned long ua)
@@ -230,7 +235,7 @@ static inline struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 	return reg ? region_walk(&reg->regions, ua) : NULL;
 }
 
-/* Add references, unless the region is on its way out */
+/* Add references. Returns false when there is none left: the region is going (R2) */
 static inline bool region_ref(struct mm_iommu_table_group_mem_t *mem,
 			      unsigned long nr)
 {
