@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User-owned TCE tables in debugfs: /sys/kernel/debug/spapr_tce/tables, and for
- * each table a directory table-N with
+ * User tables in debugfs: /sys/kernel/debug/spapr_tce/tables, and for each table a
+ * directory table-N with
  *
  * info		geometry, bytes, charge, TCEs in use
  * holders	who can reach it
  * map		which TCEs are in use
  * regions	registered memory of the process that owns it
  *
- * Who reads needs no reference: the directory goes before anything that its
- * files look at, and debugfs lets nothing go that is being read. So whoever
- * waits for the end of a table waits for readers, and these must be quick.
- * They wait for nothing but user_tables_mutex, with which nobody waits, and take
- * no lock: TCEs are read as they are, while others change them. What has no
- * bound is shown in parts (map, regions), or the reader gives up when the
- * container has closed the table (info), since nothing is mapped there any more.
+ * Readers need no reference: the directory is removed before anything that its
+ * files look at is freed, and debugfs waits for readers. So readers delay the end
+ * of a table and must be quick. They take no lock but user_tables_mutex, under
+ * which nothing waits: TCEs are read while others change them. A file without a
+ * bound is shown in parts (map, regions), or its reader stops when the table is
+ * revoked (info), since nothing is mapped there any more.
+ *
+ * Names of files and fields are ABI, and older than the glossary: "holders" lists
+ * debug refs, "closed" means revoked, "view" the shadows.
  */
 #include <linux/bitmap.h>
 #include <linux/debugfs.h>
@@ -28,12 +30,12 @@
 
 #include "tce_user.h"
 
-/* No line of "map" is about more TCEs, so that it has an end */
+/* Largest number of TCEs in a line of "map" */
 #define TCE_MAP_LINE	512UL
 
 static struct dentry *tce_debugfs_root;
 
-/* What TCEs hold, where the hardware has them in memory; else there is no more */
+/* Bytes of shadows: all of the tree where the hypervisor has the TCEs */
 static unsigned long tce_debugfs_shadow_bytes(struct tce_tree *tree)
 {
 	if (!tree->shadow)
@@ -143,9 +145,9 @@ static int tce_debugfs_refs_show(struct seq_file *m, void *unused)
 DEFINE_SHOW_ATTRIBUTE(tce_debugfs_refs);
 
 /*
- * map: after a line with the geometry one for each 512 TCEs whose leaf is there,
- * "INDEX USED" and runs "FIRST+COUNT" of those in use, from INDEX on; all of
- * it hexadecimal. The position in the file is the index plus one.
+ * map: a line with the geometry, then one for each 512 TCEs whose leaf is present:
+ * "INDEX USED", then "FIRST+COUNT" for each sequence in use, FIRST counted from
+ * INDEX; all hexadecimal. The position in the file is the index plus one.
  */
 
 static void *tce_debugfs_map_find(struct seq_file *m, loff_t *pos)
@@ -168,7 +170,7 @@ static void *tce_debugfs_map_start(struct seq_file *m, loff_t *pos)
 	return *pos ? tce_debugfs_map_find(m, pos) : SEQ_START_TOKEN;
 }
 
-/* The least leaf has as many TCEs as a line */
+/* The smallest leaf has as many TCEs as a line */
 static void *tce_debugfs_map_next(struct seq_file *m, void *v, loff_t *pos)
 {
 	cond_resched();
@@ -184,7 +186,7 @@ static void tce_debugfs_map_stop(struct seq_file *m, void *v)
 {
 }
 
-/* Copies first: while it counts and prints the same TCEs may change */
+/* Take a copy first: the TCEs may change between counting and printing */
 static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
 				 const __be64 *shadow, unsigned long nr)
 {
@@ -217,7 +219,7 @@ static int tce_debugfs_map_show(struct seq_file *m, void *v)
 		return 0;
 	}
 
-	/* Leaves stay, so it is there */
+	/* The leaf was present before, so it still is (R6) */
 	index = *(loff_t *)v - 1;
 	leaf = tce_tree_walk(tree, index);
 	nr = min(TCE_MAP_LINE - index % TCE_MAP_LINE, tree->entries - index);
@@ -273,7 +275,7 @@ static int tce_debugfs_regions_show(struct seq_file *m, void *v)
 	unsigned long ua = *(loff_t *)v;
 	struct mm_iommu_region_info info;
 
-	/* Gone meanwhile */
+	/* The region was removed meanwhile */
 	if (!mm_iommu_next_region(user->mm, ua, &info) || info.ua != ua)
 		return SEQ_SKIP;
 
@@ -293,15 +295,16 @@ static const struct seq_operations tce_debugfs_regions_sops = {
 DEFINE_SEQ_ATTRIBUTE(tce_debugfs_regions);
 
 /*
- * Tables and holders that come and go.
+ * Adding and removing tables and debug refs.
  */
 
 /**
  * tce_debugfs_add_table() - make the directory of a table
  * @user: the table, complete
  *
- * Where there is no memory for it there is none. Context: process, may sleep;
- * without user_tables_mutex.
+ * On failure the table has no directory.
+ *
+ * Context: process, may sleep. The caller must not hold user_tables_mutex.
  */
 void tce_debugfs_add_table(struct user_table *user)
 {
@@ -323,8 +326,9 @@ void tce_debugfs_add_table(struct user_table *user)
  * tce_debugfs_remove_table() - remove the directory of a table
  * @user: the table, still complete
  *
- * When this returns nobody reads of the table any more. Context: process, may
- * sleep; without a lock that a reader could wait for.
+ * When this returns nobody reads the table any more.
+ *
+ * Context: process, may sleep. The caller must hold no lock that a reader takes.
  */
 void tce_debugfs_remove_table(struct user_table *user)
 {
@@ -332,10 +336,10 @@ void tce_debugfs_remove_table(struct user_table *user)
 }
 
 /**
- * tce_debug_ref_add() - say that somebody can reach a table
- * @tbl: a user-owned table
- * @ref: zeroed; stays until tce_debug_ref_remove()
- * @who: what that is, in a word that stays
+ * tce_debug_ref_add() - show that somebody can reach a table
+ * @tbl: a user table, of which the caller has a reference
+ * @ref: zeroed; must stay until tce_debug_ref_remove()
+ * @who: "container" or "kvm"; must stay as well
  * @group: number of the IOMMU group on whose behalf
  * @liobn: the guest's name of the table, or 0
  *
@@ -356,11 +360,12 @@ void tce_debug_ref_add(struct iommu_table *tbl,
 EXPORT_SYMBOL_GPL(tce_debug_ref_add);
 
 /**
- * tce_debug_ref_remove() - ... and that it does not any more
- * @ref: what was given to tce_debug_ref_add(), or zeroed: then nothing
- *	    is done
+ * tce_debug_ref_remove() - undo tce_debug_ref_add()
+ * @ref: as for tce_debug_ref_add(); nothing is done if it is zeroed
  *
- * The table is still there. Context: process, may sleep.
+ * Call it before the reference of the table is dropped.
+ *
+ * Context: process, may sleep.
  */
 void tce_debug_ref_remove(struct tce_debug_ref *ref)
 {
@@ -374,7 +379,7 @@ void tce_debug_ref_remove(struct tce_debug_ref *ref)
 }
 EXPORT_SYMBOL_GPL(tce_debug_ref_remove);
 
-/* Before the first table can be made, and after debugfs is there */
+/* Runs after debugfs is ready, and before the first table can be made */
 static int __init tce_debugfs_init(void)
 {
 	tce_debugfs_root = debugfs_create_dir("spapr_tce", NULL);

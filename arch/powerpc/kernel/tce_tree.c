@@ -2,21 +2,21 @@
 /*
  * TCE tree: multilevel tables of TCEs whose levels are allocated on demand.
  *
- * The tree knows nothing of host bridges, hypercalls or VFIO. Two rules carry
- * the rest:
+ * The tree knows nothing of host bridges, hypercalls or VFIO. It keeps these
+ * invariants (Documentation/arch/powerpc/tce.rst):
  *
- * - A level is complete (zeroed) before its address is published, and it is
- *   published with cmpxchg(), so concurrent callers and the hardware see
- *   either no level or a whole one.
- * - Everything that may be needed is in hand and paid for before anything is
- *   published. What cannot be had is reported with the tree as it was; what a
- *   concurrent caller made superfluous is given back.
+ * - Levels only appear, until tce_tree_destroy() (R6).
+ * - A level is zeroed before its address is published, by cmpxchg(): other
+ *   threads and the hardware see no level or a whole one (R7).
+ * - All levels that a request may need are allocated and charged before the first
+ *   is published. On failure the tree and the charge are unchanged (R8, R10). The
+ *   loser of a race for a slot frees its level.
  *
- * How long a request takes is up to the process that makes it. Where a process
- * pays for the tree, loops over levels reschedule, and a request that makes
- * levels ends when the process is killed. A search for the next leaf has none of
- * this, for real mode: no level is there without a leaf below it, so between two
- * leaves it looks at a level on the way up and one on the way down each.
+ * A process chooses how large its requests are. So where a process pays for the
+ * tree, loops over levels reschedule, and a request that makes levels ends when
+ * the process is killed. The search for the next leaf does neither, since real
+ * mode uses it. It is short: each level has a leaf below it, so between two leaves
+ * it looks at one level on the way up and one on the way down, for each depth.
  */
 #include <linux/capability.h>
 #include <linux/export.h>
@@ -35,7 +35,7 @@
 
 #include <trace/events/tce_tree.h>
 
-/* Both bits set make the hardware follow the address to the next level */
+/* Both bits together make the hardware follow the address to the next level */
 #define TCE_TREE_LINK	(TCE_PCI_READ | TCE_PCI_WRITE)
 
 /* Levels smaller than a system page */
@@ -52,8 +52,8 @@ static int __init tce_tree_caches_init(void)
 	for (i = 0; i < PAGE_SHIFT - TCE_LEVEL_SHIFT_MIN; i++) {
 		size = 1U << (TCE_LEVEL_SHIFT_MIN + i);
 		/*
-		 * The hardware wants a level naturally aligned, and the addresses
-		 * that lead to it are the hardware's: kmemleak sees none.
+		 * The hardware requires natural alignment. kmemleak cannot follow
+		 * links, which are real addresses with permission bits.
 		 */
 		tce_level_cache[i] = kmem_cache_create(names[i], size, size,
 						       SLAB_PANIC |
@@ -64,7 +64,7 @@ static int __init tce_tree_caches_init(void)
 }
 core_initcall(tce_tree_caches_init);
 
-/* Levels come in two sizes: a leaf has the shadow behind it, if there is one */
+/* Levels have two sizes: in a tree with shadows a leaf has its shadow behind it */
 enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
 
 static unsigned int tce_kind_shift(const struct tce_tree *tree,
@@ -80,7 +80,7 @@ static unsigned long tce_kinds_bytes(const struct tce_tree *tree,
 	       (nr[TCE_LEAF] << tce_kind_shift(tree, TCE_LEAF));
 }
 
-/* SecPageTables of /proc/meminfo, and what the memory cgroup has of it */
+/* Update SecPageTables in /proc/meminfo and in the memory cgroup */
 static void tce_pages_count(struct page *page, long nr)
 {
 	mod_node_page_state(page_pgdat(page), NR_IOMMU_PAGES, nr);
@@ -138,10 +138,12 @@ static void tce_level_free(struct tce_tree *tree, enum tce_kind kind,
 }
 
 /**
- * tce_account_init() - prepare to charge levels to a process
- * @account: what to initialize
- * @mm: whose locked_vm pays; the caller holds a reference (mmgrab()) for as
- *	long as @account is used
+ * tce_account_init() - initialize an account
+ * @account: the account
+ * @mm: whose locked_vm is charged; the caller must have a reference (mmgrab()) for
+ *	as long as @account is used
+ *
+ * Context: any.
  */
 void tce_account_init(struct tce_account *account, struct mm_struct *mm)
 {
@@ -153,10 +155,12 @@ void tce_account_init(struct tce_account *account, struct mm_struct *mm)
 EXPORT_SYMBOL_GPL(tce_account_init);
 
 /**
- * tce_account_pages() - how much is charged now
+ * tce_account_pages() - read the charge
  * @account: the account
  *
- * Return: the charge in system pages.
+ * Context: any.
+ *
+ * Return: the current charge in system pages.
  */
 unsigned long tce_account_pages(struct tce_account *account)
 {
@@ -164,7 +168,7 @@ unsigned long tce_account_pages(struct tce_account *account)
 }
 EXPORT_SYMBOL_GPL(tce_account_pages);
 
-/* The system pages that @bytes more take in all */
+/* The charge with @bytes more, in system pages */
 static unsigned long tce_account_need(struct tce_account *account,
 				      unsigned long bytes)
 {
@@ -184,7 +188,7 @@ static int tce_account_add(struct mm_struct *mm, unsigned long pages)
 	return ret;
 }
 
-/* Have @pages charged in all. To give back cannot fail, and waits */
+/* Set the charge to @pages. A smaller one cannot fail, and waits for the mmap_lock */
 static int tce_account_set(struct tce_account *account, unsigned long pages)
 {
 	int ret = 0;
@@ -225,9 +229,9 @@ static void tce_account_uncharge(struct tce_account *account,
 }
 
 /*
- * Between two steps of a loop as long as a process likes. The kernel's own trees
- * are short-lived and small; they may be used where nothing may sleep, and are
- * made for others than the current process.
+ * Call between two steps of a loop whose length a process chooses. Does nothing for
+ * the kernel's own trees, which are small, may be used in atomic context, and are
+ * not made for the current process.
  *
  * Return: 0; -EINTR when the process is being killed.
  */
@@ -240,7 +244,7 @@ static int tce_tree_pause(struct tce_tree *tree)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-/* Pay for levels, as many as @nr says of each kind */
+/* Charge for @nr levels of each kind */
 static int tce_tree_charge(struct tce_tree *tree, const unsigned long *nr)
 {
 	unsigned long bytes = tce_kinds_bytes(tree, nr);
@@ -266,7 +270,7 @@ static void tce_tree_uncharge(struct tce_tree *tree, const unsigned long *nr)
 		tce_account_uncharge(tree->account, bytes);
 }
 
-/* Size of all levels that a tree can have */
+/* Size of all levels that a tree can have, in bytes */
 static unsigned long tce_tree_full_bytes(const struct tce_tree *tree)
 {
 	unsigned long nr[TCE_KINDS] = { }, below = tree->entries;
@@ -280,7 +284,7 @@ static unsigned long tce_tree_full_bytes(const struct tce_tree *tree)
 	return tce_kinds_bytes(tree, nr);
 }
 
-/* Charge for all levels that the tree can have, before it has the first */
+/* Charge for all levels that the tree can have, before the first is allocated */
 static int tce_tree_prepay(struct tce_tree *tree)
 {
 	int ret = tce_account_charge(tree->account, tce_tree_full_bytes(tree));
@@ -297,7 +301,7 @@ static void tce_tree_refund(struct tce_tree *tree)
 	tree->prepaid = false;
 }
 
-/* Levels that are allocated, but in no tree; linked through the first word */
+/* Levels that are allocated but in no tree, linked by their first word */
 struct tce_spares {
 	__be64 *head[TCE_KINDS];
 	unsigned long nr[TCE_KINDS];
@@ -334,7 +338,7 @@ static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
 	}
 }
 
-/* An OOM victim would get the last memory that there is, so it must stop */
+/* Stop when the process is killed: an OOM victim may use up the last memory */
 static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
 			    enum tce_kind kind, unsigned long nr, gfp_t gfp)
 {
@@ -352,7 +356,7 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
 	return ret;
 }
 
-/* Have @nr levels of each kind in hand, and paid for */
+/* Charge and allocate @nr levels of each kind (R10) */
 static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 			   const unsigned long *nr, gfp_t gfp)
 {
@@ -373,7 +377,7 @@ static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 	return ret;
 }
 
-/* Give back what is left */
+/* Free and uncharge the levels that were not used */
 static void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares)
 {
 	unsigned long nr[TCE_KINDS] = {
@@ -391,13 +395,13 @@ static __be64 *tce_link_level(unsigned long link)
 	return __va(link & ~(unsigned long)TCE_TREE_LINK);
 }
 
-/* Link @level from @slot unless another is there; returns the link */
+/* Link @level from @slot unless another is linked there. Returns the link (R7) */
 static unsigned long tce_publish(__be64 *slot, __be64 *level)
 {
 	unsigned long link = __pa(level) | TCE_TREE_LINK;
 	u64 new = (__force u64)cpu_to_be64(link);
 
-	/* Full barrier: zeroes are visible before the link */
+	/* Full barrier: the zeroes are visible before the link */
 	if (cmpxchg((__force u64 *)slot, 0, new))
 		return tce_load(slot);
 
@@ -405,9 +409,9 @@ static unsigned long tce_publish(__be64 *slot, __be64 *level)
 }
 
 /*
- * The one walk: from the root towards the leaf of @index, filling holes from
- * @spares when there are any. Stops at the first level where the way ends;
- * @shift then tells how many index bits lie below the entry that was reached.
+ * Walk from the root to the entry of @index. Link missing levels from @spares, if
+ * there are any. Otherwise stop at the first empty slot and return NULL; *@shift
+ * is then log2 of the number of entries that the slot stands for.
  */
 static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
 						unsigned long index,
@@ -445,7 +449,10 @@ static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
  * @tree: the tree
  * @index: index of the entry, below @tree->entries
  *
- * Never allocates, sleeps or takes a lock; touches linear mapping only.
+ * Does not allocate, sleep or take a lock, and touches the linear mapping only
+ * (R19). The entry stays valid as long as the tree (R6).
+ *
+ * Context: any, real mode included.
  *
  * Return: the entry, or NULL when no leaf is present at @index.
  */
@@ -457,10 +464,10 @@ __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 }
 EXPORT_SYMBOL_GPL(tce_tree_walk);
 
-/* Eight slots at once: where there are holes, they are large */
+/* Slots to test at once: holes are mostly large */
 #define TCE_SLOTS	8
 
-/* Levels may come meanwhile; those that a request is to find were there before */
+/* A level that is inserted concurrently may be missed */
 static bool tce_slots_empty(const __be64 *slot)
 {
 	return !(READ_ONCE(slot[0]) | READ_ONCE(slot[1]) |
@@ -470,9 +477,9 @@ static bool tce_slots_empty(const __be64 *slot)
 }
 
 /*
- * The way to @index ended at an empty slot that stands for 1 << @shift
- * entries. Returns the index behind it and the empty slots that follow in the
- * same level, so that a hole costs one look per slot and not one walk.
+ * The walk to @index has ended at an empty slot that stands for 1 << @shift
+ * entries. Return the first index behind it and behind the empty slots that follow
+ * in the same level: a hole costs a load per slot, not a walk.
  */
 static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
 				   unsigned int shift)
@@ -499,7 +506,7 @@ static unsigned long tce_tree_skip(struct tce_tree *tree, unsigned long index,
 	return slot << shift;
 }
 
-/* Put @iter on the leaf of @index; false when there is none, with @shift */
+/* Move @iter to the leaf of @index. Returns false and sets *@shift when there is none */
 static __always_inline bool tce_iter_find(struct tce_iter *iter,
 					  unsigned long index,
 					    unsigned int *shift)
@@ -532,16 +539,17 @@ static noinline unsigned long tce_iter_search(struct tce_iter *iter,
 }
 
 /**
- * tce_iter_move() - find the next part of a range that is there
- * @iter: where to put the leaf that was found
+ * tce_iter_move() - find the next leaf of a range
+ * @iter: the iterator, moved to the leaf
  * @index: where the range starts
  * @end: where the range ends, at most the number of entries
  *
- * For for_each_tce_leaf(). A hole costs one look per empty slot.
- * Context: as tce_tree_walk().
+ * Use for_each_tce_leaf() instead. A hole costs a load per empty slot.
  *
- * Return: the first index from @index on whose leaf is there, at least @end
- * when there is none in the range.
+ * Context: any, real mode included.
+ *
+ * Return: the first index from @index on whose leaf is present; @end or more when
+ * there is none in the range.
  */
 unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
 			    unsigned long end)
@@ -555,7 +563,7 @@ unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
 }
 EXPORT_SYMBOL_GPL(tce_iter_move);
 
-/* Count the levels that @nr entries from @index on need and that are not there */
+/* Count the levels that are missing for @nr entries from @index on */
 static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 			    unsigned long nr, unsigned long *missing)
 {
@@ -569,7 +577,7 @@ static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 			next = (index | ((1UL << bits) - 1)) + 1;
 			continue;
 		}
-		/* Nothing below a slot that stands for 1 << shift entries */
+		/* Everything below an empty slot for 1 << shift entries is missing */
 		next = min((index | ((1UL << shift) - 1)) + 1, end);
 		for (; shift; shift -= bits)
 			missing[shift == bits ? TCE_LEAF : TCE_INNER] +=
@@ -580,8 +588,9 @@ static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 }
 
 /*
- * Levels never go away, so @spares for what was missing suffice. All is there:
- * there is no reason to leave it half done, even for who is being killed.
+ * Link the missing levels. Levels only appear (R6), so @spares for what was missing
+ * suffice. Nothing can fail any more, so finish even if the process is being
+ * killed.
  */
 static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 			 unsigned long nr, struct tce_spares *spares)
@@ -595,7 +604,7 @@ static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 	}
 }
 
-/* Returns how many levels were made, or an error */
+/* Returns the number of levels that were linked, or an error */
 static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 			     unsigned long nr, gfp_t gfp)
 {
@@ -612,7 +621,7 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 		return ret;
 
 	tce_tree_add(tree, index, nr, &spares);
-	/* Somebody else may have made some meanwhile */
+	/* Other threads may have linked some meanwhile */
 	made = missing[TCE_INNER] - spares.nr[TCE_INNER] +
 		missing[TCE_LEAF] - spares.nr[TCE_LEAF];
 	tce_spares_return(tree, &spares);
@@ -634,25 +643,28 @@ static noinline int tce_iter_make(struct tce_iter *iter, unsigned long index,
 
 /**
  * tce_iter_reserve() - make entries writable
- * @iter: a iterator of the tree
+ * @iter: an iterator of the tree
  * @index: first entry
- * @nr: how many, at least 1; @index + @nr does not exceed the tree's entries
- * @gfp: how to allocate; must allow sleeping when the tree is charged to
- *	 someone
+ * @nr: how many, at least 1; @index + @nr must not exceed the tree's entries
+ * @gfp: how to allocate; must allow sleeping when the tree has an account
  *
- * Afterwards there is a leaf for each of the entries. May run at the same time
- * as any other use of the tree but tce_tree_destroy().
+ * Afterwards there is a leaf for each of the entries, and it stays (R6). May run
+ * at the same time as any other use of the tree but tce_tree_destroy().
  *
- * Return: 0; -ENOMEM when memory or the account's RLIMIT_MEMLOCK does not
- * suffice; -EINTR when the tree is charged to someone and the current process is
- * being killed. Unless it is 0 neither tree nor charge has changed.
+ * Context: any in virtual mode; may sleep when the tree has an account, and takes
+ * the mmap_lock then.
+ *
+ * Return: 0; -ENOMEM when there is not enough memory or the account's
+ * RLIMIT_MEMLOCK would be exceeded; -EINTR when the tree has an account and the
+ * current process is being killed. After an error tree and charge are unchanged
+ * (R8).
  */
 int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
 		     unsigned long nr, gfp_t gfp)
 {
 	unsigned int shift;
 
-	/* Mostly all is there, in one leaf, and is needed at once */
+	/* Most requests find all in one leaf, which the iterator keeps */
 	if (likely(tce_iter_find(iter, index, &shift)) &&
 	    nr <= iter->start + iter->size - index)
 		return 0;
@@ -666,6 +678,8 @@ EXPORT_SYMBOL_GPL(tce_iter_reserve);
  * @tree: the tree
  * @index: index of the entry, below @tree->entries
  * @gfp: as for tce_iter_reserve()
+ *
+ * Context: as tce_iter_reserve().
  *
  * Return: the entry, or NULL when tce_iter_reserve() would fail.
  */
@@ -681,8 +695,8 @@ __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
 EXPORT_SYMBOL_GPL(tce_tree_make);
 
 /*
- * Of the geometries that the hardware accepts take the least deep one with
- * levels of at most TCE_LEVEL_SHIFT_GOAL, else the one with smallest levels.
+ * Choose the least depth that the hardware accepts whose levels are no larger than
+ * TCE_LEVEL_SHIFT_GOAL; else the depth with the smallest levels.
  */
 static int tce_tree_geometry(struct tce_tree *tree,
 			     const struct tce_tree_config *config)
@@ -738,14 +752,16 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
 
 /**
  * tce_tree_init() - make an empty tree for the hardware
- * @tree: what to initialize
- * @config: what it shall be like
- * @account: who pays for levels, NULL for nobody
+ * @tree: the tree to initialize
+ * @config: its properties
+ * @account: who is charged for levels, NULL for nobody
  *
- * Allocates the first level. Context: process, may sleep.
+ * Allocates the first level.
  *
- * Return: 0; -EINVAL when no geometry fits; -ENOMEM when memory or the
- * account's RLIMIT_MEMLOCK does not suffice; -EINTR as tce_iter_reserve().
+ * Context: process, may sleep.
+ *
+ * Return: 0; -EINVAL when no geometry fits; -ENOMEM or -EINTR as
+ * tce_iter_reserve().
  */
 int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
 		  struct tce_account *account)
@@ -760,15 +776,16 @@ int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
 
 /**
  * tce_tree_init_paged() - make an empty tree whose levels are system pages
- * @tree: what to initialize
+ * @tree: the tree to initialize
  * @entries: number of entries, at least 1
- * @account: who pays for levels
- * @prepay: charge for all levels that the tree can have now, and not for each
+ * @account: who is charged for levels
+ * @prepay: charge now for all levels that the tree can have, instead of for each
  *	    when it is allocated
  *
  * For a tree that no hardware walks and whose leaves are mapped to user space:
- * each is a page of its own. To allocate a level of a tree that is paid for
- * takes no lock. Context: process, may sleep.
+ * each is a page of its own. To allocate a level of a prepaid tree takes no lock.
+ *
+ * Context: process, may sleep.
  *
  * Return: as tce_tree_init().
  */
@@ -816,17 +833,18 @@ static void tce_level_destroy(struct tce_tree *tree, __be64 *level,
 }
 
 /**
- * tce_tree_destroy() - free all levels and what was charged for them
- * @tree: a tree that tce_tree_init() made, which nobody uses any more: neither
- *	  a thread nor the hardware
+ * tce_tree_destroy() - free and uncharge all levels
+ * @tree: a tree from tce_tree_init() or tce_tree_init_paged(). Neither a thread nor
+ *	  the hardware may use it any more (R9)
  *
- * Context: process, may sleep when the tree is charged to someone.
+ * Context: any that may free memory; process, and may sleep, when the tree has an
+ * account.
  */
 void tce_tree_destroy(struct tce_tree *tree)
 {
 	unsigned long freed[TCE_KINDS] = { };
 
-	/* As deep as there are levels, so at most TCE_TREE_MAX_LEVELS */
+	/* Recurses at most TCE_TREE_MAX_LEVELS deep */
 	tce_level_destroy(tree, tree->root, tree->levels, freed);
 	tree->root = NULL;
 	tce_tree_uncharge(tree, freed);
