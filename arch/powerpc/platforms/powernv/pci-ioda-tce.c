@@ -3,6 +3,8 @@
  * TCE tables of IODA2 and later host bridges (PHB3, PHB4, PHB5): the entries
  * that the hardware walks, the windows that make a PE use a table, and the
  * hand-over of a PE between the host's DMA API and a process.
+ *
+ * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #include <linux/dma-direction.h>
 #include <linux/kernel.h>
@@ -23,8 +25,10 @@
  * pnv_ioda_parse_tce_sizes() - IOMMU page sizes of a host bridge
  * @phb: the host bridge
  *
- * Return: a mask with bit n set for pages of 1 << n bytes, from the device
- * tree where firmware says it, else what is known of bridges of that age.
+ * Context: any.
+ *
+ * Return: a mask with bit n set for pages of 1 << n bytes, from the device tree;
+ * where firmware does not say it, the sizes of all bridges of that model.
  */
 unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
 {
@@ -48,11 +52,11 @@ unsigned long pnv_ioda_parse_tce_sizes(struct pnv_phb *phb)
 }
 
 /*
- * Entries. Writers of one entry are kept apart by the callers (the DMA API's
- * allocator, the container, KVM); levels may be added at any time.
+ * Entries. Callers must prevent concurrent writes to one entry: the DMA API by its
+ * allocator. Levels may be added at any time.
  */
 
-/* Store TCEs that start at @tce and rise by @step where there are levels */
+/* Store TCEs @tce, @tce + @step, ... wherever leaves are present */
 static void pnv_tce_store(struct tce_iter *iter, unsigned long index,
 			  unsigned long npages, unsigned long tce,
 			  unsigned long step)
@@ -69,11 +73,13 @@ static void pnv_tce_store(struct tce_iter *iter, unsigned long index,
  * @tbl: the table
  * @index: first TCE
  * @npages: how many
- * @uaddr: linear map address
+ * @uaddr: address in the linear mapping
  * @direction: what the device may do
  * @attrs: not used
  *
- * Does not invalidate. Context: any, does not sleep.
+ * Does not kill.
+ *
+ * Context: any in virtual mode, does not sleep.
  *
  * Return: 0, or -ENOMEM when a level could not be allocated.
  */
@@ -90,7 +96,7 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
 	if (ret)
 		return ret;
 
-	/* Drivers may make a device read back what it wrote */
+	/* Drivers may have a device read back what it wrote */
 	if (perm & TCE_PCI_WRITE)
 		perm |= TCE_PCI_READ;
 
@@ -106,7 +112,9 @@ int pnv_tce_build(struct iommu_table *tbl, long index, long npages,
  * @index: first TCE
  * @npages: how many
  *
- * Does not invalidate and skips absent levels. Context: any, does not sleep.
+ * Does not kill. Skips absent levels.
+ *
+ * Context: any in virtual mode, does not sleep.
  */
 void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
 {
@@ -118,11 +126,11 @@ void pnv_tce_free(struct iommu_table *tbl, long index, long npages)
 /**
  * pnv_tce_get() - read a TCE
  * @tbl: the table
- * @index: which one
+ * @index: index of the TCE
  *
  * Context: any, does not sleep.
  *
- * Return: the TCE, 0 if there is none.
+ * Return: the TCE; 0 if there is none.
  */
 unsigned long pnv_tce_get(struct iommu_table *tbl, long index)
 {
@@ -136,18 +144,19 @@ unsigned long pnv_tce_get(struct iommu_table *tbl, long index)
  */
 
 /**
- * pnv_pci_ioda2_table_alloc_pages() - give a table its first level
+ * pnv_pci_ioda2_table_alloc_pages() - set up a table with its first level
  * @nid: NUMA node of the host bridge
  * @bus_offset: PCI address at which the window starts
  * @page_shift: log2 of the IOMMU page size
  * @window_size: size of the window in bytes, a power of two
  * @levels: least number of levels
- * @mm: the process that owns the table and pays for it, NULL for the host
+ * @mm: the process that owns the table and is charged; NULL for the host
  * @tbl: the table
  *
  * Context: process, may sleep.
  *
- * Return: 0; -EINVAL for a geometry that the hardware cannot do; -ENOMEM.
+ * Return: 0; -EINVAL for a geometry that the hardware does not support; else as
+ * user_table_init() or tce_tree_init().
  */
 long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 				     __u32 page_shift, __u64 window_size,
@@ -198,7 +207,7 @@ long pnv_pci_ioda2_table_alloc_pages(int nid, __u64 bus_offset,
 
 /**
  * pnv_pci_ioda2_table_free_pages() - iommu_table_ops::free
- * @tbl: a table that no PE uses; a user-owned one has no levels any more
+ * @tbl: a table that no PE uses (R9); a user table has no levels any more
  *
  * Context: any that may free memory.
  */
@@ -226,8 +235,8 @@ static int pnv_pci_link_table_and_group(int nid, int num,
 	table_group->tables[num] = iommu_tce_table_get(tbl);
 	list_add_rcu(&tgl->next, &tbl->it_group_list);
 	/*
-	 * Pairs with the barrier of a kill: either that finds the PE on the
-	 * list, or the PE finds what was written before it.
+	 * Pairs with the barrier of a kill: either the kill finds the PE on the
+	 * list, or the PE finds the TCEs stored before the kill (R17).
 	 */
 	mb();
 
@@ -256,7 +265,7 @@ static struct pnv_ioda_pe *pnv_group_pe(struct iommu_table_group *table_group)
 	return container_of(table_group, struct pnv_ioda_pe, table_group);
 }
 
-/* Point the PE's translation entry @num at @tbl, or at nothing */
+/* Set the PE's window @num to @tbl, or clear it, and kill all of the PE (R18) */
 static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 			      struct iommu_table *tbl)
 {
@@ -285,10 +294,10 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
  * @num: which window, 0 or 1 (selected by address bit 59)
  * @tbl: the table
  *
- * Context: process, may sleep. The caller keeps other changes of the PE's
- * windows away.
+ * Context: process, may sleep. The caller must prevent other changes of the PE's
+ * windows.
  *
- * Return: 0 or a negative error, then nothing has changed.
+ * Return: 0 or a negative error. After an error nothing has changed.
  */
 long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 			      struct iommu_table *tbl)
@@ -302,7 +311,7 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 		start, start + size - 1, IOMMU_PAGE_SIZE(tbl),
 		tbl->it_tree.levels);
 
-	/* From the first translation on, a kill must find the PE */
+	/* A kill must find the PE from its first translation on (R17) */
 	ret = pnv_pci_link_table_and_group(pe->phb->hose->node, num, tbl,
 					   table_group);
 	if (ret)
@@ -324,8 +333,8 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
  *
  * Context: as pnv_pci_ioda2_set_window().
  *
- * Return: 0, or the error of the firmware; then the PE keeps its reference of
- * the table and stays on the list of those whose translations are killed.
+ * Return: 0, or the error of firmware. After an error the PE keeps its reference
+ * of the table and stays on the table's list, so that kills reach it (R17).
  */
 long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 {
@@ -336,7 +345,7 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 
 	ret = pnv_pe_map_window(pe, num, NULL);
 	if (ret) {
-		/* The PE may still use the table: it must not go, ever */
+		/* The PE may still use the table, so never free it (R9) */
 		pe_err(pe, "Failed to remove DMA window#%d, err %ld\n", num,
 		       ret);
 		table_group->tables[num] = NULL;
@@ -353,8 +362,8 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
  * pnv_pci_ioda2_release_pe_dma() - end all DMA of a PE whose last device is gone
  * @pe: the PE
  *
- * VFIO or KVM may keep the PE's IOMMU group, and tables that its windows had;
- * neither leads to the PE any more, which another device may get next.
+ * VFIO or KVM may keep the PE's IOMMU group, and the tables of its windows.
+ * Neither must lead to the PE any more: another device may get the PE next.
  *
  * Context: process, may sleep.
  */
@@ -384,8 +393,8 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
  */
 
 /*
- * More pages cost less as one kill of the whole PE. Firmware also could not be
- * told of more pages than 32 bits can count, or of larger ones.
+ * For more pages than this a kill of the whole PE costs less. Firmware takes the
+ * number and the size of pages as 32 bits.
  */
 #define PNV_TCE_KILL_PAGES_MAX		16
 
@@ -400,10 +409,10 @@ static bool pnv_tce_kills_pe(struct iommu_table *tbl, unsigned long npages)
  * @index: first TCE that was changed
  * @npages: how many
  *
- * When this returns no PE translates by what the TCEs were before.
+ * When this returns no PE uses the old TCEs any more.
  *
- * Context: any in virtual mode, does not sleep. A caller that PEs may leave
- * meanwhile is in an RCU section.
+ * Context: any in virtual mode, does not sleep. The caller must be in an RCU
+ * section if PEs may leave the table meanwhile.
  */
 void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 				  unsigned long npages)
@@ -412,8 +421,8 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 	struct pnv_ioda_pe *pe;
 
 	/*
-	 * The TCEs are to be seen before the list is read: by the bridges that
-	 * are on it, and by a PE that joins behind the look at the list. See
+	 * Order the stores of TCEs before the loads of the list: bridges on the
+	 * list see the TCEs, and so does a PE that joins later (R17). Pairs with
 	 * pnv_pci_link_table_and_group().
 	 */
 	mb();
@@ -430,8 +439,8 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 
 #ifdef CONFIG_IOMMU_API
 /*
- * Kills in real mode. PHB3 has a register for them, later bridges leave it to
- * firmware, which real mode cannot call.
+ * Kills in real mode. PHB3 has a register for them; later bridges need firmware,
+ * which real mode cannot call.
  */
 
 #define PHB3_TCE_KILL			0x210
@@ -442,7 +451,7 @@ static void pnv_phb3_tce_kill_rm(struct pnv_ioda_pe *pe,
 				 struct iommu_table *tbl, unsigned long index,
 				 unsigned long npages)
 {
-	/* By the real address, not by what is mapped for virtual mode */
+	/* The real address: the mapping for virtual mode is not usable (R19) */
 	void __iomem *reg = (void __iomem *)(pe->phb->regs_phys + PHB3_TCE_KILL);
 	u64 pe_number = pe->pe_number & 0xff;
 
@@ -474,12 +483,15 @@ static bool pnv_tce_has_kill_rm(struct iommu_table *tbl)
  * pnv_pci_ioda2_tce_kill_rm() - iommu_table_ops::tce_kill_rm
  * @tbl: the table
  * @index: first TCE
- * @npages: how many; 0 to ask whether it would be done
+ * @npages: how many; 0 only tests if real mode can kill
  *
- * Context: real mode. A PE that joins meanwhile has nothing cached of what the
- * TCEs were.
+ * A PE that joins the table meanwhile has no cached translations of the old TCEs
+ * (R18).
  *
- * Return: true if it was done; false when a bridge needs firmware for it.
+ * Context: real mode.
+ *
+ * Return: true if it was done; false, with nothing done, when a bridge needs
+ * firmware for it.
  */
 bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
 			       unsigned long npages)
@@ -516,7 +528,7 @@ static void pnv_pe_set_bus_dma(struct pnv_ioda_pe *pe, struct pci_bus *bus)
 	}
 }
 
-/* Tell the DMA API which table the PE's devices have now */
+/* Tell the DMA API which table the PE's devices use now */
 static void pnv_pe_set_dma(struct pnv_ioda_pe *pe)
 {
 	if (pe->pbus)
@@ -526,9 +538,9 @@ static void pnv_pe_set_dma(struct pnv_ioda_pe *pe)
 }
 
 /*
- * Called for each device of the group; the first one does it. Whatever state
- * the host left the PE in (a default window or none, both kinds of bypass),
- * it ends without any translation, or the PE is not handed over.
+ * Called for each device of the group; the first call takes the PE from the host.
+ * Whatever the host had set up (a default window or none, both kinds of bypass),
+ * the PE has no translation afterwards, or the call fails.
  */
 static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
 				     struct device *dev __maybe_unused)
@@ -545,7 +557,7 @@ static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
 	if (ret)
 		return ret;
 
-	/* The host may have turned window 0 into a bypass: clear it anyway */
+	/* The host may use window 0 as a bypass: clear it in any case */
 	ret = pnv_pe_map_window(pe, 0, NULL);
 	if (ret) {
 		if (bypass)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User tables of an LPAR: the hypervisor has the TCEs, and takes them in
- * batches if its firmware can.
+ * User tables of an LPAR: the hypervisor has the TCEs, and takes them in batches
+ * if firmware supports that.
  *
- * The answer of the hypervisor is for a whole batch. How much of a batch was
- * done that ended in the middle is unknown, but to repeat a part does no harm:
- * so a batch is repeated when the hypervisor was busy, and given one by one when
- * it did only a part.
+ * A hypercall returns one status for a whole batch. How much of a batch was done
+ * that ended in the middle is unknown, but it is safe to do a part again. So
+ * repeat a batch when the hypervisor was busy, and store its TCEs one by one when
+ * the hypervisor did only a part (H_PARTIAL).
  */
 #include <linux/delay.h>
 #include <linux/errno.h>
@@ -24,10 +24,11 @@
 
 /**
  * pseries_tce_init_table() - make a table of an LPAR a user table
- * @tbl: a new table, its size, offset, page size and node are set
- * @mm: the process that pays for the table and whose memory it will map
+ * @tbl: a new table; its size, offset, page size and node are set
+ * @mm: the process that is charged for the table and whose memory it will map
  *
- * The hypervisor has the TCEs, so the tree may be as deep as it likes.
+ * No hardware walks the tree, so its depth is not limited by a bridge.
+ *
  * Context: process, may sleep.
  *
  * Return: as user_table_init().
@@ -43,6 +44,7 @@ int pseries_tce_init_table(struct iommu_table *tbl, struct mm_struct *mm)
 	return user_table_init(tbl, &config);
 }
 
+/* Wait if the hypervisor was busy. Returns true if the hypercall must be repeated */
 static bool pseries_tce_busy(long rc)
 {
 	if (H_IS_LONG_BUSY(rc))
@@ -67,7 +69,7 @@ static int pseries_tce_error(long rc)
 	}
 }
 
-/* Without @tces they are cleared */
+/* Store TCEs one by one; clear them if @tces is NULL */
 static int pseries_tce_store_each(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long npages, const __be64 *tces)
 {
@@ -88,16 +90,16 @@ static int pseries_tce_store_each(struct iommu_table *tbl, unsigned long entry,
 }
 
 /**
- * pseries_tce_store_batch() - store a list of TCEs
- * @tbl: a user-owned table
- * @entry: the first, counted from PCI address 0
+ * pseries_tce_store_batch() - iommu_table_ops::store_batch
+ * @tbl: a user table
+ * @entry: first TCE, counted from PCI address 0
  * @npages: how many, at most TCE_BATCH_MAX
- * @tces: the TCEs, aligned to the size of a full list
+ * @tces: the TCEs, aligned to the size of a full batch
  *
- * Context: process, may sleep.
+ * Context: process, may sleep. The caller must hold the table's tce_lock (R11).
  *
- * Return: 0; -ENOMEM or -EIO when the hypervisor refused: then any of them may
- * be stored.
+ * Return: 0; -ENOMEM or -EIO when the hypervisor refused one. Any of the TCEs may
+ * be stored after an error.
  */
 int pseries_tce_store_batch(struct iommu_table *tbl, unsigned long entry,
 			    unsigned long npages, const __be64 *tces)
@@ -118,15 +120,15 @@ int pseries_tce_store_batch(struct iommu_table *tbl, unsigned long entry,
 }
 
 /**
- * pseries_tce_clear_batch() - clear TCEs
- * @tbl: a user-owned table
- * @entry: the first, counted from PCI address 0
+ * pseries_tce_clear_batch() - iommu_table_ops::clear_batch
+ * @tbl: a user table
+ * @entry: first TCE, counted from PCI address 0
  * @npages: how many
  *
- * Context: process, may sleep.
+ * Context: process, may sleep. The caller must hold the table's tce_lock (R11).
  *
- * Return: 0; an error when the hypervisor refused: then any of them may be
- * there still.
+ * Return: 0; -ENOMEM or -EIO when the hypervisor refused. Any of the TCEs may
+ * still be stored after an error.
  */
 int pseries_tce_clear_batch(struct iommu_table *tbl, unsigned long entry,
 			    unsigned long npages)

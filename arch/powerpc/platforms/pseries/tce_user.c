@@ -4,11 +4,11 @@
  * an LPAR.
  *
  * The windows belong to the group, and several devices use them. The IOMMU core
- * hands over each device of a group in turn: the first one changes the windows,
- * and each one is told its table, or that it has none. In between nothing of
- * what the group's windows are is to be found at its device node, which other
- * code of this platform goes by: a device that appears then is told by the
- * group's user_owned.
+ * hands over each device of a group in turn: the first call changes the windows,
+ * and each call sets the table of its device, or none. While a process owns the
+ * group, the device nodes do not describe the group's windows. Other code of this
+ * platform relies on device nodes, so for a device that appears meanwhile it must
+ * check iommu_table_group::user_owned.
  */
 #include <linux/device.h>
 #include <linux/iommu.h>
@@ -29,7 +29,8 @@
  *
  * Context: any.
  *
- * Return: the nearest group on the way up, NULL if there is none yet.
+ * Return: the group of the nearest node from @dn upwards; NULL if there is none
+ * yet.
  */
 struct iommu_table_group *pseries_find_table_group(struct device_node *dn)
 {
@@ -41,12 +42,13 @@ struct iommu_table_group *pseries_find_table_group(struct device_node *dn)
 }
 
 /**
- * pseries_user_owned() - does a process own the windows that a device would use?
+ * pseries_user_owned() - test if a process owns the windows that a device would use
  * @dn: the node of the device or bus
  *
- * Context: process, with dma_win_init_mutex held.
+ * Context: process. The caller must hold dma_win_init_mutex.
  *
- * Return: true if so; then the device nodes say nothing of windows for the host.
+ * Return: true if a process owns them; the device nodes describe no windows for the
+ * host then.
  */
 bool pseries_user_owned(struct device_node *dn)
 {
@@ -55,7 +57,7 @@ bool pseries_user_owned(struct device_node *dn)
 	for (; dn && PCI_DN(dn); dn = dn->parent) {
 		if (PCI_DN(dn)->table_group)
 			return PCI_DN(dn)->table_group->user_owned;
-		/* A window of its own, for which there is no group yet */
+		/* The node has a window of its own, and no group yet */
 		if (of_property_present(dn, "ibm,dma-window"))
 			return false;
 	}
@@ -73,12 +75,14 @@ static int pseries_get_first_pci_dev(struct device *dev, void *data)
 }
 
 /**
- * pseries_get_pci_dev() - find a device by which firmware knows a group
+ * pseries_get_pci_dev() - get a device of a group, to name the group to firmware
  * @table_group: the group
  *
- * Context: process, may sleep; not from a callback of the IOMMU core.
+ * Context: process, may sleep; must not be called from a callback of the IOMMU
+ * core.
  *
- * Return: any device of the group, to be given back by pci_dev_put(), or NULL.
+ * Return: any device of the group, with a reference to drop by pci_dev_put(); or
+ * NULL.
  */
 struct pci_dev *pseries_get_pci_dev(struct iommu_table_group *table_group)
 {
@@ -96,10 +100,10 @@ struct pci_dev *pseries_get_pci_dev(struct iommu_table_group *table_group)
  * @table_group: the group
  * @dev: one of its devices
  *
- * Called for each device of the group, and for one that is found while a
- * process owns the group. Ends with no window and @dev without a table.
+ * Called for each device of the group, and for one that appears while a process
+ * owns the group. Afterwards the group has no window and @dev has no table.
  *
- * Context: process, may sleep; under the lock of the IOMMU group.
+ * Context: process, may sleep. The caller holds the lock of the IOMMU group.
  *
  * Return: 0 or a negative error.
  */
@@ -121,9 +125,8 @@ long pseries_take_ownership(struct iommu_table_group *table_group,
 }
 
 /*
- * Windows of the process that could not be removed. Removing all of a PE's
- * windows, as comes next, removes them, too. The last reference of a table
- * clears it by itself.
+ * Drop the tables of windows that could not be removed when the process was done.
+ * The caller removes all windows of the PE next, these included.
  */
 static void pseries_put_user_tables(struct iommu_table_group *table_group)
 {
@@ -141,11 +144,11 @@ static void pseries_put_user_tables(struct iommu_table_group *table_group)
  * @table_group: the group
  * @dev: one of its devices
  *
- * Called for each device of the group, and for one that is found while the host
- * has the group. The first one makes the default window; where there is no
- * memory for that, devices have no DMA until the next hand-over.
+ * Called for each device of the group, and for one that appears while the host
+ * owns the group. The first call makes the default window; if that fails for lack
+ * of memory, the devices have no DMA until the next hand-over.
  *
- * Context: process, may sleep; under the lock of the IOMMU group.
+ * Context: process, may sleep. The caller holds the lock of the IOMMU group.
  */
 void pseries_release_ownership(struct iommu_table_group *table_group,
 			       struct device *dev)
@@ -166,13 +169,14 @@ void pseries_release_ownership(struct iommu_table_group *table_group,
  * @name: name of the property
  * @length: length of its value
  *
- * What of_remove_property() removes stays until the node goes, since there may
- * be readers. A property that comes and goes with each hand-over is therefore
- * to be used again, or memory runs out.
+ * A property that of_remove_property() has removed stays until its node is freed,
+ * since there may be readers. So a property that is added and removed with each
+ * hand-over must be used again, or memory would leak.
  *
- * Context: process, with dma_win_init_mutex held, as whoever reads values.
+ * Context: process. The caller must hold dma_win_init_mutex, and so must readers
+ * of the value.
  *
- * Return: the property, for of_add_property(); NULL if there is none like that.
+ * Return: the property, for of_add_property(); NULL if there is no such property.
  */
 struct property *pseries_find_dead_property(struct device_node *np,
 					    const char *name, int length)
@@ -181,7 +185,7 @@ struct property *pseries_find_dead_property(struct device_node *np,
 
 	lockdep_assert_held(&dma_win_init_mutex);
 
-	/* Others only add to it, at its head */
+	/* Others only add to the list, at its head */
 	for (prop = READ_ONCE(np->deadprops); prop; prop = prop->next)
 		if (!strcmp(prop->name, name) && prop->length == length)
 			break;
@@ -196,9 +200,9 @@ struct property *pseries_find_dead_property(struct device_node *np,
  * @value: its value
  * @length: length of @value
  *
- * Context: process, with dma_win_init_mutex held.
+ * Context: process. The caller must hold dma_win_init_mutex.
  *
- * Return: true if there was one like that, and @np has it again.
+ * Return: true if there was such a property, and @np has it again.
  */
 bool pseries_revive_property(struct device_node *np, const char *name,
 			     const void *value, int length)
