@@ -3,7 +3,8 @@
  * Registered memory: user memory that is pinned, charged and translated once,
  * so that to map it for a device takes a look-up and a reference.
  *
- * The lowest layer: it knows of TCEs only how to write one.
+ * The lowest layer: all that it knows about TCEs is how to write one. See
+ * Documentation/arch/powerpc/tce.rst.
  */
 #ifndef _ASM_POWERPC_MM_IOMMU_H
 #define _ASM_POWERPC_MM_IOMMU_H
@@ -20,7 +21,7 @@ struct mm_iommu_table_group_mem_t;	/* a registered region */
  * @hint: a region that the caller has registered, probably the one of the
  *	  range; or NULL
  * @ua: user address, aligned to the IOMMU page size
- * @npages: how many IOMMU pages; may go on from one region into the next
+ * @npages: how many IOMMU pages; may continue from one region into the next
  * @page_shift: log2 of the IOMMU page size
  */
 struct mm_iommu_range {
@@ -49,7 +50,7 @@ struct mm_iommu_bounds {
  * @size: its size in bytes
  * @map_refs: how many IOMMU pages map it
  * @registrations: number of registrations
- * @granule_shift: log2 of what it is translated by
+ * @granule_shift: log2 of the size of its smallest granule
  * @device: device memory
  * @written: a device was allowed to write
  */
@@ -64,7 +65,7 @@ struct mm_iommu_region_info {
 };
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
-/* An mm's life, as its context sees it: iommu_api.c */
+/* Initialize and free the registry of an mm: iommu_api.c */
 void mm_iommu_init(struct mm_struct *mm);
 void mm_iommu_destroy(struct mm_struct *mm);
 #else
@@ -72,7 +73,7 @@ static inline void mm_iommu_init(struct mm_struct *mm) { }
 static inline void mm_iommu_destroy(struct mm_struct *mm) { }
 #endif
 
-/* A region's life: iommu_api.c */
+/* Register and unregister: iommu_api.c */
 long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
 		  struct mm_iommu_table_group_mem_t **pmem);
 long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,

@@ -8,14 +8,13 @@
  * permission bits set, or zero when that subtree is absent. What a leaf holds
  * is up to the user of the tree.
  *
- * A tree can have a shadow: then as many entries again lie directly behind each
- * leaf, in the same allocation, where the hardware does not look. There the
- * owner of the table keeps what must be known of each entry; whoever has found
- * the one has found the other.
+ * A tree can have shadows: then each leaf has as many entries again directly
+ * behind it, in the same allocation, where the hardware does not read. They say
+ * what each TCE refers to. A TCE and its shadow are adjacent; one walk finds both.
  *
- * Levels only ever appear (tce_iter_reserve()) until the whole tree goes
- * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
- * the tree does and readers need no lock.
+ * Levels only appear (tce_iter_reserve()) until the tree is destroyed (R6 in
+ * Documentation/arch/powerpc/tce.rst). So a leaf that was found stays valid as
+ * long as the tree, and readers need no lock.
  */
 #ifndef _ASM_POWERPC_TCE_TREE_H
 #define _ASM_POWERPC_TCE_TREE_H
@@ -31,29 +30,27 @@
 
 #define TCE_TREE_MAX_LEVELS	5
 
-/* The least that the hardware accepts */
+/* The smallest level that the hardware accepts */
 #define TCE_LEVEL_SHIFT_MIN	12
 
 /*
- * Trees deepen rather than have levels above this size: small enough to keep
- * a sparse window cheap, large enough for range operations to spend their
- * time in leaves.
+ * Make a tree deeper rather than levels larger than this: small enough to keep a
+ * sparse window cheap, large enough for range operations to spend their time in
+ * leaves.
  */
 #define TCE_LEVEL_SHIFT_GOAL	13
 
-/* PCI addresses above these select the window and are not translated */
+/* Bits of a PCI address that are translated; higher ones select the window */
 #define TCE_TREE_ADDRESS_BITS	55
 
 struct mm_struct;
 
 /**
- * struct tce_account - who pays for the levels of a table
- * @lock: serializes changes of @bytes and the charge that follows from it
+ * struct tce_account - the charge for the levels of a table
+ * @lock: serializes changes of @bytes and of the charge
  * @mm: whose locked_vm is charged
  * @bytes: size of all levels that are charged here
- * @pages: what is charged, in system pages
- *
- * The charge is @bytes rounded up to whole system pages.
+ * @pages: the charge in system pages: @bytes, rounded up (R10)
  */
 struct tce_account {
 	struct mutex lock;	/* bytes and the charge for them */
@@ -68,10 +65,10 @@ struct tce_account {
  * @entries: valid indices are 0 to @entries - 1
  * @levels: number of levels, 1 to TCE_TREE_MAX_LEVELS
  * @level_shift: log2 of the size of a level in bytes
- * @shadow: how many entries behind an entry of a leaf its shadow is, 0: has none
+ * @shadow: distance from a TCE to its shadow, in entries; 0: no shadows
  * @nid: NUMA node to allocate from
- * @account: who is charged, NULL for the kernel's own tables
- * @prepaid: @account was charged for all levels when the tree was made
+ * @account: who is charged; NULL for the kernel's own tables
+ * @prepaid: @account was charged for all possible levels when the tree was made
  * @bytes: memory held by levels, shadows included
  * @leaves: how many of the levels are leaves
  */
@@ -89,13 +86,13 @@ struct tce_tree {
 };
 
 /**
- * struct tce_tree_config - what a tree for the hardware shall be like
+ * struct tce_tree_config - properties of a tree for the hardware
  * @entries: number of entries, at least 1
  * @levels: least number of levels, at least 1
  * @max_levels: largest number of levels that the hardware can walk
  * @page_shift: log2 of the size of the page that an entry maps
  * @nid: NUMA node for the levels
- * @shadow: each leaf has its shadow behind it
+ * @shadow: each leaf has shadows behind it
  */
 struct tce_tree_config {
 	unsigned long entries;
@@ -110,17 +107,17 @@ struct tce_tree_config {
  * struct tce_iter - a place in a tree, and a range of entries to visit
  * @tree: the tree
  * @index: index of @entry
- * @nr: how many entries from @entry on belong to the range and to one leaf; a
- *	loop may lower it, and comes back for the rest
- * @entry: what to look at
+ * @nr: how many entries from @entry on are in the range and in one leaf. The body
+ *	of a loop may lower it to visit the rest next
+ * @entry: the current entry
  * @end: index where the range ends
  * @leaf: the leaf that was found last
- * @start: index of its first entry
- * @size: how many entries it has, 0 before the first is found
- * @made: how many levels tce_iter_reserve() has made
+ * @start: index of the first entry of @leaf
+ * @size: number of entries of @leaf; 0 before the first is found
+ * @made: number of levels that tce_iter_reserve() has made
  *
- * Leaves stay, so an iterator stays good: a request inside one leaf walks once,
- * however many steps it takes. Set @tree, zero the rest.
+ * Leaves stay (R6), so an iterator stays valid: a request inside one leaf walks
+ * once, however many steps it has. Set @tree and zero the rest.
  */
 struct tce_iter {
 	struct tce_tree *tree;
@@ -150,9 +147,9 @@ unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
 			    unsigned long end);
 
 /*
- * Load and store an entry, as READ_ONCE() and WRITE_ONCE() do. Before POWER10
- * a byte swap between registers takes ten instructions, on the hottest lines
- * there are; the memory access swaps for free.
+ * Load and store an entry, as strong as READ_ONCE() and WRITE_ONCE(). Before
+ * POWER10 a byte swap between registers takes ten instructions, in the innermost
+ * loops; a load or store that swaps bytes costs nothing extra.
  */
 static inline unsigned long tce_load(const __be64 *entry)
 {
@@ -182,15 +179,15 @@ static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 	return tree->level_shift - 3;
 }
 
-/* What the owner of the table keeps of an entry of a leaf */
+/* The shadow of an entry of a leaf */
 static inline __be64 *tce_tree_shadow(const struct tce_tree *tree, __be64 *entry)
 {
 	return entry + tree->shadow;
 }
 
 /*
- * Visit what is present of a range of entries, leaf by leaf: in the body
- * iter->nr entries start at iter->entry, the first has index iter->index.
+ * Visit the present leaves of a range of entries. In the body iter->nr entries
+ * start at iter->entry, and the first of them has index iter->index.
  */
 #define for_each_tce_leaf(iter, first, npages) \
 	for (tce_iter_start(iter, first, npages); tce_iter_next(iter); )
@@ -221,7 +218,7 @@ static __always_inline bool tce_iter_next(struct tce_iter *iter)
 	return true;
 }
 
-/* Is there more to visit? Loops that may sleep reschedule then */
+/* Test if there is more to visit. Loops that may sleep reschedule then */
 static __always_inline bool tce_iter_more(const struct tce_iter *iter)
 {
 	return iter->index + iter->nr < iter->end;

@@ -3,8 +3,9 @@
  * User tables: TCE tables that a process owns. They map memory of the process
  * for a device that the process, or a guest of it, drives.
  *
- * Above: the VFIO container and KVM, which see nothing but this header. Below:
- * registered memory (asm/mm_iommu.h) and the tree of TCEs (asm/tce_tree.h).
+ * Above: the VFIO container and KVM, which use this header only. Below: registered
+ * memory (asm/mm_iommu.h) and the tree of TCEs (asm/tce_tree.h). See
+ * Documentation/arch/powerpc/tce.rst.
  */
 #ifndef _ASM_POWERPC_TCE_USER_TABLE_H
 #define _ASM_POWERPC_TCE_USER_TABLE_H
@@ -20,17 +21,17 @@
 struct iommu_table;
 struct iommu_table_group;
 
-/* As many TCEs as a hypervisor takes in one batch, which is aligned to its size */
+/* The most TCEs that a hypervisor takes in one batch, a page of 4K */
 #define TCE_BATCH_MAX		512
 
 /**
- * struct user_table_config - how a table is made a user table
- * @mm: the process that pays for the table and whose memory it will map
+ * struct user_table_config - properties of a user table
+ * @mm: the process that is charged for the table and whose memory it will map
  * @levels: least number of levels
  * @max_levels: largest number of levels
- * @in_memory: the hardware walks iommu_table::it_tree; otherwise that has no
- *	       TCEs, and iommu_table_ops::store_batch and
- *	       iommu_table_ops::clear_batch write them
+ * @in_memory: the hardware walks iommu_table::it_tree. Otherwise the tree has
+ *	       shadows only, and iommu_table_ops::store_batch and
+ *	       iommu_table_ops::clear_batch write the TCEs
  */
 struct user_table_config {
 	struct mm_struct *mm;
@@ -40,12 +41,12 @@ struct user_table_config {
 };
 
 /**
- * struct user_table_stat - what a table is and costs
+ * struct user_table_stat - geometry and cost of a table
  * @id: a number that no other table has had since the kernel was started
  * @levels: number of levels
  * @level_shift: log2 of the size of a level in bytes
  * @bytes: memory of all levels
- * @charged_pages: what its process is charged, in system pages
+ * @charged_pages: the charge to its process, in system pages
  */
 struct user_table_stat {
 	unsigned long id;
@@ -56,14 +57,15 @@ struct user_table_stat {
 };
 
 /**
- * struct tce_debug_ref - who can reach a table, for debugfs
+ * struct tce_debug_ref - somebody who can reach a table, for debugfs
  * @node: in user_table::debug_refs
  * @who: "container" or "kvm"
- * @pid: thread group that was at work when it was added
- * @group: number of the IOMMU group on whose behalf it is there
- * @liobn: the guest's name of the table, if @who has guests
+ * @pid: thread group of the thread that added it
+ * @group: number of the IOMMU group on whose behalf
+ * @liobn: the guest's name of the table; 0 for a container
  *
- * Part of what it stands for, which has a reference of the table meanwhile.
+ * Embedded in the structure that has the reference of the table. It is no
+ * reference itself.
  */
 struct tce_debug_ref {
 	struct list_head node;
@@ -74,7 +76,7 @@ struct tce_debug_ref {
 };
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
-/* A table's life, and what a container does with it: tce_user_table.c */
+/* Life of a table, and requests of a container: tce_user_table.c */
 int user_table_init(struct iommu_table *tbl,
 		    const struct user_table_config *config);
 void user_table_destroy(struct iommu_table *tbl);
