@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of user tables share (tce_user_*.c, tce_debugfs.c): the table,
+ * Private to the files of user tables (tce_user_*.c, tce_debugfs.c): the table,
  * the shadow, and the steps of a request.
  *
- * A request mostly stays in one leaf and often is a single page. So all steps
- * share an iterator, and are inlined into the request: for a page the calls
+ * A request mostly stays in one leaf, and often is a single page. So all steps
+ * share an iterator and are inlined into the request: for a single page the calls
  * would cost more than the work.
+ *
+ * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #ifndef _TCE_USER_H
 #define _TCE_USER_H
@@ -34,7 +36,7 @@
 #define TCE_SHADOW_WRITE	0x8UL	/* the device may write there */
 #define TCE_SHADOW_FLAGS	0xfffUL
 
-/* The permissions of a TCE are kept as they are, but shifted */
+/* A shadow has the permissions of its TCE, shifted by this */
 #define TCE_SHADOW_PERM_SHIFT	2
 
 struct dentry;
@@ -44,15 +46,15 @@ struct dentry;
  * @tbl: the table that this belongs to
  * @id: a number that no other table has had since the kernel was started
  * @mm: whose memory is referenced, pinned and charged; has a reference
- * @lock: of TCEs and shadows
- * @revoked: the container has dropped the table; nothing is mapped any more.
+ * @lock: protects TCEs and shadows (R11)
+ * @revoked: the container has dropped the table, and nothing is mapped any more.
  *	     Changes under @lock
  * @account: what the levels of the table cost @mm
  * @tces: where a batch for the hypervisor is put together, under @lock; NULL
  *	  where the hardware walks the table in memory
  * @node: in user_tables
- * @debug_refs: of struct tce_debug_ref, changes under user_tables_mutex
- * @dir: directory in debugfs; gone, with all readers, before the table goes
+ * @debug_refs: list of struct tce_debug_ref, under user_tables_mutex
+ * @dir: directory in debugfs; removed, with all readers, before the table is freed
  */
 struct user_table {
 	struct iommu_table *tbl;
@@ -67,10 +69,10 @@ struct user_table {
 	struct dentry *dir;
 };
 
-/* Events say of a table what its struct has */
+/* Needs struct user_table */
 #include <trace/events/spapr_tce.h>
 
-/* All user tables, and who can reach them; nobody waits with the mutex held */
+/* All user tables, and their debug refs; nothing waits with the mutex held */
 extern struct mutex user_tables_mutex;
 extern struct list_head user_tables;
 
@@ -93,9 +95,9 @@ static inline bool user_table_in_memory(const struct iommu_table *tbl)
 }
 
 /*
- * May a device read whatever it may write? As with the tables of the host: a
- * device that does an atomic operation, or reads back what it wrote to have it
- * arrive, needs both. A hypervisor is told what was asked for, and decides.
+ * Test if a device may read whatever it may write, as in the tables of the host: a
+ * device that does an atomic operation, or reads back to flush its writes, needs
+ * both. A hypervisor gets the permissions as requested, and decides.
  */
 static inline bool user_table_write_reads(const struct iommu_table *tbl)
 {
@@ -142,8 +144,9 @@ void user_table_trace_kill(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages);
 
 /*
- * PEs may come and go meanwhile. The platform orders the TCEs, as they were
- * written, before its look at who is there: a new one sees them.
+ * Kill a range. PEs may come and go meanwhile: the platform orders the stores of
+ * TCEs before its look at the list of PEs, so a PE that joins later sees them
+ * (R17).
  */
 static __always_inline void
 user_table_kill(struct iommu_table *tbl, unsigned long entry,
@@ -157,8 +160,9 @@ user_table_kill(struct iommu_table *tbl, unsigned long entry,
 }
 
 /*
- * References that are about to be dropped, collected as long as they are of one
- * region. Lives in registers, and inside an RCU section.
+ * References to be dropped, collected as long as they are of one region. Use it
+ * inside one RCU section only (R3). Kept in registers: pass copies to functions
+ * that are not inlined.
  */
 struct shadow_refs {
 	struct mm_iommu_bounds bounds;
@@ -178,7 +182,7 @@ static __always_inline void shadow_refs_drop(struct shadow_refs *refs)
 	refs->bounds.size = 0;
 }
 
-/* Drop what a TCE with this shadow referred to */
+/* Drop what the TCE with this shadow referred to. The TCE must have been killed (R1) */
 static __always_inline void
 shadow_unref(struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *hint,
 	     struct shadow_refs *refs, unsigned long shadow)
@@ -200,10 +204,10 @@ shadow_unref(struct iommu_table *tbl, struct mm_iommu_table_group_mem_t *hint,
 }
 
 /**
- * struct tce_source - what is to be mapped: one of the three
+ * struct tce_source - what to map: one of @range, @tces and @batch
  * @range: registered memory
  * @perm: permissions of TCEs of @range
- * @tces: TCEs that have a pin each
+ * @tces: TCEs that have one pin each
  * @batch: pages of a guest
  */
 struct tce_source {
@@ -222,7 +226,7 @@ tce_source_hint(const struct tce_source *src)
 	return src->batch ? src->batch->mem : NULL;
 }
 
-/* @nr TCEs of @src, behind the first @done */
+/* Translate @nr IOMMU pages of @src, behind the first @done */
 static __always_inline void
 tce_source_translate(struct iommu_table *tbl, const struct tce_source *src,
 		     unsigned long done, unsigned long nr, __be64 *tces)
@@ -245,8 +249,8 @@ tce_source_translate(struct iommu_table *tbl, const struct tce_source *src,
 }
 
 /*
- * Make the shadow of a range say what its new TCEs refer to, and drop what the
- * old ones did. Comes after the kill of the range.
+ * Store the shadows of new TCEs, and drop what the old TCEs referred to. The range
+ * must have been killed (R1).
  */
 static __always_inline void
 user_table_swap_shadow(struct iommu_table *tbl, struct tce_iter *iter,
@@ -284,7 +288,7 @@ user_table_swap_shadow(struct iommu_table *tbl, struct tce_iter *iter,
 	}
 }
 
-/* The same for TCEs that were cleared */
+/* Clear the shadows of TCEs that were cleared and killed, and drop what they referred to */
 static __always_inline void
 user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 		     unsigned long index, unsigned long npages,
@@ -344,10 +348,10 @@ user_table_store(struct iommu_table *tbl, struct tce_iter *iter,
 }
 
 /*
- * The commit of a request, with the lock: write TCEs, kill what the hardware
- * may have cached of the old ones, then swap the shadow and drop what the old
- * TCEs referred to. So the shadow remembers, without an allocation, what is to
- * be dropped after the kill.
+ * Commit a request: store TCEs, kill cached translations of the old ones, then swap
+ * the shadow and drop what the old TCEs referred to. Between store and kill the
+ * shadow still describes the old TCEs, so nothing needs to be allocated to remember
+ * them (R12). The caller must hold the lock.
  */
 static __always_inline int
 user_table_commit(struct iommu_table *tbl, struct tce_iter *iter,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Batches: what a guest maps and unmaps through KVM, in two steps, so that
- * several tables are all changed or none.
+ * Batches of a guest: prepare, then commit, so that a hypercall changes all tables
+ * behind a table of the guest or none.
  */
 #include <linux/err.h>
 #include <linux/export.h>
@@ -10,8 +10,8 @@
 #include "tce_user.h"
 
 /*
- * Does a PE of this group translate by the table? The table's own list of
- * groups is kept by powernv only.
+ * Test if a PE of this group translates by the table. Only powernv keeps a list of
+ * groups in the table.
  */
 static bool user_table_serves(struct iommu_table *tbl,
 			      struct iommu_table_group *table_group)
@@ -28,15 +28,15 @@ static bool user_table_serves(struct iommu_table *tbl,
 /**
  * user_table_get() - find the table behind a window of a PE
  * @table_group: the PE's
- * @mm: whose table it must be
- * @page_shift: log2 of the largest IOMMU page size that will do
+ * @mm: the mm that must own the table
+ * @page_shift: log2 of the largest acceptable IOMMU page size
  * @start: PCI address where the window starts
  * @size: the least size of the window in bytes
  *
  * Context: process, may sleep.
  *
- * Return: the table with a reference; ERR_PTR(-EINVAL) when the PE has none
- * like that, ERR_PTR(-EPERM) when it is another process's.
+ * Return: the table with a reference; ERR_PTR(-EINVAL) when the PE has no such
+ * table; ERR_PTR(-EPERM) when another process owns it.
  */
 struct iommu_table *user_table_get(struct iommu_table_group *table_group,
 				   struct mm_struct *mm,
@@ -46,7 +46,7 @@ struct iommu_table *user_table_get(struct iommu_table_group *table_group,
 	struct iommu_table *found = ERR_PTR(-EINVAL), *tbl;
 	struct user_table *user;
 
-	/* A table leaves the list before it goes */
+	/* A table is removed from the list before it is freed */
 	mutex_lock(&user_tables_mutex);
 	list_for_each_entry(user, &user_tables, node) {
 		tbl = user->tbl;
@@ -74,15 +74,16 @@ static unsigned long user_table_batch_pages(struct iommu_table *tbl,
 }
 
 /**
- * user_table_prepare_batch() - take all that a batch will need
+ * user_table_prepare_batch() - take references and levels for a batch
  * @tbl: a user table
  * @entry: first TCE, counted from PCI address 0; all of the batch is inside @tbl
- * @batch: what is to be mapped and unmapped
+ * @batch: what to map and unmap
  *
- * Context: process, may sleep; without the lock.
+ * Context: process, may sleep. The caller must not hold the table's lock.
  *
- * Return: 0, then either user_table_commit_batch() or user_table_cancel_batch()
- * follows; or the error of user_table_map(), with nothing changed.
+ * Return: 0; the caller must call user_table_commit_batch() or
+ * user_table_cancel_batch() then. Else an error as user_table_map(), and nothing
+ * has changed (R8).
  */
 int user_table_prepare_batch(struct iommu_table *tbl, unsigned long entry,
 			     struct tce_batch *batch)
@@ -108,7 +109,9 @@ EXPORT_SYMBOL_GPL(user_table_prepare_batch);
  * @tbl: as user_table_prepare_batch()
  * @batch: as user_table_prepare_batch()
  *
- * Levels stay. Context: process.
+ * Levels stay (R6).
+ *
+ * Context: any in virtual mode, does not sleep.
  */
 void user_table_cancel_batch(struct iommu_table *tbl,
 			     const struct tce_batch *batch)
@@ -118,16 +121,17 @@ void user_table_cancel_batch(struct iommu_table *tbl,
 EXPORT_SYMBOL_GPL(user_table_cancel_batch);
 
 /**
- * user_table_commit_batch() - make a table what a batch says
+ * user_table_commit_batch() - map and unmap what a batch says
  * @tbl: as user_table_prepare_batch()
  * @entry: as user_table_prepare_batch()
- * @batch: what has been prepared
+ * @batch: a batch from user_table_prepare_batch()
  *
- * When this returns the device reaches nothing any more of what was mapped
- * there. A table that the container has dropped stays empty. Context: process,
- * may sleep; takes the lock.
+ * When this returns the device can no longer reach what was mapped there. A revoked
+ * table stays empty.
  *
- * Return: 0; or -ENOMEM or -EIO as user_table_map().
+ * Context: process, may sleep. Takes the table's lock.
+ *
+ * Return: 0; -ENOMEM or -EIO as user_table_map().
  */
 int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
 			    const struct tce_batch *batch)
@@ -148,7 +152,7 @@ int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
 					npages, &src);
 	user_table_unlock(tbl);
 
-	/* What TCEs may refer to that could not be cleared stays */
+	/* Keep the references of TCEs that could not be cleared (R13) */
 	if (ret == -EUCLEAN)
 		ret = -EIO;
 	else if (revoked || ret)

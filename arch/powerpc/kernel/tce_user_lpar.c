@@ -34,10 +34,10 @@ static __be64 shadow_to_tce(struct iommu_table *tbl, unsigned long shadow)
  * @npages: how many IOMMU pages
  * @hint: as for user_table_unmap()
  *
- * Context: process, with the lock of @tbl; may sleep.
+ * Context: process, may sleep. The caller must hold the lock of @tbl.
  *
- * Return: 0; -EIO when the hypervisor refused to clear TCEs: the references of
- * these are kept.
+ * Return: 0; -EIO when the hypervisor refused to clear TCEs: their references are
+ * kept (R13).
  */
 int user_table_unmap_batches(struct iommu_table *tbl, unsigned long index,
 			     unsigned long npages,
@@ -68,11 +68,11 @@ int user_table_unmap_batches(struct iommu_table *tbl, unsigned long index,
 }
 
 /*
- * Restore the old TCEs from the shadow. Where the hypervisor does not take them
- * either, nothing is mapped any more.
+ * Restore the old TCEs from the shadow (R12). Unmap those that the hypervisor
+ * refuses to store.
  *
- * Returns @why; -EIO when something that was mapped is not; -EUCLEAN when not
- * even that can be had.
+ * Returns @why if all are restored; -EIO if some are unmapped instead; -EUCLEAN if
+ * some could not even be cleared.
  */
 static int user_table_restore(struct iommu_table *tbl, unsigned long index,
 			      unsigned long npages, int why)
@@ -108,12 +108,11 @@ static int user_table_restore(struct iommu_table *tbl, unsigned long index,
  * @npages: how many
  * @src: what to write
  *
- * Context: process, with the lock of @tbl; may sleep.
+ * Context: process, may sleep. The caller must hold the lock of @tbl.
  *
- * Return: 0; -ENOMEM or -EIO when the hypervisor refuses one, and all is as it
- * was before; -EIO also when that could not be had, and some of what was mapped
- * is not; -EUCLEAN when it does not take back what it has, so that new TCEs may
- * stay.
+ * Return: 0; -ENOMEM or -EIO when the hypervisor refused a TCE, and the old TCEs
+ * are restored; -EIO also when some of them could not be restored and are unmapped;
+ * -EUCLEAN when some of the new TCEs could not be cleared, and stay.
  */
 int user_table_store_batches(struct iommu_table *tbl, unsigned long index,
 			     unsigned long npages, const struct tce_source *src)

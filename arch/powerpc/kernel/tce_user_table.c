@@ -2,27 +2,26 @@
 /*
  * User tables: TCE tables that a process owns.
  *
- * Ownership: the table's TCEs own references to registered regions (or, for
- * memory that was not registered, pins of single pages); the shadow of a TCE
- * records which. The table owns its levels and their charge. All of it was
- * taken from one mm and goes back there, at the latest when the last reference
- * to the table goes.
+ * Ownership: TCEs own references to registered regions (or, for memory that was
+ * not registered, pins of single pages); the shadow of a TCE records which (R1).
+ * The table owns its levels and their charge. All of it belongs to one mm, and is
+ * released at the latest when the last reference of the table is dropped.
  *
- * Storage: iommu_table::it_tree holds the TCEs where the hardware walks them in
- * memory, and their shadows behind each leaf: one walk finds both, one
- * reservation makes both. Where the hypervisor has the TCEs and takes them in
- * batches, the tree holds nothing but shadows.
+ * Storage: where the hardware walks TCEs in memory, iommu_table::it_tree has the
+ * TCEs, and their shadows behind each leaf: one walk finds both, one reservation
+ * makes both. Where the hypervisor has the TCEs the tree has shadows only.
  *
- * Principle: a commit cannot fail, and nothing outlives its reference. A map
- * request first takes all that it needs: references, then levels. Then it
- * commits (user_table_commit()). Only a hypervisor may refuse a TCE in the
- * middle of a commit; until the shadow is swapped it says all that the TCEs
- * were, so these are restored.
+ * A map request first takes all that it needs: references, then levels (R8). Then
+ * it commits (user_table_commit()), which cannot fail. Only a hypervisor may refuse
+ * a TCE in the middle of a commit; the old TCEs are restored from the shadow then
+ * (R12).
  *
- * Locking: TCEs and shadows change under the lock of the table. The container
- * and KVM write one table without any other lock in common. To take references
- * and levels needs no lock, so a request over several tables prepares all, and
- * then commits one after the other.
+ * Locking: TCEs and shadows change under the lock of the table (R11). The container
+ * and KVM have no other lock in common. References and levels are taken without
+ * it, so a request over several tables prepares all, and then commits one table
+ * after the other (R15).
+ *
+ * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #include <linux/export.h>
 #include <linux/kernel.h>
@@ -71,12 +70,12 @@ static int user_table_init_tree(struct iommu_table *tbl,
 
 /**
  * user_table_init() - make a table a user table
- * @tbl: a new table, its size, offset, page size and node are set
- * @config: whose it is, and what its tree shall be like
+ * @tbl: a new table; its size, offset, page size and node are set
+ * @config: its owner, and the properties of its tree
  *
  * Context: process, may sleep.
  *
- * Return: 0; -ENOMEM when there is no memory; or the error of tce_tree_init().
+ * Return: 0 or -ENOMEM; else as tce_tree_init().
  */
 int user_table_init(struct iommu_table *tbl,
 		    const struct user_table_config *config)
@@ -110,16 +109,15 @@ int user_table_init(struct iommu_table *tbl,
 }
 
 /**
- * user_table_destroy() - free all that a user table has
- * @tbl: a table without references, windows and callers
+ * user_table_destroy() - release all that a user table has
+ * @tbl: a table without references, windows and users
  *
- * Drops what the TCEs refer to, and frees the levels; @tbl itself is left to
- * the caller. All is back in the owner's mm on return: nothing of one process
- * is queued where another one would wait for it.
+ * Drops what the TCEs refer to, and frees and uncharges the levels. The caller
+ * frees @tbl itself. Nothing is left to a worker: all is released on return (R14).
  *
- * Context: process, may sleep. Takes the mmap_lock of the table's mm, which may
- * take that process as long as it likes: the caller holds no lock that another
- * process waits for.
+ * Context: process, may sleep. Takes the mmap_lock of the table's mm, which its
+ * process may hold for any time: the caller must hold no lock that another process
+ * waits for.
  */
 void user_table_destroy(struct iommu_table *tbl)
 {
@@ -128,10 +126,10 @@ void user_table_destroy(struct iommu_table *tbl)
 
 	might_sleep();
 
-	/* Waits for readers, who look at what follows */
+	/* Waits for readers, which use what is freed next */
 	tce_debugfs_remove_table(user);
 
-	/* No window leads to the table any more, so there is nothing to clear */
+	/* No window leads to the table any more (R9): TCEs need not be cleared */
 	user_table_drop_refs(tbl, &iter, 0, tbl->it_size, NULL);
 
 	mutex_lock(&user_tables_mutex);
@@ -146,11 +144,11 @@ void user_table_destroy(struct iommu_table *tbl)
 }
 
 /**
- * user_table_get_stat() - what a table is and costs
+ * user_table_get_stat() - get geometry and cost of a table
  * @tbl: a user table
- * @stat: where to put it
+ * @stat: set to them
  *
- * Context: any; the caller has a reference to @tbl.
+ * Context: any. The caller must have a reference of @tbl.
  */
 void user_table_get_stat(struct iommu_table *tbl, struct user_table_stat *stat)
 {
@@ -163,9 +161,11 @@ void user_table_get_stat(struct iommu_table *tbl, struct user_table_stat *stat)
 EXPORT_SYMBOL_GPL(user_table_get_stat);
 
 /**
- * user_table_perm() - permissions of TCEs
+ * user_table_perm() - get the permissions of TCEs
  * @tbl: a user table
  * @direction: what the device may do
+ *
+ * Context: any.
  *
  * Return: permission bits of a TCE of @tbl.
  */
@@ -189,13 +189,13 @@ noinline void user_table_trace_kill(struct iommu_table *tbl,
 }
 
 /**
- * shadow_refs_next() - go on to the region of another shadow
+ * shadow_refs_next() - start to collect references of the region of a shadow
  * @tbl: a user table
- * @hint: the region, if the caller guessed right; or NULL
- * @refs: what was collected so far; dropped
- * @shadow: has an address in the region
+ * @hint: a region that the caller has registered, probably the one; or NULL
+ * @refs: references collected so far; they are dropped
+ * @shadow: the shadow
  *
- * Context: an RCU section.
+ * Context: does not sleep. The caller must be in an RCU section.
  */
 noinline void shadow_refs_next(struct iommu_table *tbl,
 			       struct mm_iommu_table_group_mem_t *hint,
@@ -209,10 +209,11 @@ noinline void shadow_refs_next(struct iommu_table *tbl,
 
 /**
  * shadow_unpin() - drop the pin of a TCE
- * @refs: what was collected so far; dropped
- * @shadow: of the TCE
+ * @refs: references collected so far; they are dropped
+ * @shadow: shadow of the TCE
  *
- * Context: an RCU section, which is left meanwhile; may sleep.
+ * Context: process, may sleep. The caller must be in an RCU section, which is left
+ * and entered again.
  */
 noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 {
@@ -225,8 +226,8 @@ noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 }
 
 /*
- * Requests are traced from outside of the functions that do them: what an event
- * is to say when all is over need not be kept while no event is wanted.
+ * A traced request is a wrapper of its own, so that an untraced one need not keep
+ * the arguments of the event until its end.
  */
 
 static noinline long
@@ -257,7 +258,7 @@ user_table_do_map(struct iommu_table *tbl, unsigned long entry,
 	user_table_unlock(tbl);
 	if (likely(!ret))
 		return 0;
-	/* What TCEs may refer to that could not be cleared stays */
+	/* Keep the references of TCEs that could not be cleared (R13) */
 	if (ret == -EUCLEAN)
 		return -EIO;
 unref:
@@ -286,14 +287,17 @@ user_table_trace_map(struct iommu_table *tbl, unsigned long entry,
  * @range: what to map: memory of the table's mm, in IOMMU pages of the table
  * @direction: what the device may do
  *
- * Replaces what was mapped there. Context: process, may sleep.
+ * Replaces what was mapped there.
  *
- * Return: 0; -EINVAL when not all of the memory is registered; -EPERM when an
+ * Context: process, may sleep. Takes the table's lock.
+ *
+ * Return: 0; -EINVAL when some of the memory is not registered; -EPERM when an
  * IOMMU page is larger than what backs it; -ENOMEM when a level could not be
  * allocated or charged, or the hypervisor has no memory for the TCEs; -EINTR
- * when levels are missing and the current process is being killed: in these
- * cases nothing has changed. -EIO when the hypervisor refused a TCE for another
- * reason, or to restore what was mapped: then some of that may be unmapped.
+ * when levels are missing and the current process is being killed; -EIO when the
+ * hypervisor refused a TCE for another reason. After an error nothing has changed;
+ * but after -EIO some of what was mapped may be unmapped, if the hypervisor refused
+ * to restore it.
  */
 long user_table_map(struct iommu_table *tbl, unsigned long entry,
 		    const struct mm_iommu_range *range,
@@ -314,11 +318,13 @@ EXPORT_SYMBOL_GPL(user_table_map);
  * @tces: the TCEs; each has one pin (pin_user_pages()) of its page, which
  *	  @tbl takes over
  *
- * Replaces what was mapped there. Context: process, may sleep.
+ * Replaces what was mapped there.
  *
- * Return: 0; -ENOMEM, -EINTR or -EIO as user_table_map(), and the pins are the
- * caller's; -EUCLEAN when the hypervisor neither takes the TCEs nor gives them
- * up, and the pins must stay for good.
+ * Context: process, may sleep. Takes the table's lock.
+ *
+ * Return: 0; -ENOMEM, -EINTR or -EIO as user_table_map(): the caller must drop the
+ * pins; -EUCLEAN when the hypervisor could neither store nor clear the TCEs: the
+ * caller must never drop the pins (R13).
  */
 long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages, const __be64 *tces)
@@ -341,7 +347,7 @@ long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,
 }
 EXPORT_SYMBOL_GPL(user_table_map_pinned);
 
-/* Clear TCEs where there are leaves; true if there were any */
+/* Clear the TCEs of present leaves. Returns true if there were any */
 static bool user_table_clear(struct tce_iter *iter, unsigned long index,
 			     unsigned long npages)
 {
@@ -400,12 +406,14 @@ user_table_trace_unmap(struct iommu_table *tbl, unsigned long entry,
  * @hint: a region that the caller has registered, probably the one that the
  *	  range maps; or NULL
  *
- * When this returns the device reaches none of the pages through the range
- * any more, and what its TCEs referred to has been dropped. Costs what is
- * mapped, not the size of the range. Context: process, may sleep.
+ * When this returns the device can no longer reach the pages through the range, and
+ * what its TCEs referred to has been dropped. The cost depends on what is mapped,
+ * not on the size of the range.
  *
- * Return: 0; -EIO when the hypervisor refused to clear some of the TCEs: what
- * these refer to is dropped when the table goes, if not before.
+ * Context: process, may sleep. Takes the table's lock.
+ *
+ * Return: 0; -EIO when the hypervisor refused to clear some of the TCEs: their
+ * references are kept until a later unmap, or until the table is destroyed (R13).
  */
 int user_table_unmap(struct iommu_table *tbl, unsigned long entry,
 		     unsigned long npages,
@@ -423,8 +431,10 @@ EXPORT_SYMBOL_GPL(user_table_unmap);
  * @tbl: a user table that the container is about to drop
  * @hint: as for user_table_unmap()
  *
- * For others who have a reference the table maps nothing any more, and what
- * they map goes nowhere. Context: process, may sleep.
+ * Others may keep references of the table, but can map nothing in it any more:
+ * batches that they commit are discarded.
+ *
+ * Context: process, may sleep. Takes the table's lock.
  */
 void user_table_revoke(struct iommu_table *tbl,
 		       struct mm_iommu_table_group_mem_t *hint)
@@ -438,12 +448,12 @@ void user_table_revoke(struct iommu_table *tbl,
 EXPORT_SYMBOL_GPL(user_table_revoke);
 
 /**
- * user_table_is_revoked() - has the container dropped a table?
+ * user_table_is_revoked() - test if the container has dropped a table
  * @tbl: a user table
  *
- * Context: any; the caller has a reference to @tbl.
+ * Context: any. The caller must have a reference of @tbl.
  *
- * Return: true if the table maps nothing any more, for good.
+ * Return: true if the table is revoked.
  */
 bool user_table_is_revoked(struct iommu_table *tbl)
 {
@@ -459,12 +469,12 @@ static bool shadow_in_range(unsigned long shadow, unsigned long ua,
 }
 
 /**
- * user_table_maps() - does a table map any of this memory?
+ * user_table_maps() - test if a table maps any of a range of memory
  * @tbl: a user table
  * @ua: start of a range of user addresses
  * @size: its size in bytes
  *
- * Context: process, may sleep. The caller prevents maps of its own.
+ * Context: process, may sleep. The caller must prevent maps of its own.
  *
  * Return: true if a TCE of @tbl refers to memory in the range.
  */
@@ -474,7 +484,7 @@ bool user_table_maps(struct iommu_table *tbl, unsigned long ua,
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	__be64 *shadow, *end;
 
-	/* Without the lock: what KVM maps meanwhile it may map later as well */
+	/* Without the lock: what KVM maps meanwhile it could as well map later */
 	for_each_tce_leaf(&iter, 0, tbl->it_size) {
 		shadow = tce_tree_shadow(&tbl->it_tree, iter.entry);
 		for (end = shadow + iter.nr; shadow < end; shadow++)

@@ -12,9 +12,9 @@
  * behind it, in the same allocation, where the hardware does not read. They say
  * what each TCE refers to. A TCE and its shadow are adjacent; one walk finds both.
  *
- * Levels only appear (tce_iter_reserve()) until the tree is destroyed (R6 in
- * Documentation/arch/powerpc/tce.rst). So a leaf that was found stays valid as
- * long as the tree, and readers need no lock.
+ * Levels only ever appear (tce_iter_reserve()) until the whole tree goes
+ * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
+ * the tree does and readers need no lock.
  */
 #ifndef _ASM_POWERPC_TCE_TREE_H
 #define _ASM_POWERPC_TCE_TREE_H
