@@ -181,7 +181,16 @@ unsigned long user_table_perm(const struct iommu_table *tbl,
 }
 EXPORT_SYMBOL_GPL(user_table_perm);
 
-/* Out of line: trace points are large */
+/**
+ * user_table_trace_kill() - trace a kill
+ * @tbl: a user table
+ * @entry: first TCE, counted from PCI address 0
+ * @npages: how many
+ *
+ * Out of line, since trace points are large.
+ *
+ * Context: any in virtual mode, does not sleep.
+ */
 noinline void user_table_trace_kill(struct iommu_table *tbl,
 				    unsigned long entry, unsigned long npages)
 {
