@@ -5,8 +5,10 @@
  * the request can give, and in the end nothing may be left: no pinned page, no
  * charge, no table.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -422,6 +424,119 @@ TEST_F_TIMEOUT(race, who_waits_can_be_killed, 100)
 	close(start);
 	slow_end(&slow);
 	EXPECT_EQ(0, slow.ret);
+}
+
+struct victim {
+	int c;
+	void *buf;
+	u64 size;
+	int over;
+};
+
+static int victim(void *arg)
+{
+	struct victim *v = arg;
+
+	tce_register(v->c, v->buf, v->size);
+	__atomic_store_n(&v->over, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+/*
+ * Registers in a process that shares our memory and files, and so is killed
+ * alone: what it leaves pinned or charged is still to be seen. Kills it after
+ * *@usec, which are changed for the next time; answers whether that was in the
+ * middle.
+ */
+static bool kill_in_register(struct victim *v, unsigned int *usec)
+{
+	s64 all = v->size / sys_page_size(), before, now;
+	size_t size = SZ_64K;
+	int status = -1;
+	char *stack;
+	pid_t pid;
+
+	v->over = 0;
+	stack = mem_alloc(size, 0, MEM_POPULATE);
+	before = sys_vmstat("nr_foll_pin_acquired");
+	pid = clone(victim, stack + size, CLONE_VM | CLONE_FILES | SIGCHLD, v);
+	if (pid < 0)
+		return false;
+	usleep(*usec);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	mem_free(stack, size);
+	now = sys_vmstat("nr_foll_pin_acquired") - before;
+	if (now >= all) {
+		tce_unregister(v->c, v->buf, v->size);
+		*usec /= 2;
+	} else if (!now) {
+		*usec += *usec / 2;
+	}
+	ksft_print_msg("killed when %lld of %lld pages were pinned\n", now, all);
+
+	return WIFSIGNALED(status) && now && now < all;
+}
+
+static void killed_in_register(struct __test_metadata *_metadata,
+			       struct _test_data_race *self, void *buf, u64 size)
+{
+	struct victim v = { .c = self->c, .buf = buf, .size = size };
+	struct tce_leak leak;
+	unsigned int usec = 20000;
+	int i, killed = 0;
+	const char *left;
+
+	/* whoever registers first is the owner */
+	ASSERT_EQ(0, tce_register(self->c, self->buf, REGION_SIZE));
+	tce_leak_start(&leak);
+	for (i = 0; i < 30 && killed < 3; i++) {
+		killed += kill_in_register(&v, &usec);
+		left = tce_leak_check(&leak);
+		ASSERT_EQ(NULL, left)
+			TH_LOG("after kill %d: %s", i, left);
+		ASSERT_EQ(-ENOENT, tce_unregister(self->c, buf, size));
+	}
+	EXPECT_EQ(3, killed)
+		TH_LOG("a request goes on until all is pinned, signal or not");
+
+	/* the range is free again, and all of it can be had */
+	EXPECT_EQ(0, tce_register(self->c, buf, size));
+	EXPECT_EQ(0, tce_unregister(self->c, buf, size));
+	EXPECT_EQ(0, tce_unregister(self->c, self->buf, REGION_SIZE));
+}
+
+/* Killed while memory is faulted in */
+TEST_F_TIMEOUT(race, killed_in_register, 100)
+{
+	void *buf = mem_alloc(LONG_SIZE / 2, SZ_64K, 0);
+
+	ASSERT_NE(NULL, buf);
+	killed_in_register(_metadata, self, buf, LONG_SIZE / 2);
+	mem_free(buf, LONG_SIZE / 2);
+}
+
+/*
+ * Killed where all is there, and nothing is left but to pin it: which takes long
+ * for the same little memory over and over
+ */
+TEST_F_TIMEOUT(race, killed_in_register_of_present, 100)
+{
+	u64 piece = 256 * sys_page_size(), size = 2 * LONG_SIZE, at;
+	void *buf = mmap(NULL, size, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int fd = memfd_create("present", MFD_CLOEXEC);
+
+	ASSERT_NE(MAP_FAILED, buf);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, piece));
+	for (at = 0; at < size; at += piece)
+		ASSERT_EQ(buf + at, mmap(buf + at, piece, PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+					 fd, 0));
+	close(fd);
+	killed_in_register(_metadata, self, buf, size);
+	munmap(buf, size);
 }
 
 TEST_HARNESS_MAIN
