@@ -276,8 +276,7 @@ user_table_swap_shadow(struct iommu_table *tbl, struct tce_iter *iter,
 			if (src->batch)
 				new = tce_batch_shadow(tbl, src->batch, page++);
 			tce_store(shadow, new);
-			if (src->range)
-				new += step;
+			new += step;
 			if (old)
 				shadow_unref(tbl, hint, &refs, old);
 		}

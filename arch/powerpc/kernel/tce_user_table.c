@@ -235,6 +235,77 @@ noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 }
 
 /*
+ * A single page, the request that guests and drivers make most often, whose
+ * leaf is there: no iterator, and nothing that is kept from step to step.
+ */
+
+static void shadow_unref_one(struct iommu_table *tbl,
+			     struct mm_iommu_table_group_mem_t *hint,
+			     unsigned long shadow)
+{
+	struct shadow_refs refs = { };
+
+	rcu_read_lock();
+	shadow_unref(tbl, hint, &refs, shadow);
+	shadow_refs_drop(&refs);
+	rcu_read_unlock();
+}
+
+/* The TCE of a single page, if it can be done so; else NULL */
+static __always_inline __be64 *
+user_table_find_one(struct iommu_table *tbl, unsigned long entry,
+		    unsigned long npages)
+{
+	if (npages != 1 || unlikely(!user_table_in_memory(tbl)))
+		return NULL;
+
+	return tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+}
+
+static long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
+			       unsigned long entry,
+			       const struct mm_iommu_range *range,
+			       unsigned long perm)
+{
+	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	unsigned long old;
+	long ret;
+
+	ret = mm_iommu_ref_range(range, perm & TCE_PCI_WRITE);
+	if (ret)
+		return ret;
+
+	user_table_lock(tbl);
+	mm_iommu_translate_range(range, perm, tce);
+	user_table_kill(tbl, entry, 1);
+	old = tce_load(shadow);
+	tce_store(shadow, tce_shadow_make(range->ua | perm, TCE_SHADOW_UA));
+	if (old)
+		shadow_unref_one(tbl, range->hint, old);
+	user_table_unlock(tbl);
+
+	return 0;
+}
+
+static void user_table_unmap_one(struct iommu_table *tbl, __be64 *tce,
+				 unsigned long entry,
+				 struct mm_iommu_table_group_mem_t *hint)
+{
+	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	unsigned long old;
+
+	user_table_lock(tbl);
+	WRITE_ONCE(*tce, 0);
+	user_table_kill(tbl, entry, 1);
+	old = tce_load(shadow);
+	if (old) {
+		WRITE_ONCE(*shadow, 0);
+		shadow_unref_one(tbl, hint, old);
+	}
+	user_table_unlock(tbl);
+}
+
+/*
  * A traced request is a wrapper of its own, so that an untraced one need not keep
  * the arguments of the event until its end.
  */
@@ -248,9 +319,13 @@ user_table_do_map(struct iommu_table *tbl, unsigned long entry,
 		.range = range,
 		.perm = user_table_perm(tbl, direction),
 	};
+	__be64 *tce = user_table_find_one(tbl, entry, range->npages);
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
 	long ret;
+
+	if (likely(tce))
+		return user_table_map_one(tbl, tce, entry, range, src.perm);
 
 	ret = mm_iommu_ref_range(range, src.perm & TCE_PCI_WRITE);
 	if (ret)
@@ -360,12 +435,13 @@ EXPORT_SYMBOL_GPL(user_table_map_pinned);
 static bool user_table_clear(struct tce_iter *iter, unsigned long index,
 			     unsigned long npages)
 {
+	__be64 *tce, *end;
 	bool any = false;
-	unsigned long i;
 
 	for_each_tce_leaf(iter, index, npages) {
-		for (i = 0; i < iter->nr; i++)
-			WRITE_ONCE(iter->entry[i], 0);
+		tce = iter->entry;
+		for (end = tce + iter->nr; tce < end; tce++)
+			WRITE_ONCE(*tce, 0);
 		any = true;
 		if (tce_iter_more(iter))
 			cond_resched();
@@ -379,9 +455,15 @@ user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages,
 		    struct mm_iommu_table_group_mem_t *hint)
 {
+	__be64 *tce = user_table_find_one(tbl, entry, npages);
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
 	int ret = 0;
+
+	if (likely(tce)) {
+		user_table_unmap_one(tbl, tce, entry, hint);
+		return 0;
+	}
 
 	user_table_lock(tbl);
 	if (unlikely(!user_table_in_memory(tbl))) {

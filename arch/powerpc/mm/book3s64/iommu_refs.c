@@ -249,35 +249,36 @@ static __be64 *piece_translate_small(unsigned long hpa, unsigned long size,
 	return tces;
 }
 
-static noinline void region_translate(struct region_part part,
+static noinline void region_translate(const struct region_part *part,
 				      unsigned int page_shift,
 				      unsigned long perm, __be64 *tces)
 {
-	unsigned long size = 1UL << page_shift, granules, nr, hpa;
+	unsigned long ua = part->ua, left = part->nr, granules, nr, hpa;
+	unsigned long size = 1UL << page_shift;
 	const struct region_piece *piece;
 	const u64 *granule;
 
-	while (part.nr) {
-		piece = region_piece(part.mem, part.ua);
-		granule = piece_granules(piece, part.ua, &granules);
+	while (left) {
+		piece = region_piece(part->mem, ua);
+		granule = piece_granules(piece, ua, &granules);
 		if (page_shift >= piece->shift) {
 			nr = (granules - 1) >> (page_shift - piece->shift);
-			nr = min(part.nr, nr + 1);
+			nr = min(left, nr + 1);
 			tces = piece_translate_large(granule,
 						     size >> piece->shift, nr,
 						     perm, tces);
-			part.nr -= nr;
-			part.ua += nr << page_shift;
+			left -= nr;
+			ua += nr << page_shift;
 			continue;
 		}
 
-		for (; part.nr && granules; granules--) {
-			nr = min(part.nr, piece_rest(piece, part.ua) >> page_shift);
+		for (; left && granules; granules--) {
+			nr = min(left, piece_rest(piece, ua) >> page_shift);
 			hpa = (*granule++ & GRANULE_HPA) +
-				piece_offset(piece, part.ua);
+				piece_offset(piece, ua);
 			tces = piece_translate_small(hpa | perm, size, nr, tces);
-			part.nr -= nr;
-			part.ua += nr << page_shift;
+			left -= nr;
+			ua += nr << page_shift;
 		}
 	}
 }
@@ -302,7 +303,7 @@ void mm_iommu_translate_range(const struct mm_iommu_range *range,
 		if (part.nr == 1)
 			tce_store(tces, region_hpa(part.mem, part.ua) | perm);
 		else
-			region_translate(part, range->page_shift, perm, tces);
+			region_translate(&part, range->page_shift, perm, tces);
 		tces += part.nr;
 	}
 	rcu_read_unlock();

@@ -61,11 +61,13 @@ static void pnv_tce_store(struct tce_iter *iter, unsigned long index,
 			  unsigned long npages, unsigned long tce,
 			  unsigned long step)
 {
-	unsigned long i;
+	__be64 *entry, *end;
 
-	for_each_tce_leaf(iter, index, npages)
-		for (i = 0; i < iter->nr; i++, tce += step)
-			tce_store(iter->entry + i, tce);
+	for_each_tce_leaf(iter, index, npages) {
+		entry = iter->entry;
+		for (end = entry + iter->nr; entry < end; entry++, tce += step)
+			tce_store(entry, tce);
+	}
 }
 
 /**
