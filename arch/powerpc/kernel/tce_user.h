@@ -49,6 +49,9 @@ struct dentry;
  * @lock: protects TCEs and shadows (R11)
  * @revoked: the container has dropped the table, and nothing is mapped any more.
  *	     Changes under @lock
+ * @pinned: a page was mapped that is not registered; for good, under @lock
+ * @hint: the region that was mapped or unmapped last without sleeping; under
+ *	  @lock
  * @account: what the levels of the table cost @mm
  * @tces: where a batch for the hypervisor is put together, under @lock; NULL
  *	  where the hardware walks the table in memory
@@ -62,6 +65,8 @@ struct user_table {
 	struct mm_struct *mm;
 	struct tce_lock lock;
 	bool revoked;
+	bool pinned;
+	struct mm_iommu_hint hint;
 	struct tce_account account;
 	__be64 *tces;
 	struct list_head node;

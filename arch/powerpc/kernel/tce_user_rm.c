@@ -1,19 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User tables in real mode: interrupts are off and stay off, so nothing here
- * may take long; nothing sleeps, allocates or looks beyond the linear mapping.
- * The caller has tried for the lock, and got it.
+ * User tables: what can be done without sleeping.
+ *
+ * KVM tries this first for the hypercalls of a guest, with interrupts off: in
+ * real mode on POWER8, before the VCPU has left its run loop on later
+ * processors, and before anything else in virtual mode. So nothing here sleeps,
+ * allocates, prints or looks beyond the linear mapping, and little is done at
+ * once. What cannot be done that way is left as it is and reported.
+ *
+ * Two rules make that short:
+ *
+ * - Only what is empty is mapped, and only with memory of one region: a single
+ *   reference, taken when nothing else can fail, is all that is taken.
+ * - The last reference to a region is never dropped here. The TCE is gone then,
+ *   its shadow is not, and user_table_unmap() does the rest.
  */
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 
+#include <asm/reg.h>
+
 #include "tce_user.h"
+
+/**
+ * user_table_lock_rm() - spin for the lock of a table
+ * @tbl: a user table
+ *
+ * Context: interrupts off; without the lock of another user table.
+ *
+ * Return: true if the caller has it, until user_table_unlock_rm(); false when its
+ * owner may sleep.
+ */
+bool user_table_lock_rm(struct iommu_table *tbl)
+{
+	return tce_lock_spin_rm(&tbl->it_user->lock);
+}
 
 /**
  * user_table_trylock_rm() - try for the lock of a table
  * @tbl: a user table
  *
- * Context: real mode.
+ * Context: interrupts off.
  *
  * Return: true if the caller has it, until user_table_unlock_rm().
  */
@@ -26,173 +53,269 @@ bool user_table_trylock_rm(struct iommu_table *tbl)
  * user_table_unlock_rm() - give the lock of a table back
  * @tbl: a user table
  *
- * Context: real mode.
+ * Context: interrupts off.
  */
 void user_table_unlock_rm(struct iommu_table *tbl)
 {
 	tce_unlock_rm(&tbl->it_user->lock);
 }
 
+/* Is translation off? Then firmware and most of memory are out of reach */
+static bool user_table_in_real_mode(void)
+{
+	return !(mfmsr() & MSR_DR);
+}
+
+/* Real mode cannot call firmware, which most bridges need for it */
 static bool user_table_kill_rm(struct iommu_table *tbl, unsigned long entry,
 			       unsigned long npages)
 {
-	return tbl->it_ops->tce_kill_rm &&
-		tbl->it_ops->tce_kill_rm(tbl, entry, npages);
-}
-
-/* Is nothing mapped by these TCEs of a leaf? */
-static bool leaf_is_empty_rm(struct tce_tree *tree, __be64 *leaf,
-			     unsigned long nr)
-{
-	__be64 *end = leaf + nr;
-
-	for (; leaf < end; leaf++)
-		if (READ_ONCE(*leaf) || READ_ONCE(*tce_tree_shadow(tree, leaf)))
-			return false;
+	if (user_table_in_real_mode())
+		return tbl->it_ops->tce_kill_rm &&
+			tbl->it_ops->tce_kill_rm(tbl, entry, npages);
+	if (npages)
+		tbl->it_ops->tce_kill(tbl, entry, npages);
 
 	return true;
 }
 
+static bool user_table_usable_rm(struct iommu_table *tbl)
+{
+	struct user_table *user = tbl->it_user;
+
+	return user_table_in_memory(tbl) && !user->pinned &&
+		user_table_kill_rm(tbl, 0, 0);
+}
+
+/*
+ * Do @nr TCEs of a leaf hold nothing? Whatever is mapped has a shadow, which may
+ * outlive its TCE. Mostly there is none, so look at all.
+ */
+static bool user_table_empty(struct iommu_table *tbl, __be64 *leaf,
+			     unsigned long nr)
+{
+	const __be64 *shadow = tce_tree_shadow(&tbl->it_tree, leaf);
+	const __be64 *stop = shadow + nr;
+	__be64 any = 0;
+
+	for (; shadow < stop; shadow++)
+		any |= READ_ONCE(*shadow);
+
+	return !any;
+}
+
 /**
- * user_table_can_store_rm() - can real mode map here?
- * @tbl: a user table
- * @entry: first TCE, counted from PCI address 0; all TCEs are inside @tbl
+ * user_table_can_store_rm() - can a batch be stored without sleeping?
+ * @tbl: a table owned by a process
+ * @iter: becomes the place of the batch
+ * @entry: first TCE, counted from PCI address 0; the batch is inside @tbl
  * @npages: how many IOMMU pages
  *
- * It can where levels are there and nothing is mapped: it has no way to drop a
- * last reference, and no time to undo what it began.
- * Context: real mode, with the lock.
+ * It can where levels are there and nothing is mapped.
+ * Context: any, with the lock of @tbl.
  *
  * Return: true if user_table_store_batch_rm() may follow.
  */
-bool user_table_can_store_rm(struct iommu_table *tbl, unsigned long entry,
-			     unsigned long npages)
+bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
+			     unsigned long entry, unsigned long npages)
 {
 	unsigned long next = entry - tbl->it_offset, end = next + npages;
-	struct tce_iter iter = { .tree = &tbl->it_tree };
 
-	if (tbl->it_user->revoked || !user_table_in_memory(tbl) ||
-	    !user_table_kill_rm(tbl, entry, 0))
+	if (tbl->it_user->revoked || !user_table_usable_rm(tbl))
 		return false;
 
-	for_each_tce_leaf(&iter, next, npages) {
-		if (iter.index != next ||
-		    !leaf_is_empty_rm(&tbl->it_tree, iter.entry, iter.nr))
+	iter->tree = &tbl->it_tree;
+	iter->size = 0;
+	for_each_tce_leaf(iter, next, npages) {
+		if (iter->index != next)
 			return false;
-		next += iter.nr;
+		if (!user_table_empty(tbl, iter->entry, iter->nr))
+			return false;
+		next += iter->nr;
 	}
 
 	return next == end;
 }
 
 /**
- * user_table_store_batch_rm() - map a batch where nothing is mapped
- * @tbl: a table of which user_table_can_store_rm() said true
- * @entry: first TCE, counted from PCI address 0
- * @batch: what to map; the caller has a reference for each IOMMU page
+ * user_table_resolve_rm() - translate a batch for a table
+ * @tbl: a user table
+ * @batch: the batch
  *
- * Context: real mode, with the lock.
+ * Context: any, with the lock of @tbl.
+ *
+ * Return: as mm_iommu_resolve_batch().
  */
-void user_table_store_batch_rm(struct iommu_table *tbl, unsigned long entry,
+bool user_table_resolve_rm(struct iommu_table *tbl, struct tce_batch *batch)
+{
+	return mm_iommu_resolve_batch(&tbl->it_user->hint, batch);
+}
+
+/* What may be written may be read, as user_table_write_reads() says */
+static unsigned long tce_write_reads(unsigned long tce)
+{
+	return tce | (tce & TCE_PCI_WRITE) / (TCE_PCI_WRITE / TCE_PCI_READ);
+}
+
+static __always_inline void tce_store_page(struct iommu_table *tbl,
+					   __be64 *leaf, unsigned long tce,
+					   unsigned long ua)
+{
+	tce = tce_write_reads(tce);
+	ua |= tce & TCE_PCI_READ;
+	tce_store(leaf, tce);
+	tce_store(tce_tree_shadow(&tbl->it_tree, leaf),
+		  tce_shadow_make(ua, TCE_SHADOW_UA));
+}
+
+/* Set TCEs and shadow in one leaf; pages of the batch are IOMMU pages */
+static void user_table_store_pages_rm(struct iommu_table *tbl, __be64 *leaf,
+				      unsigned long nr, const unsigned long *hpas,
+				      const unsigned long *uas)
+{
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (hpas[i])
+			tce_store_page(tbl, leaf + i, hpas[i], uas[i]);
+}
+
+/* ... or many of these; from IOMMU page @page of the batch on */
+static void user_table_store_parts_rm(struct iommu_table *tbl, __be64 *leaf,
+				      unsigned long nr, unsigned long page,
+				      const struct tce_batch *batch)
+{
+	unsigned int split = batch->page_shift - tbl->it_page_shift;
+	unsigned long mask = (1UL << split) - 1, offset, i;
+
+	for (; nr; nr--, leaf++, page++) {
+		i = page >> split;
+		offset = (page & mask) << tbl->it_page_shift;
+		if (batch->hpas[i])
+			tce_store_page(tbl, leaf, batch->hpas[i] + offset,
+				       batch->uas[i] + offset);
+	}
+}
+
+/**
+ * user_table_store_batch_rm() - store a batch where nothing is mapped
+ * @tbl: a table of which user_table_can_store_rm() said true
+ * @iter: as user_table_can_store_rm() left it
+ * @entry: first TCE, counted from PCI address 0
+ * @batch: what to map, resolved by mm_iommu_resolve_batch(); the caller has taken
+ *	  a reference for each IOMMU page
+ *
+ * Context: as user_table_can_store_rm().
+ */
+void user_table_store_batch_rm(struct iommu_table *tbl, struct tce_iter *iter,
+			       unsigned long entry,
 			       const struct tce_batch *batch)
 {
-	unsigned long npages = batch->nr << (batch->page_shift - tbl->it_page_shift);
-	struct tce_iter iter = { .tree = &tbl->it_tree };
-	struct tce_batch granted = *batch;
-	__be64 *shadow, *end;
-	unsigned long page = 0;
+	unsigned int split = batch->page_shift - tbl->it_page_shift;
+	unsigned long npages = batch->nr << split, page = 0;
 
-	granted.write_reads = user_table_write_reads(tbl);
-	for_each_tce_leaf(&iter, entry - tbl->it_offset, npages) {
-		mm_iommu_translate_batch(&granted, tbl->it_page_shift, page,
-					 iter.nr, iter.entry);
-		shadow = tce_tree_shadow(&tbl->it_tree, iter.entry);
-		for (end = shadow + iter.nr; shadow < end; shadow++)
-			tce_store(shadow,
-				  tce_batch_shadow(tbl, &granted, page++));
+	for_each_tce_leaf(iter, entry - tbl->it_offset, npages) {
+		if (split)
+			user_table_store_parts_rm(tbl, iter->entry, iter->nr,
+						  page, batch);
+		else
+			user_table_store_pages_rm(tbl, iter->entry, iter->nr,
+						  batch->hpas + page,
+						  batch->uas + page);
+		page += iter->nr;
 	}
 	user_table_kill_rm(tbl, entry, npages);
 }
 
-/* Clear shadows that refer to memory within @bounds */
-static void shadow_clear_bounds(const struct mm_iommu_bounds *bounds,
-				__be64 *shadow, __be64 *end)
+/* Clear what is of one region, up to what is of another; where that is */
+static __be64 *shadow_clear_region_rm(__be64 *shadow, __be64 *stop,
+				      const struct mm_iommu_bounds *bounds,
+				      unsigned long *nr)
 {
-	for (; shadow < end; shadow++)
-		if (READ_ONCE(*shadow) &&
-		    tce_load(shadow) - bounds->start < bounds->size)
-			WRITE_ONCE(*shadow, 0);
+	unsigned long start = bounds->start, size = bounds->size, old;
+
+	for (; shadow < stop; shadow++) {
+		old = tce_load(shadow);
+		if (unlikely(old - start >= size)) {
+			if (old)
+				break;
+			continue;
+		}
+		*shadow = 0;
+		++*nr;
+	}
+
+	return shadow;
 }
 
 /*
- * Drop what shadows of a leaf refer to, from @shadow on as far as that is one
- * region. Returns where that ended. What could not be dropped stays in the
- * shadow.
+ * Drop the references that a part of a leaf's shadow holds, as far as they are
+ * of one region; *@pshadow becomes where the next region begins. The first entry
+ * stays until it is known that the region's last reference is not among them.
  */
-static __be64 *shadow_drop_region_rm(struct iommu_table *tbl, __be64 *shadow,
-				     __be64 *end, bool *all)
+static bool shadow_drop_region_rm(struct iommu_table *tbl, __be64 **pshadow,
+				  __be64 *stop)
 {
-	struct mm_iommu_bounds bounds = { };
-	unsigned long old, nr = 0;
-	__be64 *first = shadow;
+	struct user_table *user = tbl->it_user;
+	struct mm_iommu_bounds bounds;
+	__be64 *first = *pshadow;
+	unsigned long nr = 1;
 
-	for (; shadow < end; shadow++) {
-		old = tce_load(shadow);
-		if (!old)
-			continue;
-		if (!nr && !mm_iommu_find_bounds(tbl->it_user->mm, NULL,
-						 old & ~TCE_SHADOW_FLAGS,
-						 &bounds)) {
-			*all = false;
-			return end;
-		}
-		if (old - bounds.start >= bounds.size)
-			break;
-		nr++;
+	while (first < stop && !*first)
+		first++;
+	*pshadow = first;
+	if (first == stop)
+		return true;
+	if (!mm_iommu_hint_bounds(user->mm, &user->hint,
+				  tce_load(first) & ~TCE_SHADOW_FLAGS, &bounds))
+		return false;
+
+	*pshadow = shadow_clear_region_rm(first + 1, stop, &bounds, &nr);
+	if (likely(mm_iommu_try_unref(bounds.mem, nr))) {
+		*first = 0;
+		return true;
 	}
-	if (nr && mm_iommu_try_unref(bounds.mem, nr))
-		shadow_clear_bounds(&bounds, first, shadow);
-	else if (nr)
-		*all = false;
+	/* With the last one goes the region; all others can go here */
+	if (nr > 1)
+		mm_iommu_try_unref(bounds.mem, nr - 1);
 
-	return shadow;
+	return false;
 }
 
 static bool shadow_drop_leaf_rm(struct iommu_table *tbl, __be64 *shadow,
 				unsigned long nr)
 {
-	__be64 *end = shadow + nr;
+	__be64 *stop = shadow + nr;
 	bool all = true;
 
-	while (shadow < end)
-		shadow = shadow_drop_region_rm(tbl, shadow, end, &all);
+	while (all && shadow < stop)
+		all = shadow_drop_region_rm(tbl, &shadow, stop);
 
 	return all;
 }
 
-/* Clear TCEs of a leaf; false if one of them has a pin */
-static bool user_table_clear_leaf_rm(struct iommu_table *tbl, __be64 *leaf,
-				     unsigned long nr)
+/* Four at a time: half of the loop of one would be what makes it a loop */
+static void user_table_clear_leaf_rm(__be64 *leaf, unsigned long nr)
 {
-	__be64 *end = leaf + nr, *entry;
+	__be64 *stop = leaf + nr;
 
-	for (entry = leaf; entry < end; entry++)
-		if (tce_load(tce_tree_shadow(&tbl->it_tree, entry)) &
-		    TCE_SHADOW_PIN)
-			return false;
-	for (entry = leaf; entry < end; entry++)
-		WRITE_ONCE(*entry, 0);
-
-	return true;
+	for (; leaf + 4 <= stop; leaf += 4) {
+		WRITE_ONCE(leaf[0], 0);
+		WRITE_ONCE(leaf[1], 0);
+		WRITE_ONCE(leaf[2], 0);
+		WRITE_ONCE(leaf[3], 0);
+	}
+	for (; leaf < stop; leaf++)
+		WRITE_ONCE(*leaf, 0);
 }
 
 /**
  * user_table_unmap_rm() - unmap a range
- * @tbl: a user table
- * @entry: first TCE, counted from PCI address 0; all TCEs are inside @tbl
+ * @tbl: a table owned by a process
+ * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
  * @npages: how many IOMMU pages
  *
- * Context: real mode, with the lock.
+ * Context: any, with the lock of @tbl.
  *
  * Return: true; or false when something is left to user_table_unmap(), for
  * which the shadow keeps what it has to know.
@@ -202,24 +325,97 @@ bool user_table_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 {
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
-	bool any = false, all = true;
+	bool any = false;
 
-	if (!user_table_in_memory(tbl) || !user_table_kill_rm(tbl, entry, 0))
+	if (!user_table_usable_rm(tbl))
 		return false;
 
 	for_each_tce_leaf(&iter, index, npages) {
+		user_table_clear_leaf_rm(iter.entry, iter.nr);
 		any = true;
-		if (!user_table_clear_leaf_rm(tbl, iter.entry, iter.nr))
-			return false;
 	}
 	if (!any)
 		return true;
 	user_table_kill_rm(tbl, entry, npages);
 
 	for_each_tce_leaf(&iter, index, npages)
-		all &= shadow_drop_leaf_rm(tbl, tce_tree_shadow(&tbl->it_tree,
-								iter.entry),
-					   iter.nr);
+		if (!shadow_drop_leaf_rm(tbl, tce_tree_shadow(&tbl->it_tree,
+							      iter.entry),
+					 iter.nr))
+			return false;
 
-	return all;
+	return true;
+}
+
+/*
+ * One page, which is what most hypercalls are about: the same without loops.
+ */
+
+/**
+ * user_table_map_page_rm() - map an IOMMU page where nothing is mapped
+ * @tbl: a table owned by a process
+ * @entry: its TCE, counted from PCI address 0
+ * @ua: user address of the page, and TCE_PCI_READ, TCE_PCI_WRITE
+ *
+ * Context: any, with the lock of @tbl.
+ *
+ * Return: true; or false with nothing changed.
+ */
+bool user_table_map_page_rm(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long ua)
+{
+	struct user_table *user = tbl->it_user;
+	__be64 *leaf, *shadow;
+	unsigned long tce;
+
+	if (user->revoked || !user_table_usable_rm(tbl))
+		return false;
+	leaf = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	if (!leaf)
+		return false;
+	shadow = tce_tree_shadow(&tbl->it_tree, leaf);
+	if (*shadow ||
+	    !mm_iommu_ref_page(user->mm, &user->hint, ua, tbl->it_page_shift,
+			       &tce))
+		return false;
+
+	tce_store_page(tbl, leaf, tce, ua);
+	user_table_kill_rm(tbl, entry, 1);
+
+	return true;
+}
+
+/**
+ * user_table_unmap_page_rm() - unmap an IOMMU page
+ * @tbl: a table owned by a process
+ * @entry: its TCE, counted from PCI address 0
+ *
+ * Context: as user_table_map_page_rm().
+ *
+ * Return: as user_table_unmap_rm().
+ */
+bool user_table_unmap_page_rm(struct iommu_table *tbl, unsigned long entry)
+{
+	struct user_table *user = tbl->it_user;
+	__be64 *leaf, *shadow;
+	unsigned long old;
+
+	if (!user_table_usable_rm(tbl))
+		return false;
+	leaf = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	if (!leaf)
+		return true;
+	WRITE_ONCE(*leaf, 0);
+	user_table_kill_rm(tbl, entry, 1);
+
+	shadow = tce_tree_shadow(&tbl->it_tree, leaf);
+	old = tce_load(shadow);
+	if (!old)
+		return true;
+	if (!mm_iommu_try_unref_page(user->mm, &user->hint,
+				     old & ~TCE_SHADOW_FLAGS))
+		return false;
+	*shadow = 0;
+
+	return true;
 }

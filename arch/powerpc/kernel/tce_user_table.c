@@ -421,6 +421,7 @@ long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,
 	ret = tce_iter_reserve(&iter, index, npages, GFP_KERNEL);
 	if (!ret) {
 		user_table_lock(tbl);
+		tbl->it_user->pinned = true;
 		ret = user_table_commit(tbl, &iter, index, npages, &src);
 		user_table_unlock(tbl);
 	}

@@ -304,6 +304,18 @@ put_fd:
  * Hardware tables behind them.
  */
 
+/* With the lock, when @links have changed */
+static void kvmppc_tce_find_only(struct kvmppc_spapr_tce_table *stt)
+{
+	struct kvmppc_tce_link *link = kvmppc_tce_next_table(stt, NULL);
+	struct iommu_table *only = NULL;
+
+	if (link && !kvmppc_tce_next_table(stt, link) &&
+	    !kvmppc_tce_split(stt, link->tbl))
+		only = link->tbl;
+	WRITE_ONCE(stt->only, only);
+}
+
 /* Move links that are of no use to @gone: to @grp, or to tables of the past */
 static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
 				 struct iommu_group *grp,
@@ -374,6 +386,7 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 		kvmppc_tce_cut_links(stt, NULL, &gone);
 		if (!kvmppc_tce_add_link(stt, link))
 			list_add(&link->node, &gone);
+		kvmppc_tce_find_only(stt);
 		tce_unlock(&stt->lock);
 	}
 	kvmppc_tce_free_links(&gone);
@@ -435,6 +448,7 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 	hash_for_each(kvm->arch.spapr_tce_tables, bucket, stt, node) {
 		tce_lock(&stt->lock);
 		kvmppc_tce_cut_links(stt, grp, &gone);
+		kvmppc_tce_find_only(stt);
 		tce_unlock(&stt->lock);
 	}
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
@@ -817,7 +831,10 @@ long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret = kvmppc_put_tce(vcpu, liobn, ioba, tce);
+	long ret = kvmppc_tce_try_put(vcpu, liobn, ioba, tce);
+
+	if (ret == H_TOO_HARD)
+		ret = kvmppc_put_tce(vcpu, liobn, ioba, tce);
 
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	kvmppc_tce_trace(vcpu, H_PUT_TCE, liobn, ioba, 1, ret);
@@ -843,7 +860,12 @@ long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 			       unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret = kvmppc_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
+	long ret = kvmppc_tce_try_put_indirect(vcpu, liobn, ioba, tce_list,
+					       npages);
+
+	if (ret == H_TOO_HARD)
+		ret = kvmppc_put_tce_indirect(vcpu, liobn, ioba, tce_list,
+					      npages);
 
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	kvmppc_tce_trace(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages, ret);
@@ -869,7 +891,10 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret = kvmppc_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
+	long ret = kvmppc_tce_try_stuff(vcpu, liobn, ioba, tce_value, npages);
+
+	if (ret == H_TOO_HARD)
+		ret = kvmppc_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
 
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	kvmppc_tce_trace(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);

@@ -28,7 +28,7 @@
  * Calls in real mode that are remembered until they can be traced; so many that
  * struct kvmppc_tce_vcpu fits 16K
  */
-#define KVMPPC_TCE_LOG_MAX	192
+#define KVMPPC_TCE_LOG_MAX	96
 
 #define KVMPPC_TCE_PERMS	(TCE_PCI_READ | TCE_PCI_WRITE)
 
@@ -38,6 +38,8 @@
  * @grp: the group on whose behalf it is there
  * @tbl: the table; referenced
  * @debug_ref: says so in debugfs
+ * @iter: a place in @tbl, from one step of a hypercall to the next; with the
+ *	 locks
  *
  * Groups of one container share a table; their links are next to each other.
  */
@@ -46,6 +48,7 @@ struct kvmppc_tce_link {
 	struct iommu_group *grp;
 	struct iommu_table *tbl;
 	struct tce_debug_ref debug_ref;
+	struct tce_iter iter;
 };
 
 /**
@@ -58,6 +61,7 @@ struct kvmppc_tce_link {
  * @size: size of the window in such pages
  * @lock: one hypercall that changes it at a time; and @links
  * @links: the hardware tables behind it
+ * @only: the table, if there is one, and its pages are of the same size
  * @account: what @guest_tces costs the process
  * @guest_tces: what the guest has put, in the byte order of the host; user space
  *	  maps its leaves. The hardware does not look there
@@ -74,6 +78,7 @@ struct kvmppc_spapr_tce_table {
 	u64 size;
 	struct tce_lock lock;
 	struct list_head links;
+	struct iommu_table *only;
 	struct tce_account account;
 	struct tce_tree guest_tces;
 };
@@ -98,6 +103,7 @@ struct kvmppc_tce_call {
  * struct kvmppc_tce_vcpu - what a VCPU keeps for these hypercalls
  * @tces: a list as the guest wrote it, in the byte order of the host
  * @uas: the same as tce_batch::uas
+ * @hpas: room for tce_batch::hpas
  * @nr_calls: how many of @calls
  * @calls: to be traced
  *
@@ -106,6 +112,7 @@ struct kvmppc_tce_call {
 struct kvmppc_tce_vcpu {
 	u64 tces[KVMPPC_TCE_LIST_MAX];
 	unsigned long uas[KVMPPC_TCE_LIST_MAX];
+	unsigned long hpas[KVMPPC_TCE_LIST_MAX];
 	unsigned int nr_calls;
 	struct kvmppc_tce_call calls[KVMPPC_TCE_LOG_MAX];
 };
@@ -155,53 +162,77 @@ static inline unsigned int kvmppc_tce_split(struct kvmppc_spapr_tce_table *stt,
 	return stt->page_shift - tbl->it_page_shift;
 }
 
-/*
- * A guest's TCE as an element of tce_batch. Memory that is in no slot may
- * be known to user space all the same.
- */
-static inline long kvmppc_tce_to_ua(struct kvmppc_spapr_tce_table *stt,
-				    struct kvm_memslots *slots, u64 tce,
-				    unsigned long *ua)
+/* The part of a memory slot where a page of a guest's table may begin */
+struct kvmppc_tce_slot {
+	unsigned long gpa;
+	unsigned long room;
+	unsigned long ua;
+};
+
+/* Memory that is in no slot may be known to user space all the same */
+static inline bool kvmppc_tce_find_slot(struct kvmppc_spapr_tce_table *stt,
+					struct kvm_memslots *slots,
+					unsigned long gpa,
+					struct kvmppc_tce_slot *part)
 {
-	unsigned long gpa = tce & ~(u64)KVMPPC_TCE_PERMS;
 	unsigned long size = 1UL << stt->page_shift;
 	struct kvm_memory_slot *slot;
-	gfn_t gfn = gpa >> PAGE_SHIFT;
 
-	*ua = 0;
-	/* Without permissions anything may stand there */
-	if (!(tce & KVMPPC_TCE_PERMS))
-		return H_SUCCESS;
-	/* Bits that are reserved here may be known to user space */
-	if (gpa & (size - 1))
-		return H_TOO_HARD;
+	slot = __gfn_to_memslot(slots, gpa >> PAGE_SHIFT);
+	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID))
+		return false;
+	part->gpa = slot->base_gfn << PAGE_SHIFT;
+	part->ua = slot->userspace_addr;
+	/* Pages that are smaller than those of the host lie in one of these */
+	part->room = slot->npages << PAGE_SHIFT;
+	if (part->room < size)
+		return false;
+	part->room -= size - 1;
 
-	slot = __gfn_to_memslot(slots, gfn);
-	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID) ||
-	    size >> PAGE_SHIFT > slot->base_gfn + slot->npages - gfn)
-		return H_TOO_HARD;
-
-	*ua = (__gfn_to_hva_memslot(slot, gfn) + offset_in_page(gpa)) |
-		(tce & KVMPPC_TCE_PERMS);
-
-	return H_SUCCESS;
+	return gpa - part->gpa < part->room;
 }
 
+/*
+ * Guests' TCEs as elements of tce_batch::uas. These are looked up and never read
+ * through, so there is nothing to be had from a processor that runs ahead of the
+ * check.
+ */
 static inline long kvmppc_tce_to_uas(struct kvmppc_spapr_tce_table *stt,
 				     struct kvm_memslots *slots,
 				     const u64 *tces, unsigned long nr,
 				     unsigned long *uas)
 {
-	unsigned long i;
-	long ret;
+	unsigned long mask = (1UL << stt->page_shift) - 1, i, gpa, perm;
+	struct kvmppc_tce_slot part = { }, found;
 
 	for (i = 0; i < nr; i++) {
-		ret = kvmppc_tce_to_ua(stt, slots, tces[i], uas + i);
-		if (ret)
-			return ret;
+		perm = tces[i] & KVMPPC_TCE_PERMS;
+		gpa = tces[i] - perm;
+		/* Without permissions anything may stand there */
+		if (!perm) {
+			uas[i] = 0;
+			continue;
+		}
+		/* Bits that are reserved here may be known to user space */
+		if (gpa & mask)
+			return H_TOO_HARD;
+		/* What is the same for many pages is in registers */
+		if (gpa - part.gpa >= part.room) {
+			if (!kvmppc_tce_find_slot(stt, slots, gpa, &found))
+				return H_TOO_HARD;
+			part = found;
+		}
+		uas[i] = (part.ua + gpa - part.gpa) | perm;
 	}
 
 	return H_SUCCESS;
+}
+
+static inline long kvmppc_tce_to_ua(struct kvmppc_spapr_tce_table *stt,
+				    struct kvm_memslots *slots, u64 tce,
+				    unsigned long *ua)
+{
+	return kvmppc_tce_to_uas(stt, slots, &tce, 1, ua);
 }
 
 /* What of H_PUT_TCE_INDIRECT can be judged by its arguments */
@@ -232,13 +263,14 @@ static inline long kvmppc_tce_check_stuff(struct kvmppc_spapr_tce_table *stt,
 static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 				    unsigned long nr, const u64 *tces)
 {
-	unsigned long i;
-	u64 *leaf;
+	const u64 *from;
+	u64 *leaf, *end;
 
 	for_each_tce_leaf(iter, index, nr) {
+		from = tces + (iter->index - index);
 		leaf = (__force u64 *)iter->entry;
-		for (i = 0; i < iter->nr; i++)
-			WRITE_ONCE(leaf[i], tces[iter->index - index + i]);
+		for (end = leaf + iter->nr; leaf < end; leaf++)
+			WRITE_ONCE(*leaf, *from++);
 	}
 }
 
@@ -246,13 +278,12 @@ static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 static inline void kvmppc_tce_fill(struct tce_iter *iter, unsigned long index,
 				   unsigned long nr, u64 tce)
 {
-	unsigned long i;
-	u64 *leaf;
+	u64 *leaf, *end;
 
 	for_each_tce_leaf(iter, index, nr) {
 		leaf = (__force u64 *)iter->entry;
-		for (i = 0; i < iter->nr; i++)
-			WRITE_ONCE(leaf[i], tce);
+		for (end = leaf + iter->nr; leaf < end; leaf++)
+			WRITE_ONCE(*leaf, tce);
 	}
 }
 
@@ -263,5 +294,40 @@ static inline u64 kvmppc_tce_load(struct kvmppc_spapr_tce_table *stt,
 
 	return entry ? READ_ONCE(*entry) : 0;
 }
+
+/* book3s_64_vio_hv.c */
+#ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
+long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,
+			unsigned long ioba, u64 tce);
+long kvmppc_tce_try_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				 unsigned long ioba, unsigned long tce_list,
+				 unsigned long npages);
+long kvmppc_tce_try_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+			  unsigned long ioba, u64 tce_value,
+			  unsigned long npages);
+#else
+static inline long kvmppc_tce_try_put(struct kvm_vcpu *vcpu,
+				      unsigned long liobn, unsigned long ioba,
+				      u64 tce)
+{
+	return H_TOO_HARD;
+}
+
+static inline long kvmppc_tce_try_put_indirect(struct kvm_vcpu *vcpu,
+					       unsigned long liobn,
+					       unsigned long ioba,
+					       unsigned long tce_list,
+					       unsigned long npages)
+{
+	return H_TOO_HARD;
+}
+
+static inline long kvmppc_tce_try_stuff(struct kvm_vcpu *vcpu,
+					unsigned long liobn, unsigned long ioba,
+					u64 tce_value, unsigned long npages)
+{
+	return H_TOO_HARD;
+}
+#endif
 
 #endif /* _BOOK3S_64_VIO_H */

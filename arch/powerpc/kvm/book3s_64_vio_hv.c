@@ -26,6 +26,7 @@
 #include <linux/moduleparam.h>
 
 #include <asm/mm_iommu.h>
+#include <asm/reg.h>
 
 #include <trace/events/spapr_tce.h>
 
@@ -38,6 +39,11 @@ MODULE_PARM_DESC(tce_real_mode, "try H_PUT_TCE and its like in real mode");
 /* TCEs of a hardware table that one hypercall may change here */
 #define KVMPPC_TCE_RM_MAX	512
 
+static bool kvmppc_in_real_mode(void)
+{
+	return !(mfmsr() & MSR_DR);
+}
+
 /*
  * RCU may not know of this CPU when it can be idle in the guest; and a reader
  * of preemptible RCU may have something to do when it ends. A hypercall that is
@@ -47,29 +53,23 @@ static bool kvmppc_rm_may_run(struct kvm_vcpu *vcpu)
 {
 	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
 
-	if (!READ_ONCE(kvmppc_tce_real_mode) ||
-	    IS_ENABLED(CONFIG_PREEMPT_RCU) || context_tracking_enabled())
+	if (!READ_ONCE(kvmppc_tce_real_mode) || context_tracking_enabled() ||
+	    (IS_ENABLED(CONFIG_PREEMPT_RCU) && kvmppc_in_real_mode()))
 		return false;
 
 	return !trace_kvm_tce_hcall_enabled() ||
 		(tce && tce->nr_calls < KVMPPC_TCE_LOG_MAX);
 }
 
-/* The guest's table, if it can be used here */
-static struct kvmppc_spapr_tce_table *kvmppc_rm_find(struct kvm_vcpu *vcpu,
-						     unsigned long liobn)
-{
-	return kvmppc_rm_may_run(vcpu) ? kvmppc_tce_find(vcpu->kvm, liobn) :
-					 NULL;
-}
-
 /*
  * With interrupts off this is a reader of RCU, as the head of this file says,
  * of which lockdep knows nothing; nor is its own code made for real mode.
  */
-static void kvmppc_rm_begin(void)
+static bool kvmppc_rm_begin(struct kvm_vcpu *vcpu)
 {
 	lockdep_off();
+
+	return kvmppc_rm_may_run(vcpu);
 }
 
 /* ... and remember the call for the trace */
@@ -106,13 +106,24 @@ static void kvmppc_rm_unlock(struct kvmppc_spapr_tce_table *stt,
 	tce_unlock_rm(&stt->lock);
 }
 
-/* The locks of the guest's table and of all behind it, or none */
+/*
+ * The locks of the guest's table and of all behind it, or none. Another LIOBN
+ * may have the same tables in another order, so nobody waits who has the lock
+ * of one.
+ */
 static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 {
-	struct kvmppc_tce_link *link = NULL;
+	struct kvmppc_tce_link *link;
 
-	if (!tce_trylock_rm(&stt->lock))
+	if (!tce_lock_spin_rm(&stt->lock))
 		return false;
+	link = kvmppc_tce_next_table(stt, NULL);
+	if (!link)
+		return true;
+	if (!user_table_lock_rm(link->tbl)) {
+		kvmppc_rm_unlock(stt, link);
+		return false;
+	}
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		if (!user_table_trylock_rm(link->tbl)) {
 			kvmppc_rm_unlock(stt, link);
@@ -138,70 +149,30 @@ static bool kvmppc_rm_has_guest_tces(struct tce_iter *iter, unsigned long index,
 	return next == index + nr;
 }
 
-/* What a list will hold of a region, over all tables */
-struct kvmppc_rm_hold {
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long nr;
-	bool write;
-};
-
-/* How much of a list is to be mapped; the guest's pages */
-static unsigned long kvmppc_rm_count(const struct tce_batch *batch,
-				     bool *write)
-{
-	unsigned long i, nr = 0;
-
-	for (i = 0; i < batch->nr; i++) {
-		nr += !!batch->uas[i];
-		*write |= batch->uas[i] & TCE_PCI_WRITE;
-	}
-
-	return nr;
-}
-
-/* Can this table be made what the list says, here and now? */
-static bool kvmppc_rm_check_table(struct iommu_table *tbl, unsigned long ioba,
-				  const struct tce_batch *batch,
-				  unsigned long mapped,
-				  struct kvmppc_rm_hold *hold)
-{
-	unsigned int split = batch->page_shift - tbl->it_page_shift;
-	struct mm_iommu_table_group_mem_t *mem;
-
-	if (batch->nr << split > KVMPPC_TCE_RM_MAX ||
-	    !user_table_can_store_rm(tbl, ioba >> tbl->it_page_shift,
-				   batch->nr << split))
-		return false;
-	if (!mapped)
-		return true;
-	mem = mm_iommu_batch_region(batch, tbl->it_page_shift);
-	/* Another one by now? It was not checked for the tables before */
-	if (!mem || (hold->mem && hold->mem != mem))
-		return false;
-	hold->mem = mem;
-	hold->nr += mapped << split;
-
-	return true;
-}
-
 /* With all locks: the hardware tables, all or none */
 static bool kvmppc_rm_put_tables(struct kvmppc_spapr_tce_table *stt,
 				 unsigned long ioba,
 				 struct tce_batch *batch)
 {
 	struct kvmppc_tce_link *link = NULL;
-	struct kvmppc_rm_hold hold = { };
-	unsigned long mapped = kvmppc_rm_count(batch, &hold.write);
+	struct iommu_table *tbl;
+	unsigned long refs = 0, nr;
 
-	while ((link = kvmppc_tce_next_table(stt, link)))
-		if (!kvmppc_rm_check_table(link->tbl, ioba, batch, mapped, &hold))
+	while ((link = kvmppc_tce_next_table(stt, link))) {
+		tbl = link->tbl;
+		nr = batch->nr << kvmppc_tce_split(stt, tbl);
+		if (nr > KVMPPC_TCE_RM_MAX ||
+		    !user_table_can_store_rm(tbl, &link->iter,
+					   ioba >> tbl->it_page_shift, nr) ||
+		    (!refs && !user_table_resolve_rm(tbl, batch)))
 			return false;
-	if (hold.nr && !mm_iommu_ref(hold.mem, hold.nr, hold.write))
+		refs += batch->nr_mapped << kvmppc_tce_split(stt, tbl);
+	}
+	if (refs && !mm_iommu_ref(batch->mem, refs, batch->write))
 		return false;
-	batch->mem = hold.mem;
 
 	while ((link = kvmppc_tce_next_table(stt, link)))
-		user_table_store_batch_rm(link->tbl,
+		user_table_store_batch_rm(link->tbl, &link->iter,
 					  ioba >> link->tbl->it_page_shift, batch);
 
 	return true;
@@ -209,23 +180,19 @@ static bool kvmppc_rm_put_tables(struct kvmppc_spapr_tce_table *stt,
 
 static long kvmppc_rm_put(struct kvmppc_spapr_tce_table *stt,
 			  unsigned long ioba, const u64 *tces,
-			  const unsigned long *uas, unsigned long nr)
+			  struct tce_batch *batch)
 {
-	struct tce_batch batch = {
-		.mm = stt->kvm->mm,
-		.uas = uas,
-		.nr = nr,
-		.page_shift = stt->page_shift,
-	};
 	unsigned long index = kvmppc_tce_index(stt, ioba);
 	struct tce_iter iter = { .tree = &stt->guest_tces };
 	long ret = H_TOO_HARD;
 
+	batch->mm = stt->kvm->mm;
+	batch->page_shift = stt->page_shift;
 	if (!kvmppc_rm_trylock(stt))
 		return H_TOO_HARD;
-	if (kvmppc_rm_has_guest_tces(&iter, index, nr) &&
-	    kvmppc_rm_put_tables(stt, ioba, &batch)) {
-		kvmppc_tce_store(&iter, index, nr, tces);
+	if (kvmppc_rm_has_guest_tces(&iter, index, batch->nr) &&
+	    kvmppc_rm_put_tables(stt, ioba, batch)) {
+		kvmppc_tce_store(&iter, index, batch->nr, tces);
 		ret = H_SUCCESS;
 	}
 	kvmppc_rm_unlock(stt, NULL);
@@ -233,7 +200,7 @@ static long kvmppc_rm_put(struct kvmppc_spapr_tce_table *stt,
 	return ret;
 }
 
-/* With all locks: clear the hardware tables, or leave some to virtual mode */
+/* With all locks: clear the hardware tables, or leave some to who may sleep */
 static bool kvmppc_rm_clear_tables(struct kvmppc_spapr_tce_table *stt,
 				   unsigned long ioba, unsigned long npages)
 {
@@ -271,14 +238,61 @@ static long kvmppc_rm_stuff(struct kvmppc_spapr_tce_table *stt,
 	return ret;
 }
 
-static long kvmppc_rm_do_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-				 unsigned long ioba, u64 tce)
+/*
+ * One page of the only hardware table: the same without loops. Who puts others
+ * behind the guest's table has its lock.
+ */
+
+static struct iommu_table *kvmppc_rm_lock_only(struct kvmppc_spapr_tce_table *stt)
 {
-	struct kvmppc_spapr_tce_table *stt;
-	unsigned long ua;
+	if (!tce_lock_spin_rm(&stt->lock))
+		return NULL;
+	if (likely(stt->only && user_table_lock_rm(stt->only)))
+		return stt->only;
+	tce_unlock_rm(&stt->lock);
+
+	return NULL;
+}
+
+static void kvmppc_rm_unlock_only(struct kvmppc_spapr_tce_table *stt,
+				  struct iommu_table *tbl)
+{
+	user_table_unlock_rm(tbl);
+	tce_unlock_rm(&stt->lock);
+}
+
+/* Map @ua, or unmap where that is 0; the guest's table says @tce then */
+static long kvmppc_rm_put_page(struct kvmppc_spapr_tce_table *stt,
+			       unsigned long ioba, u64 tce, unsigned long ua)
+{
+	struct iommu_table *tbl = kvmppc_rm_lock_only(stt);
+	unsigned long entry = ioba >> stt->page_shift;
+	bool done = false;
+	u64 *guest_tce;
+
+	if (!tbl)
+		return H_TOO_HARD;
+	guest_tce = (__force u64 *)tce_tree_walk(&stt->guest_tces,
+						 entry - stt->offset);
+	/* What is not there is 0 */
+	if (guest_tce || !tce)
+		done = ua ? user_table_map_page_rm(tbl, entry, ua) :
+			    user_table_unmap_page_rm(tbl, entry);
+	if (done && guest_tce)
+		WRITE_ONCE(*guest_tce, tce);
+	kvmppc_rm_unlock_only(stt, tbl);
+
+	return done ? H_SUCCESS : H_TOO_HARD;
+}
+
+static long kvmppc_rm_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			      unsigned long ioba, u64 tce)
+{
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	unsigned long ua, hpa;
+	struct tce_batch batch = { .uas = &ua, .hpas = &hpa, .nr = 1 };
 	long ret;
 
-	stt = kvmppc_rm_find(vcpu, liobn);
 	if (!stt)
 		return H_TOO_HARD;
 
@@ -288,10 +302,12 @@ static long kvmppc_rm_do_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	ret = kvmppc_tce_to_ua(stt, kvm_memslots_raw(vcpu->kvm), tce, &ua);
 	if (ret)
 		return ret;
+	if (likely(READ_ONCE(stt->only)))
+		return kvmppc_rm_put_page(stt, ioba, tce, ua);
 	if (!ua)
 		return kvmppc_rm_stuff(stt, ioba, tce, 1);
 
-	return kvmppc_rm_put(stt, ioba, &tce, &ua, 1);
+	return kvmppc_rm_put(stt, ioba, &tce, &batch);
 }
 
 /* The memory of the mm that holds the list; NULL when real mode cannot tell */
@@ -335,18 +351,17 @@ static bool kvmppc_rm_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 	return mm_iommu_is_ram(mem);
 }
 
-static long kvmppc_rm_do_put_tce_indirect(struct kvm_vcpu *vcpu,
-					  unsigned long liobn,
-					  unsigned long ioba,
-					  unsigned long tce_list,
-					  unsigned long npages)
+static long kvmppc_rm_put_tce_indirect(struct kvm_vcpu *vcpu,
+				       unsigned long liobn, unsigned long ioba,
+				       unsigned long tce_list,
+				       unsigned long npages)
 {
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
 	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
-	struct kvmppc_spapr_tce_table *stt;
+	struct tce_batch batch = { .nr = npages };
 	long ret;
 
-	stt = tce ? kvmppc_rm_find(vcpu, liobn) : NULL;
-	if (!stt)
+	if (!stt || !tce)
 		return H_TOO_HARD;
 
 	ret = kvmppc_tce_check_list(stt, ioba, tce_list, npages);
@@ -358,35 +373,37 @@ static long kvmppc_rm_do_put_tce_indirect(struct kvm_vcpu *vcpu,
 				npages, tce->uas);
 	if (ret)
 		return ret;
+	batch.uas = tce->uas;
+	batch.hpas = tce->hpas;
 
-	return kvmppc_rm_put(stt, ioba, tce->tces, tce->uas, npages);
+	return kvmppc_rm_put(stt, ioba, tce->tces, &batch);
 }
 
-static long kvmppc_rm_do_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-				   unsigned long ioba, u64 tce_value,
-				   unsigned long npages)
+static long kvmppc_rm_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				unsigned long ioba, u64 tce_value,
+				unsigned long npages)
 {
-	struct kvmppc_spapr_tce_table *stt;
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
 	long ret;
 
-	stt = kvmppc_rm_find(vcpu, liobn);
 	if (!stt)
 		return H_TOO_HARD;
 
 	ret = kvmppc_tce_check_stuff(stt, ioba, tce_value, npages);
 	if (ret || !npages)
 		return ret;
+	if (npages == 1 && READ_ONCE(stt->only))
+		return kvmppc_rm_put_page(stt, ioba, tce_value, 0);
 
 	return kvmppc_rm_stuff(stt, ioba, tce_value, npages);
 }
 
-static long kvmppc_rm_do_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-				 unsigned long ioba)
+static long kvmppc_rm_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			      unsigned long ioba)
 {
-	struct kvmppc_spapr_tce_table *stt;
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
 	long ret;
 
-	stt = kvmppc_rm_find(vcpu, liobn);
 	if (!stt)
 		return H_TOO_HARD;
 
@@ -412,10 +429,10 @@ static long kvmppc_rm_do_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long ioba, unsigned long tce)
 {
-	long ret;
+	long ret = H_TOO_HARD;
 
-	kvmppc_rm_begin();
-	ret = kvmppc_rm_do_put_tce(vcpu, liobn, ioba, tce);
+	if (kvmppc_rm_begin(vcpu))
+		ret = kvmppc_rm_put_tce(vcpu, liobn, ioba, tce);
 
 	return kvmppc_rm_end(vcpu, H_PUT_TCE, liobn, ioba, 1, ret);
 }
@@ -436,10 +453,10 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 				  unsigned long ioba, unsigned long tce_list,
 				  unsigned long npages)
 {
-	long ret;
+	long ret = H_TOO_HARD;
 
-	kvmppc_rm_begin();
-	ret = kvmppc_rm_do_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
+	if (kvmppc_rm_begin(vcpu))
+		ret = kvmppc_rm_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
 
 	return kvmppc_rm_end(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages, ret);
 }
@@ -460,10 +477,10 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			   unsigned long ioba, unsigned long tce_value,
 			   unsigned long npages)
 {
-	long ret;
+	long ret = H_TOO_HARD;
 
-	kvmppc_rm_begin();
-	ret = kvmppc_rm_do_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
+	if (kvmppc_rm_begin(vcpu))
+		ret = kvmppc_rm_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
 
 	return kvmppc_rm_end(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);
 }
@@ -481,10 +498,196 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long ioba)
 {
-	long ret;
+	long ret = H_TOO_HARD;
 
-	kvmppc_rm_begin();
-	ret = kvmppc_rm_do_get_tce(vcpu, liobn, ioba);
+	if (kvmppc_rm_begin(vcpu))
+		ret = kvmppc_rm_get_tce(vcpu, liobn, ioba);
 
 	return kvmppc_rm_end(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
 }
+
+/* Who traces what becomes of tables is to see all of it */
+static bool kvmppc_tce_traced(void)
+{
+	return trace_tce_list_enabled() || trace_tce_unmap_enabled() ||
+		trace_tce_kill_enabled();
+}
+
+/* The answer; H_TOO_HARD also for what is not one of these */
+static long kvmppc_rm_hcall(struct kvm_vcpu *vcpu)
+{
+	unsigned long liobn = kvmppc_get_gpr(vcpu, 4);
+	unsigned long ioba = kvmppc_get_gpr(vcpu, 5);
+	unsigned long arg = kvmppc_get_gpr(vcpu, 6);
+	unsigned long npages = kvmppc_get_gpr(vcpu, 7);
+
+	switch (kvmppc_get_gpr(vcpu, 3)) {
+	case H_PUT_TCE:
+		return kvmppc_rm_h_put_tce(vcpu, liobn, ioba, arg);
+	case H_STUFF_TCE:
+		return kvmppc_rm_h_stuff_tce(vcpu, liobn, ioba, arg, npages);
+	case H_PUT_TCE_INDIRECT:
+		return kvmppc_rm_h_put_tce_indirect(vcpu, liobn, ioba, arg,
+						    npages);
+	case H_GET_TCE:
+		return kvmppc_rm_h_get_tce(vcpu, liobn, ioba);
+	default:
+		return H_TOO_HARD;
+	}
+}
+
+/* Of a guest's kernel, and outside of transactions, which cannot be resumed here */
+static bool kvmppc_tce_is_hcall(struct kvm_vcpu *vcpu)
+{
+	unsigned long req = kvmppc_get_gpr(vcpu, 3);
+
+	return (req == H_PUT_TCE || req == H_STUFF_TCE || req == H_GET_TCE ||
+		req == H_PUT_TCE_INDIRECT) &&
+		!(vcpu->arch.shregs.msr & (MSR_PR | MSR_TS_MASK)) &&
+		test_bit(req / 4, vcpu->kvm->arch.enabled_hcalls);
+}
+
+/**
+ * kvmppc_tce_hcall_early() - answer before the VCPU leaves its run loop
+ * @vcpu: the VCPU, just out of the guest by a system call
+ *
+ * POWER9 and later have no hypercalls in real mode. But once the host's MMU and
+ * timebase are back its code and data are, too, and firmware can be called; and
+ * what makes the way out of the run loop long has not begun: the guest's
+ * floating-point and vector registers and others that the kernel does not use
+ * are in the processor still.
+ *
+ * Context: kvmhv_vcpu_entry_p9(), interrupts hard-disabled, RCU and SRCU of the
+ * guest as in real mode. An interrupt that cannot be disabled returns here, not
+ * to the guest.
+ *
+ * Return: true, and the answer is in the guest's registers, which can run again;
+ * or false with nothing done.
+ */
+bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
+{
+	unsigned long amr = 0;
+	long ret;
+
+	if (!kvmppc_tce_is_hcall(vcpu) || kvmppc_tce_traced())
+		return false;
+
+	/* The guest's keys would apply to the pages of a host that has them */
+	if (!radix_enabled()) {
+		amr = mfspr(SPRN_AMR);
+		mtspr(SPRN_AMR, 0);
+		isync();
+	}
+	WRITE_ONCE(local_paca->kvm_hstate.in_guest, KVM_GUEST_MODE_NONE);
+	barrier();
+	ret = kvmppc_rm_hcall(vcpu);
+	barrier();
+	WRITE_ONCE(local_paca->kvm_hstate.in_guest, KVM_GUEST_MODE_HV_P9);
+	if (!radix_enabled()) {
+		mtspr(SPRN_AMR, amr);
+		isync();
+	}
+	if (ret == H_TOO_HARD)
+		return false;
+	kvmppc_set_gpr(vcpu, 3, ret);
+
+	return true;
+}
+
+/*
+ * Virtual mode tries the same before it does what may sleep.
+ */
+
+/**
+ * kvmppc_tce_try_put() - H_PUT_TCE, if it takes nothing that sleeps
+ * @vcpu: the VCPU
+ * @liobn: as kvmppc_h_put_tce()
+ * @ioba: as kvmppc_h_put_tce()
+ * @tce: as kvmppc_h_put_tce()
+ *
+ * Context: virtual mode, with SRCU of the guest.
+ *
+ * Return: the answer for the guest, or H_TOO_HARD.
+ */
+long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,
+			unsigned long ioba, u64 tce)
+{
+	unsigned long flags;
+	long ret;
+
+	if (kvmppc_tce_traced())
+		return H_TOO_HARD;
+
+	local_irq_save(flags);
+	rcu_read_lock();
+	ret = kvmppc_rm_put_tce(vcpu, liobn, ioba, tce);
+	rcu_read_unlock();
+	local_irq_restore(flags);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_try_put);
+
+/**
+ * kvmppc_tce_try_put_indirect() - H_PUT_TCE_INDIRECT, the same way
+ * @vcpu: the VCPU
+ * @liobn: as kvmppc_h_put_tce_indirect()
+ * @ioba: as kvmppc_h_put_tce_indirect()
+ * @tce_list: as kvmppc_h_put_tce_indirect()
+ * @npages: as kvmppc_h_put_tce_indirect()
+ *
+ * Context: as kvmppc_tce_try_put().
+ *
+ * Return: as kvmppc_tce_try_put().
+ */
+long kvmppc_tce_try_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				 unsigned long ioba, unsigned long tce_list,
+				 unsigned long npages)
+{
+	unsigned long flags;
+	long ret;
+
+	if (kvmppc_tce_traced())
+		return H_TOO_HARD;
+
+	local_irq_save(flags);
+	rcu_read_lock();
+	ret = kvmppc_rm_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
+	rcu_read_unlock();
+	local_irq_restore(flags);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_try_put_indirect);
+
+/**
+ * kvmppc_tce_try_stuff() - H_STUFF_TCE, the same way
+ * @vcpu: the VCPU
+ * @liobn: as kvmppc_h_stuff_tce()
+ * @ioba: as kvmppc_h_stuff_tce()
+ * @tce_value: as kvmppc_h_stuff_tce()
+ * @npages: as kvmppc_h_stuff_tce()
+ *
+ * Context: as kvmppc_tce_try_put().
+ *
+ * Return: as kvmppc_tce_try_put().
+ */
+long kvmppc_tce_try_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+			  unsigned long ioba, u64 tce_value,
+			  unsigned long npages)
+{
+	unsigned long flags;
+	long ret;
+
+	if (kvmppc_tce_traced())
+		return H_TOO_HARD;
+
+	local_irq_save(flags);
+	rcu_read_lock();
+	ret = kvmppc_rm_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
+	rcu_read_unlock();
+	local_irq_restore(flags);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_try_stuff);

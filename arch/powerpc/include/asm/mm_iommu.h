@@ -45,6 +45,17 @@ struct mm_iommu_bounds {
 };
 
 /**
+ * struct mm_iommu_hint - the region that was found last
+ * @mem: the region; to be looked at while @generation is the registry's, and in
+ *	 an RCU section
+ * @generation: how many regions had been removed then
+ */
+struct mm_iommu_hint {
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long generation;
+};
+
+/**
  * struct mm_iommu_region_info - what debugfs tells of a region
  * @ua: its first user address
  * @size: its size in bytes
@@ -115,7 +126,16 @@ void mm_iommu_unref_batch(const struct tce_batch *batch,
 void mm_iommu_translate_batch(const struct tce_batch *batch,
 			      unsigned int page_shift, unsigned long first,
 			      unsigned long nr, __be64 *tces);
-struct mm_iommu_table_group_mem_t *
-mm_iommu_batch_region(const struct tce_batch *batch, unsigned int page_shift);
+
+/* Without sleeping, for pages of one region: iommu_batch.c */
+bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			  unsigned long ua, struct mm_iommu_bounds *bounds);
+bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint,
+			    struct tce_batch *batch);
+bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
+		       unsigned long ua, unsigned int page_shift,
+		       unsigned long *tce);
+bool mm_iommu_try_unref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			     unsigned long ua);
 
 #endif /* _ASM_POWERPC_MM_IOMMU_H */

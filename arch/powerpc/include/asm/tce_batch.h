@@ -21,8 +21,12 @@ struct mm_struct;
  * @page_shift: log2 of the size of a page; at least that of the IOMMU page, of
  *		which several may make one
  * @write_reads: a page that may be written may be read as well; set by
- *		 user_table_commit_batch() and user_table_store_batch_rm()
+ *		 user_table_commit_batch()
  * @mem: the region of one of the pages, while these are referenced; or NULL
+ * @hpas: room for as many real addresses, which mm_iommu_resolve_batch() sets,
+ *	  with permissions as in @uas
+ * @nr_mapped: how many are not 0; set with them
+ * @write: one of them may be written; set with them
  */
 struct tce_batch {
 	struct mm_struct *mm;
@@ -31,6 +35,9 @@ struct tce_batch {
 	unsigned int page_shift;
 	bool write_reads;
 	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long *hpas;
+	unsigned long nr_mapped;
+	bool write;
 };
 
 /**

@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lock of a table's TCEs: a mutex that real mode can try.
+ * The lock of a table's TCEs: a mutex, for who may sleep, and a spinlock, for who
+ * may not.
  */
 #ifndef _ASM_POWERPC_TCE_LOCK_H
 #define _ASM_POWERPC_TCE_LOCK_H
 
-#include <linux/bitops.h>
+#include <linux/atomic.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/processor.h>
 
 /**
  * struct tce_lock - the right to change the TCEs of a table
- * @lock: serializes owners in virtual mode
- * @word: bit 0 is set while there is an owner, in either mode
+ * @lock: serializes owners that may sleep
+ * @word: 0, or what its owner may do: %TCE_LOCK_SPINS or %TCE_LOCK_SLEEPS
  *
- * An owner in virtual mode may sleep. Real mode cannot wait for that: it tries
- * the lock, and leaves its work to virtual mode if that fails. It holds the
- * lock for a few thousand instructions at most and is not preempted, so
- * virtual mode may spin for it.
+ * An owner that holds the mutex may sleep. The others have interrupts off, hold
+ * the lock for some ten thousand instructions at most, and nothing takes their
+ * processor away: anyone may spin for them. They do so themselves, but not for
+ * an owner that may sleep, and not with another lock that somebody may spin for:
+ * that one they only try.
  */
 struct tce_lock {
-	struct mutex lock;	/* of owners in virtual mode */
+	struct mutex lock;	/* of owners that may sleep */
 	unsigned long word;
 };
+
+#define TCE_LOCK_SPINS		1UL
+#define TCE_LOCK_SLEEPS		2UL
 
 static inline void tce_lock_init(struct tce_lock *lock)
 {
@@ -33,18 +38,30 @@ static inline void tce_lock_init(struct tce_lock *lock)
 
 static inline bool tce_trylock_rm(struct tce_lock *lock)
 {
-	return !test_and_set_bit_lock(0, &lock->word);
+	return !cmpxchg_acquire(&lock->word, 0UL, TCE_LOCK_SPINS);
+}
+
+static inline bool tce_lock_spin_rm(struct tce_lock *lock)
+{
+	while (unlikely(!tce_trylock_rm(lock))) {
+		if (READ_ONCE(lock->word) == TCE_LOCK_SLEEPS)
+			return false;
+		cpu_relax();
+	}
+
+	return true;
 }
 
 static inline void tce_unlock_rm(struct tce_lock *lock)
 {
-	clear_bit_unlock(0, &lock->word);
+	/* What the owner did is there for the next, who acquires */
+	smp_store_release(&lock->word, 0UL);
 }
 
-/* With the mutex held, wait for an owner in real mode */
+/* With the mutex held, wait for an owner that does not sleep */
 static inline void tce_lock_bit(struct tce_lock *lock)
 {
-	while (unlikely(!tce_trylock_rm(lock)))
+	while (unlikely(cmpxchg_acquire(&lock->word, 0UL, TCE_LOCK_SLEEPS)))
 		cpu_relax();
 }
 
@@ -71,7 +88,7 @@ static inline void tce_unlock(struct tce_lock *lock)
 	mutex_unlock(&lock->lock);
 }
 
-/* In virtual mode */
+/* By who may sleep */
 static inline void tce_lock_assert_held(struct tce_lock *lock)
 {
 	lockdep_assert_held(&lock->lock);

@@ -20,6 +20,7 @@
 
 struct iommu_table;
 struct iommu_table_group;
+struct tce_iter;
 
 /* The most TCEs that a hypervisor takes in one batch, a page of 4K */
 #define TCE_BATCH_MAX		512
@@ -109,15 +110,21 @@ void user_table_cancel_batch(struct iommu_table *tbl,
 int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
 			    const struct tce_batch *batch);
 
-/* The same in real mode: tce_user_rm.c */
+/* The same without sleeping, as in real mode: tce_user_rm.c */
+bool user_table_lock_rm(struct iommu_table *tbl);
 bool user_table_trylock_rm(struct iommu_table *tbl);
 void user_table_unlock_rm(struct iommu_table *tbl);
-bool user_table_can_store_rm(struct iommu_table *tbl, unsigned long entry,
-			     unsigned long npages);
-void user_table_store_batch_rm(struct iommu_table *tbl, unsigned long entry,
+bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
+			     unsigned long entry, unsigned long npages);
+bool user_table_resolve_rm(struct iommu_table *tbl, struct tce_batch *batch);
+void user_table_store_batch_rm(struct iommu_table *tbl, struct tce_iter *iter,
+			       unsigned long entry,
 			       const struct tce_batch *batch);
 bool user_table_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 			 unsigned long npages);
+bool user_table_map_page_rm(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long ua);
+bool user_table_unmap_page_rm(struct iommu_table *tbl, unsigned long entry);
 #else
 static inline int user_table_init(struct iommu_table *tbl,
 				  const struct user_table_config *config)

@@ -166,6 +166,8 @@ static void region_remove(struct mm_iommu_registry *reg,
 
 	/* Destruction cannot fail, and the tree may need a node for it */
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
+	/* Behind that, and before the grace period: see region_hinted_at() */
+	smp_store_release(&reg->generation, reg->generation + 1);
 	mem->removed = true;
 	region_changing(reg, mem);
 }

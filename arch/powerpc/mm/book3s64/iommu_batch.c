@@ -166,48 +166,208 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 	rcu_read_unlock();
 }
 
-/* As region_check(), but fail where it would have to look at many granules */
-static bool region_check_rm(struct mm_iommu_table_group_mem_t *mem,
-			    unsigned long ua, const struct tce_batch *batch,
-			    unsigned int page_shift)
-{
-	if (page_shift > mem->whole_shift &&
-	    (mem->device || !region_has(mem, ua) ||
-	     page_shift > region_piece(mem, ua)->shift))
-		return false;
+/*
+ * What follows is for who does not sleep, and has pages of one region.
+ */
 
-	return !region_check(mem, ua, batch, page_shift);
+/*
+ * The region that has @ua in it; mostly the one that was found last. In an RCU
+ * section.
+ *
+ * A region leaves the tree, then the generation changes, then a grace period
+ * passes before the region is freed. So one that was found in the tree is there
+ * for an RCU section that finds the generation as it was before that search.
+ */
+static __always_inline struct mm_iommu_table_group_mem_t *
+region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
+		 unsigned long ua)
+{
+	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
+
+	if (unlikely(!reg))
+		return NULL;
+	if (likely(hint->mem &&
+		   hint->generation == READ_ONCE(reg->generation) &&
+		   region_has(hint->mem, ua)))
+		return hint->mem;
+
+	/* Before the search, as the head of this function says */
+	hint->generation = smp_load_acquire(&reg->generation);
+	hint->mem = region_walk(&reg->regions, ua);
+
+	return hint->mem;
 }
 
 /**
- * mm_iommu_batch_region() - find the one region of all pages of a batch
- * @batch: the batch
- * @page_shift: log2 of the IOMMU page size
+ * mm_iommu_hint_bounds() - mm_iommu_find_bounds() with a hint of the caller's own
+ * @mm: whose memory
+ * @hint: the region that was found last; becomes that of @ua
+ * @ua: user address in the region
+ * @bounds: where to put the answer
  *
- * Context: as mm_iommu_lookup().
+ * Context: as mm_iommu_lookup(); @hint is the caller's for as long as it takes.
  *
- * Return: the region in which all IOMMU pages lie, backed by folios as large; NULL
- * when there is no such region, or the batch maps nothing.
+ * Return: true, or false when no region has @ua.
  */
-struct mm_iommu_table_group_mem_t *
-mm_iommu_batch_region(const struct tce_batch *batch, unsigned int page_shift)
+bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			  unsigned long ua, struct mm_iommu_bounds *bounds)
 {
+	struct mm_iommu_table_group_mem_t *mem = region_hinted_at(mm, hint, ua);
+
+	if (!mem)
+		return false;
+	bounds->mem = mem;
+	bounds->start = mem->ua;
+	bounds->size = mem->npages << PAGE_SHIFT;
+
+	return true;
+}
+
+/*
+ * A part of a region whose granules are next to each other in memory, and which
+ * begins with the first of them, though the region may not.
+ */
+struct region_part {
+	const u64 *granules;
+	unsigned long first;	/* user address of the first granule */
+	unsigned long ua;	/* pages of the size that was asked for begin ... */
+	unsigned long room;	/* ... in that many bytes from here on */
+	unsigned int shift;
+};
+
+static unsigned long part_hpa(const struct region_part *part, unsigned long ua)
+{
+	unsigned long offset = ua - part->first;
+
+	return (part->granules[offset >> part->shift] & GRANULE_HPA) +
+		(offset & ((1UL << part->shift) - 1));
+}
+
+/* The part that has the page at @ua as one; false if there is none */
+static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *mem,
+				      unsigned long ua, unsigned long size,
+				      struct region_part *part)
+{
+	const struct region_piece *piece;
+	unsigned long before, nr, last;
+
+	if (!mem || !region_has(mem, ua))
+		return false;
+	piece = region_piece(mem, ua);
+	if (size > 1UL << piece->shift)
+		return false;
+	before = (ua >> piece->shift) - piece->first;
+	if (piece->in_blocks)
+		before &= MM_IOMMU_BLOCK_GRANULES - 1;
+	part->granules = piece_granules(piece, ua, &nr) - before;
+	part->shift = piece->shift;
+	part->first = ua - piece_offset(piece, ua) - (before << piece->shift);
+	part->ua = max(part->first, mem->ua);
+	last = ua - piece_offset(piece, ua) + (nr << piece->shift) - 1;
+	last = min(last, region_last(mem));
+	part->room = last - part->ua + 1;
+	if (part->room < size)
+		return false;
+	part->room -= size - 1;
+
+	return ua - part->ua < part->room;
+}
+
+/**
+ * mm_iommu_resolve_batch() - translate a batch that is all of one region
+ * @hint: the region that was found last; becomes that of the batch
+ * @batch: the batch; what it has of the region and its pages is set
+ *
+ * Nothing is counted yet. Each page must be contiguous in real memory: it may be
+ * cut in IOMMU pages of any size up to its own.
+ * Context: as mm_iommu_lookup(); @hint is the caller's for as long as it takes.
+ *
+ * Return: true; false when that cannot be said of all pages.
+ */
+bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint, struct tce_batch *batch)
+{
+	unsigned long mask = (1UL << batch->page_shift) - 1, i, ua, perm;
+	unsigned long nr_mapped = 0, perms = 0, *hpas = batch->hpas;
 	struct mm_iommu_table_group_mem_t *mem = NULL;
-	unsigned long i, ua;
+	struct region_part part = { }, found;
 
-	rcu_read_lock();
 	for (i = 0; i < batch->nr; i++) {
-		if (!batch->uas[i])
+		ua = batch->uas[i];
+		perm = ua & (TCE_PCI_READ | TCE_PCI_WRITE);
+		ua -= perm;
+		if (!perm) {
+			hpas[i] = 0;
 			continue;
-		ua = batch_ua(batch, i);
-		if (!mem)
-			mem = region_at(batch->mm, ua);
-		if (!mem || !region_check_rm(mem, ua, batch, page_shift)) {
-			mem = NULL;
-			break;
 		}
+		/* What is the same for many pages is in registers */
+		if (ua - part.ua >= part.room) {
+			if (!mem)
+				mem = region_hinted_at(batch->mm, hint, ua);
+			if (!region_find_part(mem, ua, mask + 1, &found))
+				return false;
+			part = found;
+		}
+		if (ua & mask)
+			return false;
+		hpas[i] = part_hpa(&part, ua) | perm;
+		perms |= perm;
+		nr_mapped++;
 	}
-	rcu_read_unlock();
+	batch->mem = mem;
+	batch->nr_mapped = nr_mapped;
+	batch->write = perms & TCE_PCI_WRITE;
 
-	return mem;
+	return true;
+}
+
+/**
+ * mm_iommu_ref_page() - translate one page, and count it
+ * @mm: whose memory
+ * @hint: the region that was found last; becomes that of the page
+ * @ua: its user address, and TCE_PCI_READ, TCE_PCI_WRITE
+ * @page_shift: log2 of its size
+ * @tce: where to put its real address, and the same permissions
+ *
+ * Context: as mm_iommu_resolve_batch().
+ *
+ * Return: true; false when no region has it as one contiguous page, and nothing
+ * is counted.
+ */
+bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
+		       unsigned long ua, unsigned int page_shift,
+		       unsigned long *tce)
+{
+	unsigned long perm = ua & (TCE_PCI_READ | TCE_PCI_WRITE);
+	unsigned long size = 1UL << page_shift;
+	struct mm_iommu_table_group_mem_t *mem;
+	const struct region_piece *piece;
+
+	ua -= perm;
+	mem = region_hinted_at(mm, hint, ua);
+	if (!mem || region_last(mem) - ua < size - 1 || (ua & (size - 1)))
+		return false;
+	piece = region_piece(mem, ua);
+	if (piece->shift < page_shift)
+		return false;
+	*tce = piece_hpa(piece, ua) | perm;
+
+	return mm_iommu_ref(mem, 1, perm & TCE_PCI_WRITE);
+}
+
+/**
+ * mm_iommu_try_unref_page() - give back the count of one page, but no last one
+ * @mm: whose memory
+ * @hint: the region that was found last; becomes that of the page
+ * @ua: its user address
+ *
+ * Context: as mm_iommu_resolve_batch().
+ *
+ * Return: true; false when that would be the region's last count.
+ */
+bool mm_iommu_try_unref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			     unsigned long ua)
+{
+	struct mm_iommu_table_group_mem_t *mem = region_hinted_at(mm, hint, ua);
+
+	return mem && mm_iommu_try_unref(mem, 1);
 }

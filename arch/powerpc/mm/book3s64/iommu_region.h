@@ -134,6 +134,7 @@ struct mm_iommu_table_group_mem_t {
  *	  mm_iommu_table_group_mem_t::registrations. Not held over anything that
  *	  may wait for the mmap_lock or for a page (R5)
  * @regions: the regions that can be mapped
+ * @generation: how many regions have left @regions so far
  * @changing: the regions that are being made or taken apart
  * @left: how many regions have left @changing so far
  * @wait: wait here for @left to change
@@ -143,6 +144,7 @@ struct mm_iommu_table_group_mem_t {
 struct mm_iommu_registry {
 	struct mutex lock;	/* regions, changing, left, registrations */
 	struct maple_tree regions;
+	unsigned long generation;
 	struct list_head changing;
 	unsigned long left;
 	wait_queue_head_t wait;

@@ -100,6 +100,11 @@ void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, .
 	__atomic_compare_exchange_n(p, &_o, new, false,			\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	_o; })
+#define cmpxchg_acquire(p, old, new)	cmpxchg(p, old, new)
+#undef smp_load_acquire
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+#undef smp_store_release
+#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define xchg(p, new)		__atomic_exchange_n(p, new, __ATOMIC_SEQ_CST)
 
 typedef struct {
@@ -118,18 +123,6 @@ typedef struct {
 static inline s64 atomic64_cmpxchg(atomic64_t *v, s64 old, s64 new)
 {
 	return cmpxchg(&v->counter, old, new);
-}
-
-static inline bool test_and_set_bit_lock(unsigned int nr, unsigned long *word)
-{
-	unsigned long bit = 1UL << nr;
-
-	return __atomic_fetch_or(word, bit, __ATOMIC_ACQUIRE) & bit;
-}
-
-static inline void clear_bit_unlock(unsigned int nr, unsigned long *word)
-{
-	__atomic_fetch_and(word, ~(1UL << nr), __ATOMIC_RELEASE);
 }
 
 #undef mb
@@ -174,6 +167,8 @@ static inline bool atomic64_add_unless(atomic64_t *v, s64 n, s64 unless)
 extern __thread bool host_real_mode;
 void virtual_only(const char *what);
 #endif
+#define MSR_DR			BIT(4)
+#define mfmsr()			(host_real_mode ? 0 : MSR_DR)
 
 #include "stub.h"
 

@@ -92,6 +92,7 @@ extern void (*host_preempt)(void);
 extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
+void host_check_state(const char *what);
 extern void (*host_stuck)(void);
 /* Within host_stuck(): others run while one waits for a stuck mm */
 extern __thread bool host_stuck_wait;

@@ -7,6 +7,8 @@
 
 bool host_context_tracking;
 bool host_trace_enabled;
+bool host_tables_traced;
+__thread struct host_paca host_paca;
 unsigned long host_traced[2];
 
 static pthread_mutex_t core_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -358,6 +360,8 @@ struct kvm_vcpu *kvm_vcpu_create(struct kvm *kvm)
 	struct kvm_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 
 	vcpu->kvm = kvm;
+	/* What was enabled for the guest: all */
+	memset(kvm->arch.enabled_hcalls, 0xff, sizeof(kvm->arch.enabled_hcalls));
 
 	return vcpu;
 }
@@ -402,16 +406,50 @@ static long hcall_real(struct kvm_vcpu *vcpu, unsigned int hcall,
 	}
 }
 
+/* With the guest's state where the host's belongs only few things can be done */
+void host_check_state(const char *what)
+{
+	if (local_paca->kvm_hstate.in_guest != KVM_GUEST_MODE_NONE)
+		host_die("%s, and an interrupt would take this for the guest\n",
+			 what);
+}
+
+/* As the guest leaves its registers, of which the answer comes into the third */
+static long hcall_early(struct kvm_vcpu *vcpu, unsigned int hcall,
+			const unsigned long *args)
+{
+	long ret = H_TOO_HARD;
+	int i;
+
+	vcpu->arch.gpr[3] = hcall;
+	for (i = 0; i < 4; i++)
+		vcpu->arch.gpr[4 + i] = args[i];
+	local_paca->kvm_hstate.in_guest = KVM_GUEST_MODE_HV_P9;
+	rcu_read_lock();
+	if (kvmppc_tce_hcall_early(vcpu))
+		ret = vcpu->arch.gpr[3];
+	rcu_read_unlock();
+	if (local_paca->kvm_hstate.in_guest != KVM_GUEST_MODE_HV_P9)
+		host_die("an interrupt would not know that the guest's state is there\n");
+	local_paca->kvm_hstate.in_guest = KVM_GUEST_MODE_NONE;
+
+	return ret;
+}
+
 /* The guest runs, makes a hypercall, and leaves */
-static long run_guest(struct kvm_vcpu *vcpu, unsigned int hcall,
-		      const unsigned long *args)
+static long run_guest(struct kvm_vcpu *vcpu, enum kvm_mode mode,
+		      unsigned int hcall, const unsigned long *args)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	host_enter_real_mode();
-	ret = hcall_real(vcpu, hcall, args);
-	host_leave_real_mode();
+	if (mode == KVM_EARLY || mode == KVM_EARLY_ONLY) {
+		ret = hcall_early(vcpu, hcall, args);
+	} else {
+		host_enter_real_mode();
+		ret = hcall_real(vcpu, hcall, args);
+		host_leave_real_mode();
+	}
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	kvmppc_tce_trace_flush(vcpu);
 
@@ -434,12 +472,16 @@ long kvm_hcall(struct kvm_vcpu *vcpu, enum kvm_mode mode, unsigned int hcall,
 	       unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
 	const unsigned long args[] = { a, b, c, d };
+	bool tried = mode == KVM_TRIED || mode == KVM_EARLY;
 	long ret = H_TOO_HARD;
 
-	if (mode != KVM_VIRTUAL)
-		ret = run_guest(vcpu, hcall, args);
-	if (ret == H_TOO_HARD && mode != KVM_REAL)
-		ret = hcall_virtual(vcpu, hcall, args);
+	if (mode != KVM_VIRTUAL && mode != KVM_TRIED)
+		ret = run_guest(vcpu, mode, hcall, args);
+	if (ret != H_TOO_HARD || mode == KVM_REAL || mode == KVM_EARLY_ONLY)
+		return ret;
+	WRITE_ONCE(host_tables_traced, !tried);
+	ret = hcall_virtual(vcpu, hcall, args);
+	WRITE_ONCE(host_tables_traced, false);
 
 	return ret;
 }

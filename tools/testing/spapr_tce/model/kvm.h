@@ -12,9 +12,12 @@
 #include "host.h"
 
 enum kvm_mode {
-	KVM_VIRTUAL,
+	KVM_VIRTUAL,	/* all of it where it may sleep */
 	KVM_REAL,
 	KVM_BOTH,	/* in real mode, and what is too hard there, in virtual mode */
+	KVM_TRIED,	/* in virtual mode, first without sleeping */
+	KVM_EARLY,	/* the same, and first of all in the run loop of the VCPU */
+	KVM_EARLY_ONLY,
 };
 
 extern struct list_head host_kvms;

@@ -495,6 +495,7 @@ s64 opal_pci_map_pe_dma_window(u64 phb_id, u16 pe_number, u16 window_id,
 
 void pnv_pci_ioda2_tce_invalidate_pe(struct pnv_ioda_pe *pe)
 {
+	host_check_state("firmware is called");
 	tlb_kill(to_host_pe(pe), NULL);
 }
 
@@ -510,6 +511,7 @@ void pnv_pci_ioda2_tce_invalidate_pages(struct pnv_ioda_pe *pe,
 		.nr = npages,
 	};
 
+	host_check_state("firmware is called");
 	if (shift >= 32)
 		host_die("firmware is told of pages of 1 << %u\n", shift);
 	tlb_kill(to_host_pe(pe), &range);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# check.sh: prove region.pml and core.pml, and have each of their broken variants
+# check.sh: prove region.pml, core.pml and hint.pml, and have each of their broken variants
 # refuted by the rule that it breaks; one line each. The verifiers and all that they said are
 # in build/host/spin/.
 #
@@ -47,6 +47,10 @@ variants() {
 	LATE       S1 CORE threads of a split core start before SRCU is held
 	EARLY      S1 CORE SRCU is given up before all threads are out
 	FIRST      S1 CORE SRCU is held for the runner's guest alone
+	COMPARE    S1 HINT a region that was found last is not asked for again
+	BEHIND     S1 HINT the generation is read behind the search
+	BEFORE     S1 HINT the generation changes before the region leaves the tree
+	NOGRACE    S1 HINT a region is freed when the generation has changed
 	EOF2
 }
 
@@ -157,6 +161,7 @@ config_flags() {
 model_of() {
 	model=region.pml
 	[ "$1" != CORE ] || model=core.pml
+	[ "$1" != HINT ] || model=hint.pml
 }
 
 # refute VARIANT RULE CONFIGURATION WHAT. To refute, compact states will do, and
@@ -221,6 +226,8 @@ prove two "two containers: S1 to S8 hold" -DTWO
 verdict "every statement of the model was reached" "$(all_reached)"
 model_of CORE
 prove core "threads of a split core and KVM's tables: S1 holds"
+model_of HINT
+prove hint "the region that was found last: S1 holds"
 
 variants | while read -r variant rule config what; do
 	refute "$variant" "$rule" "$config" "$what"

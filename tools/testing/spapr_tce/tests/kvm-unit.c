@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * TCE tables of guests: each operation and each error path of KVM's, in virtual
- * mode, and in real mode with virtual mode for what is too hard there.
+ * mode, and in real mode or before the VCPU leaves its run loop, with virtual mode
+ * for what is too hard there.
  */
 #include "kvm/kvm-unit.h"
 
@@ -12,6 +13,7 @@
 #include "kvm/several.c"
 #include "kvm/real_mode.c"
 #include "kvm/real_mode_race.c"
+#include "kvm/early.c"
 #include "kvm/both_modes.c"
 #include "kvm/lists.c"
 

@@ -478,7 +478,10 @@ TEST_F(kvm, list_in_a_slot_that_moves)
 
 #define EVENT	"spapr_tce/kvm_tce_hcall"
 
-/* Which calls were finished in real mode: the tracepoint tells. */
+/*
+ * Which calls were finished before the VCPU left its run loop, in real mode or
+ * right behind the guest: the tracepoint tells.
+ */
 TEST_F(kvm, real_mode)
 {
 	struct guest *g = &self->g;
@@ -507,9 +510,9 @@ TEST_F(kvm, real_mode)
 
 	if (sys_trace(EVENT, true))
 		SKIP(return, "no tracefs");
-	if (!g->hv || !sys_power8()) {
+	if (!g->hv || !sys_powernv()) {
 		sys_trace(EVENT, false);
-		SKIP(return, "no hypercalls in real mode on this machine");
+		SKIP(return, "hypercalls always leave the run loop on this machine");
 	}
 	fd = guest_plug(g, LIOBN);
 	ASSERT_LE(0, fd);
@@ -541,6 +544,49 @@ TEST_F(kvm, real_mode)
 	sys_trace(EVENT, false);
 	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN,
 					 s + g->size - page, 0, 1));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	close(fd);
+}
+
+/* A guest that maps and unmaps a page at a time hardly ever leaves for it. */
+TEST_F(kvm, stays)
+{
+	struct guest *g = &self->g;
+	const u64 s = g->start, page = BIT_ULL(g->shift);
+	const u64 list = guest_list(0), good = GUEST_PAGE | TCE_RW;
+	/* makes the levels, and room for the trace; maps a page */
+	struct guest_call first[] = {
+		CALL(H_PUT_TCE_INDIRECT, LIOBN, s, list, 1),
+		CALL(H_PUT_TCE, LIOBN, s, good),
+	};
+	struct guest_call calls[400];
+	int fd, i, early, late;
+
+	if (sys_trace(EVENT, true))
+		SKIP(return, "no tracefs");
+	if (!g->hv || !sys_powernv()) {
+		sys_trace(EVENT, false);
+		SKIP(return, "hypercalls always leave the run loop on this machine");
+	}
+	fd = guest_plug(g, LIOBN);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	guest_list_of(g, 0)[0] = htobe64(good);
+	for (i = 0; i < 400; i++)
+		calls[i] = (struct guest_call)CALL(H_PUT_TCE, LIOBN,
+						   s + (1 + i / 2 % 8) * page,
+						   i % 2 ? 0 : good);
+	ASSERT_EQ(0, guest_run(g, first, ARRAY_SIZE(first)));
+	sys_trace(EVENT, true);
+	ASSERT_EQ(0, guest_run(g, calls, ARRAY_SIZE(calls)));
+	for (i = 0; i < 400; i++)
+		EXPECT_EQ(H_SUCCESS, calls[i].answer);
+	early = sys_traced(" ret=0 real=1");
+	late = sys_traced(" ret=0 real=0");
+	sys_trace(EVENT, false);
+	EXPECT_EQ(400, early + late);
+	EXPECT_LE(360, early);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_STUFF_TCE, LIOBN, s, 0, 1));
 	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
 	close(fd);
 }

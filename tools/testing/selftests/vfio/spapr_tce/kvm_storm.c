@@ -77,7 +77,7 @@ FIXTURE_TEARDOWN(kvm_storm)
 
 static bool has_real_mode(const struct guest *g)
 {
-	return g->hv && sys_power8();
+	return g->hv && sys_powernv();
 }
 
 static void watch_real_mode(struct __test_metadata *_metadata, struct guest *g)

@@ -171,6 +171,7 @@ struct kvm {
 	struct {
 		struct mutex spapr_tce_lock;
 		DECLARE_HASHTABLE(spapr_tce_tables, 8);
+		unsigned long enabled_hcalls[4];
 	} arch;
 };
 
@@ -180,6 +181,9 @@ struct kvm_vcpu {
 	struct {
 		struct kvmppc_tce_vcpu *tce;
 		unsigned long gpr[32];
+		struct {
+			unsigned long msr;
+		} shregs;
 	} arch;
 };
 
@@ -221,6 +225,37 @@ static inline void kvmppc_set_gpr(struct kvm_vcpu *vcpu, int num,
 {
 	vcpu->arch.gpr[num] = value;
 }
+
+static inline unsigned long kvmppc_get_gpr(struct kvm_vcpu *vcpu, int num)
+{
+	return vcpu->arch.gpr[num];
+}
+
+/* Before the VCPU has left its run loop */
+#define MSR_PR			BIT(14)
+#define MSR_TS_MASK		(BIT(33) | BIT(34))
+#define KVM_GUEST_MODE_NONE	0
+#define KVM_GUEST_MODE_HV_P9	4
+
+struct host_paca {
+	struct {
+		u8 in_guest;
+	} kvm_hstate;
+};
+
+extern __thread struct host_paca host_paca;
+#define local_paca		(&host_paca)
+#define radix_enabled()		true
+#define SPRN_AMR		13
+#define mfspr(nr)		0UL
+#define mtspr(nr, value)	((void)(value))
+#define isync()			do { } while (0)
+bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu);
+
+#define local_irq_save(flags)	((flags) = 0)
+#define local_irq_restore(flags) ((void)(flags))
+#define array_index_nospec(i, n) (i)
+#define CONFIG_KVM_BOOK3S_HV_POSSIBLE	1
 
 extern bool host_context_tracking;
 #define context_tracking_enabled()	READ_ONCE(host_context_tracking)

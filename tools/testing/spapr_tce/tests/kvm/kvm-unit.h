@@ -50,6 +50,14 @@ FIXTURE(kvm)
 };
 
 VARIANTS(kvm, enum kvm_mode, mode, virtual, KVM_VIRTUAL, real, KVM_BOTH);
+FIXTURE_VARIANT_ADD(kvm, tried) { .mode = KVM_TRIED };
+FIXTURE_VARIANT_ADD(kvm, early) { .mode = KVM_EARLY };
+
+/* Are calls answered while the VCPU runs? */
+static inline bool in_the_guest(enum kvm_mode mode)
+{
+	return mode == KVM_BOTH || mode == KVM_EARLY;
+}
 
 /* A container with a window of 4K pages at 0 */
 static void furnish(struct host_container *c, struct host_pe *hpe)

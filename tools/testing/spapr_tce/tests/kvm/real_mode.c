@@ -256,11 +256,12 @@ TEST_F(kvm, real_mode_leaves_the_last_count)
 	EXPECT_EQ(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 0, 0, 8), H_TOO_HARD);
 	EXPECT_FAULTS(PHB3, 4 * P4);
 	EXPECT_FAULTS(PHB3, 5 * P4);
+	/* The one that would take the region with it; no other */
 	EXPECT_EQ(machine_shadow(window_of(self->c), 4), (UA(UA_MEDIUM) + 4 * P4) | HELD_RW);
-	EXPECT_EQ(machine_shadow(window_of(self->c), 5), UA(UA_MEDIUM) | HELD_RW);
-	EXPECT_EQ(mapped_at(self->mm, UA(UA_MEDIUM)), 2);
+	EXPECT_EQ(machine_shadow(window_of(self->c), 5), 0);
+	EXPECT_EQ(mapped_at(self->mm, UA(UA_MEDIUM)), 1);
 	/* Nothing can be mapped over what is held */
-	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 5 * P4, GPA(1) | TCE_RW, 0), H_TOO_HARD);
+	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 4 * P4, GPA(1) | TCE_RW, 0), H_TOO_HARD);
 	EXPECT_WORKS(kvm_hcall(self->vcpu, KVM_VIRTUAL, H_STUFF_TCE, LIOBN, 0, 0, 8));
 	host_settle();
 	EXPECT_FALSE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));

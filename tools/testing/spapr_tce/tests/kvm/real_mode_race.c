@@ -171,3 +171,26 @@ TEST_F(kvm, virtual_mode_waits_for_real_mode)
 		EXPECT_EQ(kept_lock->word, 0);
 	}
 }
+
+/* Who does not sleep waits for another one who does not */
+TEST_F(kvm, real_mode_waits_for_real_mode)
+{
+	unsigned int table;
+	int idx;
+
+	PREPARE();
+	for (table = 0; table < 2; table++) {
+		idx = srcu_read_lock(&self->kvm->srcu);
+		kept_lock = table ? &window_of(self->c)->it_user->lock :
+			    glue_kvm_lock(self->kvm, LIOBN);
+		srcu_read_unlock(&self->kvm->srcu, idx);
+		waits = 0;
+		EXPECT_EQ(tce_trylock_rm(kept_lock), true);
+		host_waits = let_go;
+		EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, table * P4,
+					  GPA(1) | TCE_RW, 0));
+		host_waits = NULL;
+		EXPECT_EQ(waits, 1);
+		EXPECT_EQ(kept_lock->word, 0);
+	}
+}

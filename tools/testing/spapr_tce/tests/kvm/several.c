@@ -195,7 +195,7 @@ TEST_F(kvm, vcpu_without_memory)
 TEST_F(kvm, trace)
 {
 	struct kvm_vcpu *vcpu = kvm_vcpu_create(self->kvm);
-	unsigned long real = variant->mode != KVM_VIRTUAL;
+	unsigned long real = in_the_guest(variant->mode);
 
 	host_trace_enabled = true;
 	host_traced[0] = 0;
@@ -225,10 +225,10 @@ TEST_F(kvm, trace_is_full)
 			break;
 	host_leave_real_mode();
 	srcu_read_unlock(&self->kvm->srcu, idx);
-	EXPECT_EQ(n, 192);
+	EXPECT_EQ(n, 96);
 	host_traced[1] = 0;
 	kvmppc_tce_trace_flush(self->vcpu);
-	EXPECT_EQ(host_traced[1], 192);
+	EXPECT_EQ(host_traced[1], 96);
 	EXPECT_EQ(IN_REAL_MODE(H_GET_TCE, LIOBN, 0, 0, 0), H_SUCCESS);
 	host_trace_enabled = false;
 }

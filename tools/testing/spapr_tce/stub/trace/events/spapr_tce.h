@@ -21,9 +21,12 @@ void trace_kvm_tce_hcall(unsigned int hcall, unsigned long liobn,
 #define trace_tce_list(...)			host_traced_event(__VA_ARGS__)
 #define trace_tce_kill(...)			host_traced_event(__VA_ARGS__)
 
+/* Then nothing is done without an event for each step */
+extern bool host_tables_traced;
+#define trace_tce_list_enabled()	READ_ONCE(host_tables_traced)
 #define trace_tce_map_enabled()		READ_ONCE(host_trace_enabled)
-#define trace_tce_unmap_enabled()	READ_ONCE(host_trace_enabled)
-#define trace_tce_kill_enabled()	READ_ONCE(host_trace_enabled)
+#define trace_tce_unmap_enabled()	READ_ONCE(host_tables_traced)
+#define trace_tce_kill_enabled()	READ_ONCE(host_tables_traced)
 
 void host_no_event(unsigned long first, ...);
 
