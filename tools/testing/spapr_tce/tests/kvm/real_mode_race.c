@@ -193,4 +193,14 @@ TEST_F(kvm, real_mode_waits_for_real_mode)
 		EXPECT_EQ(waits, 1);
 		EXPECT_EQ(kept_lock->word, 0);
 	}
+	/* Nor for one that may sleep, a list neither */
+	idx = srcu_read_lock(&self->kvm->srcu);
+	kept_lock = glue_kvm_lock(self->kvm, LIOBN);
+	srcu_read_unlock(&self->kvm->srcu, idx);
+	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, 0, 4);
+	tce_lock(kept_lock);
+	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 8 * P4, GPA_LIST, 4),
+		  H_TOO_HARD);
+	tce_unlock(kept_lock);
+	EXPECT_FAULTS(PHB3, 8 * P4);
 }
