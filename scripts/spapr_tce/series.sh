@@ -61,7 +61,7 @@ state() {
 		cp -p "$top/$2" "$3" 2>/dev/null || cp -p "$base/$2" "$3"
 		apply_hook "$d/$2.diff" "$2" "$3"
 		for i in "$d/$2.$(base_name).diff" "$top/$2.$(base_name).diff"; do
-			[ ! -f "$i" ] || { apply_hook "$i" "$2" "$3"; break; }
+			[ ! -f "$i" ] || { [ ! -s "$i" ] || apply_hook "$i" "$2" "$3"; break; }
 		done
 	elif [ -f "$tree/$2" ]; then
 		# What nobody changes in the end is in the tree as the base has it.

@@ -64,9 +64,6 @@ static int __init tce_tree_caches_init(void)
 }
 core_initcall(tce_tree_caches_init);
 
-/* Levels have two sizes: in a tree with shadows a leaf has its shadow behind it */
-enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
-
 static unsigned int tce_kind_shift(const struct tce_tree *tree,
 				   enum tce_kind kind)
 {
@@ -301,19 +298,19 @@ static void tce_tree_refund(struct tce_tree *tree)
 	tree->prepaid = false;
 }
 
-/* Levels that are allocated but in no tree, linked by their first word */
-struct tce_spares {
-	__be64 *head[TCE_KINDS];
-	unsigned long nr[TCE_KINDS];
-};
-
+/*
+ * Spares are linked through their first entry, by real addresses without
+ * permissions: a bridge may still walk what was taken out of a tree, and finds
+ * nothing there.
+ */
 static __be64 *tce_spares_pop(struct tce_spares *spares, enum tce_kind kind)
 {
 	__be64 *level = spares->head[kind];
+	unsigned long next = tce_load(level);
 
-	spares->head[kind] = (__be64 *)*(unsigned long *)level;
+	spares->head[kind] = next ? __va(next) : NULL;
 	spares->nr[kind]--;
-	*level = 0;
+	tce_store(level, 0);
 
 	return level;
 }
@@ -321,7 +318,9 @@ static __be64 *tce_spares_pop(struct tce_spares *spares, enum tce_kind kind)
 static void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
 			    __be64 *level)
 {
-	*(unsigned long *)level = (unsigned long)spares->head[kind];
+	__be64 *next = spares->head[kind];
+
+	tce_store(level, next ? __pa(next) : 0);
 	spares->head[kind] = level;
 	spares->nr[kind]++;
 }
@@ -377,8 +376,14 @@ static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 	return ret;
 }
 
-/* Free and uncharge the levels that were not used */
-static void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares)
+/**
+ * tce_spares_return() - free levels that are in no tree
+ * @tree: the tree that they were made for, or taken out of
+ * @spares: the levels, which no bridge may find any more; none afterwards
+ *
+ * Context: as tce_tree_destroy().
+ */
+void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares)
 {
 	unsigned long nr[TCE_KINDS] = {
 		spares->nr[TCE_INNER], spares->nr[TCE_LEAF]
@@ -588,9 +593,9 @@ static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 }
 
 /*
- * Link the missing levels. Levels only appear (R6), so @spares for what was missing
- * suffice. Nothing can fail any more, so finish even if the process is being
- * killed.
+ * Levels of a range that is being mapped do not go away, so @spares for what
+ * was missing suffice. All is there: there is no reason to leave it half done,
+ * even for who is being killed.
  */
 static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 			 unsigned long nr, struct tce_spares *spares)
@@ -694,6 +699,71 @@ __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(tce_tree_make);
 
+struct tce_taking {
+	struct tce_tree *tree;
+	struct tce_spares *taken;
+	bool all;
+};
+
+/*
+ * Take out what is below @level, whose slots stand for 1 << @shift entries each,
+ * of its entries @first to @last.
+ */
+static void tce_level_take(struct tce_taking *t, __be64 *level,
+			   unsigned int shift, unsigned long first,
+			   unsigned long last)
+{
+	unsigned int bits = tce_tree_level_bits(t->tree);
+	unsigned long mask = (1UL << shift) - 1, i, lo, hi;
+	__be64 *below;
+
+	for (i = first >> shift; i <= last >> shift; i++) {
+		if (!READ_ONCE(level[i]))
+			continue;
+		below = tce_link_level(tce_load(level + i));
+		lo = max(first, i << shift) & mask;
+		hi = min(last, (i << shift) | mask) & mask;
+		if (shift > bits)
+			tce_level_take(t, below, shift - bits, lo, hi);
+		if (!t->all && (lo || hi != mask))
+			continue;
+		tce_store(level + i, 0);
+		tce_spares_push(t->taken, shift == bits ? TCE_LEAF : TCE_INNER,
+				below);
+	}
+}
+
+/**
+ * tce_tree_take() - take out levels below the root
+ * @tree: a tree without shadows
+ * @index: first entry of a range
+ * @nr: how many, at least 1; all of them are 0
+ * @all: all other entries of the tree are 0, too, and nobody uses it: take
+ *	 every level that has an entry in the range, and not only what the range
+ *	 covers wholly
+ * @taken: where to put the levels
+ *
+ * They are to be given back with tce_spares_return() when no bridge can have
+ * their addresses any more.
+ *
+ * Context: any, does not sleep. Caller must exclude all other use of the range;
+ * the rest of the tree may be in use unless @all is set.
+ */
+void tce_tree_take(struct tce_tree *tree, unsigned long index, unsigned long nr,
+		   bool all, struct tce_spares *taken)
+{
+	struct tce_taking t = { .tree = tree, .taken = taken, .all = all };
+	unsigned int bits = tce_tree_level_bits(tree);
+	unsigned long leaf = 1UL << bits;
+
+	if (tree->levels == 1 ||
+	    (!all && ALIGN(index, leaf) + leaf > index + nr))
+		return;
+	tce_level_take(&t, tree->root, (tree->levels - 1) * bits, index,
+		       index + nr - 1);
+}
+EXPORT_SYMBOL_GPL(tce_tree_take);
+
 /*
  * Choose the least depth that the hardware accepts whose levels are no larger than
  * TCE_LEVEL_SHIFT_GOAL; else the depth with the smallest levels.
@@ -732,7 +802,7 @@ static int tce_tree_make_root(struct tce_tree *tree)
 	int ret;
 
 	nr[kind] = 1;
-	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL);
+	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL_ACCOUNT);
 	if (!ret)
 		tree->root = tce_spares_pop(&spares, kind);
 

@@ -14,7 +14,9 @@
  *
  * Levels only ever appear (tce_iter_reserve()) until the whole tree goes
  * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
- * the tree does and readers need no lock.
+ * the tree does and readers need no lock. The exception is a tree without shadows
+ * whose users keep ranges apart from each other: there tce_tree_take() takes out
+ * what a range covers wholly.
  */
 #ifndef _ASM_POWERPC_TCE_TREE_H
 #define _ASM_POWERPC_TCE_TREE_H
@@ -131,6 +133,19 @@ struct tce_iter {
 	unsigned long made;
 };
 
+/* Levels come in two sizes: a leaf has the shadow behind it, if there is one */
+enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
+
+/**
+ * struct tce_spares - levels that are allocated, but in no tree
+ * @head: the first one of each kind
+ * @nr: how many of each kind
+ */
+struct tce_spares {
+	__be64 *head[TCE_KINDS];
+	unsigned long nr[TCE_KINDS];
+};
+
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
 unsigned long tce_account_pages(struct tce_account *account);
 
@@ -143,6 +158,9 @@ __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);
 int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
 		     unsigned long nr, gfp_t gfp);
+void tce_tree_take(struct tce_tree *tree, unsigned long index, unsigned long nr,
+		   bool all, struct tce_spares *taken);
+void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares);
 unsigned long tce_iter_move(struct tce_iter *iter, unsigned long index,
 			    unsigned long end);
 

@@ -7,11 +7,13 @@
  * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #include <linux/dma-direction.h>
+#include <linux/iommu.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/of.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include <asm/iommu.h>
 #include <asm/tce_user_table.h>
@@ -223,9 +225,11 @@ void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl)
  * Windows.
  */
 
-static int pnv_pci_link_table_and_group(int nid, int num,
-					struct iommu_table *tbl,
-					struct iommu_table_group *table_group)
+/* Groups of different containers and mutexes may come to, and leave, one table */
+static DEFINE_SPINLOCK(pnv_link_lock);
+
+static int pnv_pci_link_table(struct iommu_table_group *table_group,
+			      struct iommu_table *tbl, int nid)
 {
 	struct iommu_table_group_link *tgl;
 
@@ -234,8 +238,10 @@ static int pnv_pci_link_table_and_group(int nid, int num,
 		return -ENOMEM;
 
 	tgl->table_group = table_group;
-	table_group->tables[num] = iommu_tce_table_get(tbl);
+	iommu_tce_table_get(tbl);
+	spin_lock(&pnv_link_lock);
 	list_add_rcu(&tgl->next, &tbl->it_group_list);
+	spin_unlock(&pnv_link_lock);
 	/*
 	 * Pairs with the barrier of a kill: either the kill finds the PE on the
 	 * list, or the PE finds the TCEs stored before the kill (R17).
@@ -245,12 +251,12 @@ static int pnv_pci_link_table_and_group(int nid, int num,
 	return 0;
 }
 
-static void pnv_pci_unlink_table_and_group(int num,
-					   struct iommu_table_group *table_group)
+static void pnv_pci_unlink_table(struct iommu_table_group *table_group,
+				 struct iommu_table *tbl)
 {
-	struct iommu_table *tbl = table_group->tables[num];
 	struct iommu_table_group_link *tgl;
 
+	spin_lock(&pnv_link_lock);
 	list_for_each_entry(tgl, &tbl->it_group_list, next) {
 		if (tgl->table_group == table_group) {
 			list_del_rcu(&tgl->next);
@@ -258,7 +264,7 @@ static void pnv_pci_unlink_table_and_group(int num,
 			break;
 		}
 	}
-	table_group->tables[num] = NULL;
+	spin_unlock(&pnv_link_lock);
 	iommu_tce_table_put(tbl);
 }
 
@@ -299,7 +305,8 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
  * Context: process, may sleep. The caller must prevent other changes of the PE's
  * windows.
  *
- * Return: 0 or a negative error. After an error nothing has changed.
+ * Return: 0 or a negative error, then nothing has changed; -EBUSY when a table
+ * is there.
  */
 long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 			      struct iommu_table *tbl)
@@ -309,20 +316,24 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 	const u64 size = (u64)tbl->it_size << tbl->it_page_shift;
 	long ret;
 
+	if (table_group->tables[num])
+		return -EBUSY;
+
 	pe_info(pe, "DMA window#%d %llx..%llx, pages of %lx, levels %u\n", num,
 		start, start + size - 1, IOMMU_PAGE_SIZE(tbl),
 		tbl->it_tree.levels);
 
 	/* A kill must find the PE from its first translation on (R17) */
-	ret = pnv_pci_link_table_and_group(pe->phb->hose->node, num, tbl,
-					   table_group);
+	ret = pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
 	if (ret)
 		return ret;
+	table_group->tables[num] = tbl;
 
 	ret = pnv_pe_map_window(pe, num, tbl);
 	if (ret) {
 		pe_err(pe, "Failed to set DMA window#%d, err %ld\n", num, ret);
-		pnv_pci_unlink_table_and_group(num, table_group);
+		table_group->tables[num] = NULL;
+		pnv_pci_unlink_table(table_group, tbl);
 	}
 
 	return ret;
@@ -335,27 +346,30 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
  *
  * Context: as pnv_pci_ioda2_set_window().
  *
- * Return: 0, or the error of firmware. After an error the PE keeps its reference
- * of the table and stays on the table's list, so that kills reach it (R17).
+ * Return: 0, or the error of the firmware; then the PE keeps its reference of
+ * the table, stays on the list of those whose translations are killed, and is
+ * not handed to anybody again.
  */
 long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	struct iommu_table *tbl = table_group->tables[num];
 	long ret;
 
 	pe_info(pe, "Removing DMA window #%d\n", num);
 
 	ret = pnv_pe_map_window(pe, num, NULL);
+	table_group->tables[num] = NULL;
 	if (ret) {
 		/* The PE may still use the table, so never free it (R9) */
 		pe_err(pe, "Failed to remove DMA window#%d, err %ld\n", num,
 		       ret);
-		table_group->tables[num] = NULL;
+		pe->window_stuck = true;
 		return ret;
 	}
 
-	if (table_group->tables[num])
-		pnv_pci_unlink_table_and_group(num, table_group);
+	if (tbl)
+		pnv_pci_unlink_table(table_group, tbl);
 
 	return 0;
 }
@@ -372,22 +386,25 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 {
 	struct iommu_table_group *table_group = &pe->table_group;
-	struct iommu_table *host = NULL;
+	struct iommu_table *host = pe->host_table;
 	int num;
 
 	if (!pe->dma_setup_done)
 		return;
 
-	if (!pe->user_owned)
-		host = table_group->tables[0];
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
 		if (table_group->tables[num])
 			pnv_pci_ioda2_unset_window(table_group, num);
 	pnv_pci_ioda2_set_bypass(pe, false);
 
 	iommu_unregister_group(table_group);
-	if (host)
-		iommu_tce_table_put(host);
+	if (!host)
+		return;
+	/* Set aside, it still has the link and the reference of its window */
+	if (pe->owner != PNV_PE_HOST)
+		pnv_pci_unlink_table(table_group, host);
+	pe->host_table = NULL;
+	iommu_tce_table_put(host);
 }
 
 /*
@@ -423,9 +440,9 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 	struct pnv_ioda_pe *pe;
 
 	/*
-	 * Order the stores of TCEs before the loads of the list: bridges on the
-	 * list see the TCEs, and so does a PE that joins later (R17). Pairs with
-	 * pnv_pci_link_table_and_group().
+	 * The TCEs are to be seen before the list is read: by the bridges that
+	 * are on it, and by a PE that joins behind the look at the list. See
+	 * pnv_pci_link_table().
 	 */
 	mb();
 	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next) {
@@ -514,67 +531,114 @@ bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
 }
 
 /*
- * Ownership.
+ * Ownership. The first device of a group for which the core asks changes the
+ * state of the PE; for the others it is as it should be.
+ *
+ * Whoever else gets the PE, the host's table is only set aside: it keeps its
+ * mappings, the reference of the window and its place among those that are
+ * killed, so it comes back without an allocation that could fail.
  */
+
+static void pnv_pe_set_dev_dma(struct pnv_ioda_pe *pe, struct pci_dev *dev)
+{
+	set_iommu_table_base(&dev->dev, pe->host_table);
+	dev->dev.archdata.dma_offset = pe->tce_bypass_base;
+}
 
 static void pnv_pe_set_bus_dma(struct pnv_ioda_pe *pe, struct pci_bus *bus)
 {
 	struct pci_dev *dev;
 
 	list_for_each_entry(dev, &bus->devices, bus_list) {
-		set_iommu_table_base(&dev->dev, pe->table_group.tables[0]);
-		dev->dev.archdata.dma_offset = pe->tce_bypass_base;
+		pnv_pe_set_dev_dma(pe, dev);
 
 		if ((pe->flags & PNV_IODA_PE_BUS_ALL) && dev->subordinate)
 			pnv_pe_set_bus_dma(pe, dev->subordinate);
 	}
 }
 
-/* Tell the DMA API which table the PE's devices use now */
+/* A bypass by window 0 is over: the PE's devices have what they began with */
 static void pnv_pe_set_dma(struct pnv_ioda_pe *pe)
 {
 	if (pe->pbus)
 		pnv_pe_set_bus_dma(pe, pe->pbus);
 	else if (pe->pdev)
-		set_iommu_table_base(&pe->pdev->dev, pe->table_group.tables[0]);
+		pnv_pe_set_dev_dma(pe, pe->pdev);
 }
 
 /*
- * Called for each device of the group; the first call takes the PE from the host.
- * Whatever the host had set up (a default window or none, both kinds of bypass),
- * the PE has no translation afterwards, or the call fails.
+ * Set the host's table aside and have @tbl, or nothing, in window 0. Whatever
+ * state the host left the PE in (a window or none, both kinds of bypass), no
+ * translation of the host remains, or the PE is not handed over.
  */
-static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
-				     struct device *dev __maybe_unused)
+static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 {
-	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
-	struct iommu_table *tbl = table_group->tables[0];
 	bool bypass = pe->tce_bypass_enabled;
 	long ret;
-
-	if (pe->user_owned)
-		return 0;
 
 	ret = pnv_pci_ioda2_set_bypass(pe, false);
 	if (ret)
 		return ret;
 
-	/* The host may use window 0 as a bypass: clear it in any case */
-	ret = pnv_pe_map_window(pe, 0, NULL);
+	ret = pnv_pe_map_window(pe, 0, tbl);
 	if (ret) {
 		if (bypass)
 			pnv_pci_ioda2_set_bypass(pe, true);
 		return ret;
 	}
 
-	if (tbl) {
-		pnv_pci_unlink_table_and_group(0, table_group);
-		pnv_pe_set_dma(pe);
-		iommu_tce_table_put(tbl);
-	}
-	pe->user_owned = true;
+	/* It stays true when the bypass could not be had back one time */
+	if (bypass)
+		pe->host_bypass = true;
+	pe->table_group.tables[0] = NULL;
 
 	return 0;
+}
+
+/* The host's table again, in place of nothing or of a domain's table */
+static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
+{
+	struct iommu_table_group *table_group = &pe->table_group;
+	struct iommu_table *old = table_group->tables[0];
+	long ret;
+
+	ret = pnv_pe_map_window(pe, 0, pe->host_table);
+	if (ret) {
+		/* The next one to give back the PE tries again */
+		pe_err(pe, "No DMA window for the host, err %ld\n", ret);
+		if (old)
+			pnv_pci_ioda2_unset_window(table_group, 0);
+	} else {
+		table_group->tables[0] = pe->host_table;
+		if (old)
+			pnv_pci_unlink_table(table_group, old);
+	}
+	if (pe->host_bypass)
+		pnv_pci_ioda2_set_bypass(pe, true);
+}
+
+static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
+				     struct device *dev __maybe_unused)
+{
+	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	long ret = 0;
+
+	switch (pe->owner) {
+	case PNV_PE_HOST:
+		ret = pe->window_stuck ? -EIO : pnv_pe_park(pe, NULL);
+		if (ret)
+			return ret;
+		break;
+	case PNV_PE_DOMAIN:
+		/* Also when firmware refuses: the domain is done with the PE */
+		ret = pnv_pci_ioda2_unset_window(table_group, 0);
+		break;
+	case PNV_PE_BLOCKED:
+		return 0;
+	}
+	pe->owner = PNV_PE_BLOCKED;
+
+	return ret;
 }
 
 static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
@@ -582,12 +646,96 @@ static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
 
-	if (!pe->user_owned)
+	if (pe->owner == PNV_PE_HOST)
 		return;
 
-	pe->user_owned = false;
-	pnv_pci_ioda2_setup_default_config(pe);
+	if (pe->host_table) {
+		pnv_pe_unpark(pe);
+	} else {
+		/* There was no memory for one when the PE was set up */
+		if (table_group->tables[0])
+			pnv_pci_ioda2_unset_window(table_group, 0);
+		pnv_pci_ioda2_setup_default_config(pe);
+	}
+	pe->owner = PNV_PE_HOST;
 	pnv_pe_set_dma(pe);
+}
+
+/*
+ * Paging domains.
+ */
+
+/* One walk of four pages of entries is what all bridges can do */
+#define PNV_DOMAIN_LEVELS		4
+#define PNV_DOMAIN_BITS			(PNV_DOMAIN_LEVELS * (12 - 3))
+
+static long pnv_ioda2_create_domain_table(struct iommu_table_group *table_group,
+					  struct iommu_table **ptbl)
+{
+	return pnv_pci_ioda2_create_table(table_group, 0, PAGE_SHIFT,
+					  1UL << (PNV_DOMAIN_BITS + PAGE_SHIFT),
+					  PNV_DOMAIN_LEVELS, NULL, ptbl);
+}
+
+/* A window is one register: the PE has the old table or the new one */
+static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
+				 struct iommu_table *tbl)
+{
+	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	struct iommu_table *old = table_group->tables[0];
+	long ret;
+
+	if (pe->owner == PNV_PE_DOMAIN && old == tbl)
+		return 0;
+	if (pe->window_stuck)
+		return -EIO;
+	if (pe->owner == PNV_PE_BLOCKED && (old || table_group->tables[1]))
+		return -EBUSY;
+
+	ret = pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
+	if (ret)
+		return ret;
+
+	if (pe->owner == PNV_PE_HOST)
+		ret = pnv_pe_park(pe, tbl);
+	else
+		ret = pnv_pe_map_window(pe, 0, tbl);
+	if (ret) {
+		pnv_pci_unlink_table(table_group, tbl);
+		return ret;
+	}
+
+	table_group->tables[0] = tbl;
+	if (pe->owner == PNV_PE_DOMAIN)
+		pnv_pci_unlink_table(table_group, old);
+	pe->owner = PNV_PE_DOMAIN;
+
+	return 0;
+}
+
+static void pnv_add_resv_region(struct list_head *head, u64 start, u64 size,
+				enum iommu_resv_type type)
+{
+	struct iommu_resv_region *region;
+
+	region = iommu_alloc_resv_region(start, size, 0, type, GFP_KERNEL);
+	if (region)
+		list_add_tail(&region->list, head);
+}
+
+/* What never reaches memory: interrupts, and the bridge's own MMIO windows */
+static void pnv_ioda2_get_resv_regions(struct iommu_table_group *table_group,
+				       struct list_head *head)
+{
+	struct pnv_phb *phb = pnv_group_pe(table_group)->phb;
+	const u64 msi = SZ_4G - SZ_64K, m32 = phb->ioda.m32_pci_base;
+
+	pnv_add_resv_region(head, msi, SZ_64K, IOMMU_RESV_MSI);
+	if (m32 < msi)
+		pnv_add_resv_region(head, m32, msi - m32, IOMMU_RESV_RESERVED);
+	if (phb->ioda.m64_size)
+		pnv_add_resv_region(head, phb->ioda.m64_base,
+				    phb->ioda.m64_size, IOMMU_RESV_RESERVED);
 }
 
 static long pnv_ioda2_create_user_table(struct iommu_table_group *table_group,
@@ -606,5 +754,8 @@ struct iommu_table_group_ops pnv_pci_ioda2_ops = {
 	.unset_window = pnv_pci_ioda2_unset_window,
 	.take_ownership = pnv_ioda2_take_ownership,
 	.release_ownership = pnv_ioda2_release_ownership,
+	.create_domain_table = pnv_ioda2_create_domain_table,
+	.set_domain = pnv_ioda2_set_domain,
+	.get_resv_regions = pnv_ioda2_get_resv_regions,
 };
 #endif /* CONFIG_IOMMU_API */

@@ -115,6 +115,17 @@ typedef struct {
 #define atomic_long_read(v)	__atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
 #define atomic_long_add(n, v)	((void)__atomic_fetch_add(&(v)->counter, n, __ATOMIC_RELAXED))
 #define atomic_long_sub(n, v)	((void)__atomic_fetch_sub(&(v)->counter, n, __ATOMIC_RELAXED))
+#define atomic_long_sub_return(n, v)	__atomic_sub_fetch(&(v)->counter, n, __ATOMIC_SEQ_CST)
+#define atomic_long_set_release(v, n)	__atomic_store_n(&(v)->counter, n, __ATOMIC_RELEASE)
+#define atomic_long_try_cmpxchg(v, old, new)				\
+	__atomic_compare_exchange_n(&(v)->counter, old, new, false,	\
+				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+#define atomic_long_cmpxchg(v, old, new) ({				\
+	long __old = (old);						\
+									\
+	atomic_long_try_cmpxchg(v, &__old, new);			\
+	__old;								\
+})
 #define atomic64_set(v, n)	__atomic_store_n(&(v)->counter, n, __ATOMIC_RELAXED)
 #define atomic64_read(v)	__atomic_load_n(&(v)->counter, __ATOMIC_RELAXED)
 #define atomic64_sub_return(n, v) __atomic_sub_fetch(&(v)->counter, n, __ATOMIC_SEQ_CST)
@@ -527,6 +538,7 @@ struct device_node {
 };
 
 struct device {
+	struct iommu_group *iommu_group;
 	struct {
 		struct iommu_table *iommu_table_base;
 		u64 dma_offset;

@@ -39,6 +39,17 @@ struct pnv_phb {
 	phys_addr_t regs_phys;
 	struct pci_controller *hose;
 	u64 opal_id;
+	struct {
+		unsigned int m32_pci_base;
+		unsigned long m64_size;
+		unsigned long m64_base;
+	} ioda;
+};
+
+enum pnv_pe_owner {
+	PNV_PE_HOST,
+	PNV_PE_BLOCKED,
+	PNV_PE_DOMAIN,
 };
 
 struct pnv_ioda_pe {
@@ -50,7 +61,10 @@ struct pnv_ioda_pe {
 	struct iommu_table_group table_group;
 	bool tce_bypass_enabled;
 	uint64_t tce_bypass_base;
-	bool user_owned;
+	enum pnv_pe_owner owner;
+	struct iommu_table *host_table;
+	bool host_bypass;
+	bool window_stuck;
 	bool dma_setup_done;
 };
 

@@ -127,6 +127,14 @@ struct host_usage {
 extern struct host_usage host_usage;
 
 /*
+ * RAM of which the model has no contents, where domains map; a node ends inside.
+ */
+
+#define HOST_RAM	BIT(51)
+#define HOST_RAM_NODE	(HOST_RAM + BIT(32))
+#define HOST_RAM_END	BIT(52)
+
+/*
  * Host bridges.
  */
 

@@ -110,6 +110,8 @@ struct iommu_group *iommu_group_ref_get(struct iommu_group *group)
 
 void iommu_group_put(struct iommu_group *group)
 {
+	if (!group)
+		return;
 	WARN_ON(__atomic_sub_fetch(&group_pe(group)->group_refs, 1,
 				   __ATOMIC_SEQ_CST) < 0);
 }
@@ -184,6 +186,9 @@ static void tve_scan(const struct scan *scan, unsigned long level,
 		entry = tve_read(level, slot);
 		if (!entry)
 			continue;
+		/* A level that is being taken out of a domain's table */
+		if (!(entry & (TCE_PCI_READ | TCE_PCI_WRITE)) && machine_threads)
+			continue;
 		if (!(entry & (TCE_PCI_READ | TCE_PCI_WRITE)))
 			host_die("an entry without permissions is not zero: %#lx\n",
 				 entry);
@@ -234,9 +239,12 @@ unsigned long machine_shadow(struct iommu_table *tbl, unsigned long index)
 static unsigned long tlb_held(struct host_pe *hpe, unsigned int window,
 			      unsigned long index)
 {
-	struct iommu_table *tbl = hpe->pe.table_group.tables[window];
+	struct iommu_table *tbl;
 
-	if (machine_threads || !tbl || !tbl->it_user)
+	if (machine_threads)
+		return 0;
+	tbl = hpe->pe.table_group.tables[window];
+	if (!tbl || !tbl->it_user)
 		return 0;
 
 	return machine_shadow(tbl, index);
@@ -310,8 +318,8 @@ static void tlb_fill(struct host_pe *hpe, unsigned int window,
  */
 static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 {
-	struct iommu_table *tbl = hpe->pe.table_group.tables[tlb->window];
 	struct host_region region;
+	struct iommu_table *tbl;
 	struct page *page;
 
 	if (!tlb->tce || tlb->tce >= HOST_LINEAR_OFFSET)
@@ -320,10 +328,12 @@ static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 	if (READ_ONCE(page->pins) < 1)
 		host_die("a device reached page %#lx after it was given back\n",
 			 page_to_phys(page));
-	if ((tlb->held & TCE_SHADOW_UA) &&
-	    (!glue_region_at(tbl->it_user->mm, tlb->held & ~TCE_SHADOW_FLAGS,
-			     &region) ||
-	     region.mapped < 1 + !!region.used))
+	if (!(tlb->held & TCE_SHADOW_UA))
+		return;
+	tbl = hpe->pe.table_group.tables[tlb->window];
+	if (!glue_region_at(tbl->it_user->mm, tlb->held & ~TCE_SHADOW_FLAGS,
+			    &region) ||
+	    region.mapped < 1 + !!region.used)
 		host_die("a TCE was uncounted before it was killed\n");
 }
 
@@ -701,8 +711,11 @@ long pnv_pci_ioda2_setup_default_config(struct pnv_ioda_pe *pe)
 					 POWERNV_IOMMU_DEFAULT_LEVELS, NULL, &tbl);
 	if (ret)
 		return ret;
-	if (pnv_pci_ioda2_set_window(&pe->table_group, 0, tbl))
+	if (pnv_pci_ioda2_set_window(&pe->table_group, 0, tbl)) {
 		iommu_tce_table_put(tbl);
+		tbl = NULL;
+	}
+	pe->host_table = tbl;
 
 	return pnv_pci_ioda2_set_bypass(pe, true);
 }
@@ -844,5 +857,6 @@ void machine_reset(void)
 		group = &host_pes[i].pe.table_group;
 		if (group->ops->take_ownership(group, NULL))
 			host_die("pe %u is not given up\n", i);
+		pnv_pci_ioda2_release_pe_dma(&host_pes[i].pe);
 	}
 }

@@ -103,12 +103,13 @@ static void check_pe(struct host_pe *hpe)
 {
 	unsigned int window;
 
-	if (hpe->pe.user_owned && !hpe->stuck)
+	if (hpe->pe.owner != PNV_PE_HOST && !hpe->stuck)
 		for (window = 0; window < 2; window++)
 			if (hpe->tve[window].bypass ||
 			    (hpe->tve[window].levels &&
 			     (!hpe->pe.table_group.tables[window] ||
-			      !hpe->pe.table_group.tables[window]->it_user)))
+			      (!hpe->pe.table_group.tables[window]->it_user &&
+			       (window || hpe->pe.owner != PNV_PE_DOMAIN)))))
 				host_die("pe %u reaches memory of the host\n",
 					 hpe->pe.pe_number);
 	machine_visit_tces(hpe, check_tce, NULL);

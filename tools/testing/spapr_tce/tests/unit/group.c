@@ -97,7 +97,8 @@ TEST_F(world, window_not_removed)
 	EXPECT_TRUE(fail_fired());
 	EXPECT_TRUE(host_pes[0].stuck);
 	EXPECT_FAULTS(host_pes, start);
-	EXPECT_EQ(host_usage.tables, HOST_PES - 1 + 2);
+	EXPECT_EQ(host_usage.tables, HOST_PES + 2);
+	EXPECT_TRUE(host_pes[0].pe.window_stuck);
 	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
 	/* As if firmware had thought better of it, to end clean */
 	host_pes[0].tve[1].levels = 0;
@@ -114,6 +115,7 @@ TEST_F(world, window_not_removed)
 		INIT_LIST_HEAD(&stuck->tbl.it_group_list);
 		iommu_tce_table_put(&stuck->tbl);
 	}
+	host_pes[0].pe.window_stuck = false;
 	host_pes[0].stuck = false;
 }
 
@@ -145,11 +147,12 @@ TEST_F(world, ownership_without_a_window)
 		for (m = 1; m < 4; m++) {
 			fail_arm(m);
 			ret = group->ops->take_ownership(group, NULL);
-			EXPECT_EQ(host_pes[1].pe.user_owned, !ret);
+			EXPECT_EQ(host_pes[1].pe.owner, ret ? PNV_PE_HOST :
+				  PNV_PE_BLOCKED);
 			fail_arm(0);
 			host_pes[1].stuck = false;
 			world_check();
-			EXPECT_TRUE(!host_pes[1].pe.user_owned ||
+			EXPECT_TRUE(host_pes[1].pe.owner == PNV_PE_HOST ||
 				    faults(host_pes + 1, WINDOW1 + 0x1000));
 			EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
 			EXPECT_FAULTS(host_pes + 1, WINDOW1 + 0x1000);
@@ -212,7 +215,7 @@ TEST_F(world, ownership_refused)
 	EXPECT_TRUE(fail_fired());
 	host_pes[1].stuck = false;
 	world_check();
-	EXPECT_FALSE(host_pes[1].pe.user_owned);
+	EXPECT_EQ(host_pes[1].pe.owner, PNV_PE_HOST);
 	EXPECT_NE(group->tables[0], NULL);
 	EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1 + 0x1000, true), 0x1000);
 }
@@ -235,12 +238,12 @@ TEST_F(world, ownership_and_the_dma_api)
 	EXPECT_EQ(dev.dev.archdata.iommu_table_base, group->tables[0]);
 	EXPECT_EQ(dev.dev.archdata.dma_offset, WINDOW1);
 	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
-	EXPECT_EQ(dev.dev.archdata.iommu_table_base, NULL);
+	EXPECT_NE(dev.dev.archdata.iommu_table_base, NULL);
 	group->ops->release_ownership(group, NULL);
 	host_pes[1].pe.pbus = NULL;
 	host_pes[1].pe.pdev = &dev;
 	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
-	EXPECT_EQ(dev.dev.archdata.iommu_table_base, NULL);
+	EXPECT_NE(dev.dev.archdata.iommu_table_base, NULL);
 	group->ops->release_ownership(group, NULL);
 	EXPECT_EQ(dev.dev.archdata.iommu_table_base, group->tables[0]);
 	host_pes[1].pe.pdev = NULL;

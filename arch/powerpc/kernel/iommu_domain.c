@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Paging domains on TCE trees: what iommufd, VFIO type1 and other users of the
+ * IOMMU API map for devices of a host that walks its tables itself.
+ *
+ * A domain is a table that no process owns and whose TCEs hold nothing: its user
+ * keeps the pages. Users keep the ranges of their requests apart from each other,
+ * as the IOMMU API asks for, so that requests need no lock:
+ *
+ * - A map stores TCEs where there is none. It may make levels on its way.
+ * - An unmap clears TCEs, and takes out levels that its range covers wholly.
+ *   When these were the last TCEs of all, it takes out all levels but the root.
+ * - A level that was taken out is freed after the next flush, which makes every
+ *   bridge forget it.
+ *
+ * To take out all levels concerns other ranges. A domain counts its TCEs and the
+ * requests under way; at 0 it disturbs nobody, and whoever comes waits.
+ */
+#include <linux/err.h>
+#include <linux/memblock.h>
+#include <linux/processor.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_domain.h>
+#include <asm/tce.h>
+#include <asm/tce_tree.h>
+
+/**
+ * struct tce_domain - a paging domain
+ * @domain: what the IOMMU API knows of it
+ * @tbl: the table, with a reference
+ * @busy: number of TCEs and of requests that may change some; negative while
+ *	  all levels are taken out
+ * @lock: protects what follows
+ * @taken: levels that were taken out since the last flush
+ * @first: no level below the root was made for an entry below this one,
+ * @last: nor for one above this one
+ */
+struct tce_domain {
+	struct iommu_domain domain;
+	struct iommu_table *tbl;
+	atomic_long_t busy;
+	spinlock_t lock;	/* of what follows */
+	struct tce_spares taken;
+	unsigned long first;
+	unsigned long last;
+};
+
+static struct tce_domain *to_tce_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct tce_domain, domain);
+}
+
+/* Announce @nr TCEs, or a request */
+static void tce_domain_enter(struct tce_domain *d, unsigned long nr)
+{
+	long busy = atomic_long_read(&d->busy);
+
+	do {
+		while (unlikely(busy < 0)) {
+			cpu_relax();
+			busy = atomic_long_read(&d->busy);
+		}
+	} while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
+}
+
+/* @nr of what was announced are not there, or no more */
+static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
+{
+	if (atomic_long_sub_return(nr, &d->busy))
+		return;
+
+	spin_lock(&d->lock);
+	if (d->first <= d->last &&
+	    !atomic_long_cmpxchg(&d->busy, 0, LONG_MIN)) {
+		tce_tree_take(&d->tbl->it_tree, d->first,
+			      d->last - d->first + 1, true, &d->taken);
+		d->first = ULONG_MAX;
+		d->last = 0;
+		atomic_long_set_release(&d->busy, 0);
+	}
+	spin_unlock(&d->lock);
+}
+
+/* No TCE of a domain leads to another device, or to what is no memory at all */
+static bool tce_domain_is_ram(phys_addr_t start, size_t size)
+{
+	phys_addr_t addr;
+
+	if (memblock_is_region_memory(start, size))
+		return true;
+	/* It may begin on one node and end on another */
+	for (addr = start; addr < start + size; addr += PAGE_SIZE)
+		if (!memblock_is_memory(addr))
+			return false;
+
+	return true;
+}
+
+/* Who may write may read: for atomics, and to read back what was written */
+static unsigned long tce_domain_perm(int prot)
+{
+	if (prot & IOMMU_WRITE)
+		return TCE_PCI_READ | TCE_PCI_WRITE;
+
+	return prot & IOMMU_READ ? TCE_PCI_READ : 0;
+}
+
+static bool tce_domain_has(struct tce_domain *d, unsigned long index,
+			   unsigned long nr)
+{
+	return index < d->tbl->it_size && nr <= d->tbl->it_size - index;
+}
+
+/* Returns how many TCEs were stored before one was found that is there */
+static unsigned long tce_domain_store(struct tce_iter *iter,
+				      unsigned long start, unsigned long npages,
+				      unsigned long tce, unsigned long step)
+{
+	__be64 *entry, *stop;
+
+	for_each_tce_leaf(iter, start, npages) {
+		stop = iter->entry + iter->nr;
+		for (entry = iter->entry; entry < stop; entry++, tce += step) {
+			if (READ_ONCE(*entry))
+				return iter->index + (entry - iter->entry) - start;
+			tce_store(entry, tce);
+		}
+	}
+
+	return npages;
+}
+
+/* Returns how many TCEs were cleared before one was found that is not there */
+static unsigned long tce_domain_clear(struct tce_iter *iter,
+				      unsigned long start, unsigned long npages)
+{
+	unsigned long next = start;
+	__be64 *entry, *stop;
+
+	for_each_tce_leaf(iter, start, npages) {
+		if (iter->index != next)
+			break;
+		stop = iter->entry + iter->nr;
+		for (entry = iter->entry; entry < stop; entry++) {
+			if (!READ_ONCE(*entry))
+				return iter->index + (entry - iter->entry) - start;
+			tce_store(entry, 0);
+		}
+		next = iter->index + iter->nr;
+	}
+
+	return next - start;
+}
+
+/*
+ * -ERANGE outside of the aperture, -EINVAL for what is not memory, -EADDRINUSE
+ * when there is something; then all before it is mapped.
+ */
+static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
+				phys_addr_t paddr, size_t pgsize,
+				size_t pgcount, int prot, gfp_t gfp,
+				size_t *mapped)
+{
+	struct tce_domain *d = to_tce_domain(domain);
+	struct tce_iter iter = { .tree = &d->tbl->it_tree };
+	unsigned long index = iova >> PAGE_SHIFT, perm = tce_domain_perm(prot);
+	unsigned long done = 0;
+	int ret;
+
+	if (!tce_domain_has(d, index, pgcount))
+		return -ERANGE;
+	if (!perm || (prot & IOMMU_MMIO) ||
+	    !tce_domain_is_ram(paddr, pgsize * pgcount))
+		return -EINVAL;
+
+	tce_domain_enter(d, pgcount);
+	ret = tce_iter_reserve(&iter, index, pgcount, gfp);
+	if (iter.made) {
+		spin_lock(&d->lock);
+		d->first = min(d->first, index);
+		d->last = max(d->last, index + pgcount - 1);
+		spin_unlock(&d->lock);
+	}
+	if (!ret)
+		done = tce_domain_store(&iter, index, pgcount, paddr | perm,
+					pgsize);
+	if (done != pgcount)
+		tce_domain_leave(d, pgcount - done);
+	if (!ret && done != pgcount)
+		ret = -EADDRINUSE;
+	*mapped += done * pgsize;
+
+	return ret;
+}
+
+/* Stops where nothing is mapped. Never allocates, so it cannot fail */
+static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
+				     unsigned long iova, size_t pgsize,
+				     size_t pgcount,
+				     struct iommu_iotlb_gather *gather)
+{
+	struct tce_domain *d = to_tce_domain(domain);
+	struct tce_iter iter = { .tree = &d->tbl->it_tree };
+	unsigned long index = iova >> PAGE_SHIFT, done;
+
+	if (!tce_domain_has(d, index, pgcount))
+		return 0;
+
+	tce_domain_enter(d, 1);
+	done = tce_domain_clear(&iter, index, pgcount);
+	if (done) {
+		iommu_iotlb_gather_add_range(gather, iova, done * pgsize);
+		/* More than what was found in one leaf */
+		if (done >= iter.size) {
+			spin_lock(&d->lock);
+			tce_tree_take(&d->tbl->it_tree, index, done, false,
+				      &d->taken);
+			spin_unlock(&d->lock);
+		}
+	}
+	tce_domain_leave(d, done + 1);
+
+	return done * pgsize;
+}
+
+/* Flush TCEs and levels that were taken out, and free these */
+static void tce_domain_flush(struct tce_domain *d, unsigned long index,
+			     unsigned long nr)
+{
+	struct iommu_table *tbl = d->tbl;
+	struct tce_spares taken;
+
+	spin_lock(&d->lock);
+	taken = d->taken;
+	d->taken = (struct tce_spares) { };
+	spin_unlock(&d->lock);
+
+	/* Bridges keep the addresses of levels apart from TCEs */
+	if (taken.nr[TCE_LEAF])
+		nr = ULONG_MAX;
+	if (!nr)
+		return;
+
+	rcu_read_lock();
+	iommu_tce_kill(tbl, index, nr);
+	rcu_read_unlock();
+	tce_spares_return(&tbl->it_tree, &taken);
+}
+
+/*
+ * A bridge reads several entries at a time: it may have those that were not
+ * there, with others beside them.
+ */
+static int tce_domain_sync_map(struct iommu_domain *domain, unsigned long iova,
+			       size_t size)
+{
+	rcu_read_lock();
+	iommu_tce_kill(to_tce_domain(domain)->tbl, iova >> PAGE_SHIFT,
+		       size >> PAGE_SHIFT);
+	rcu_read_unlock();
+
+	return 0;
+}
+
+static void tce_domain_sync(struct iommu_domain *domain,
+			    struct iommu_iotlb_gather *gather)
+{
+	unsigned long nr = 0;
+
+	if (gather->start <= gather->end)
+		nr = ((gather->end - gather->start) >> PAGE_SHIFT) + 1;
+	tce_domain_flush(to_tce_domain(domain), gather->start >> PAGE_SHIFT, nr);
+}
+
+static void tce_domain_flush_all(struct iommu_domain *domain)
+{
+	tce_domain_flush(to_tce_domain(domain), 0, ULONG_MAX);
+}
+
+/* Caller must exclude an unmap of the page */
+static phys_addr_t tce_domain_iova_to_phys(struct iommu_domain *domain,
+					   dma_addr_t iova)
+{
+	struct tce_domain *d = to_tce_domain(domain);
+	unsigned long tce = 0;
+	__be64 *entry = NULL;
+
+	if (tce_domain_has(d, iova >> PAGE_SHIFT, 1))
+		entry = tce_tree_walk(&d->tbl->it_tree, iova >> PAGE_SHIFT);
+	if (entry)
+		tce = tce_load(entry);
+
+	return tce ? (tce & PAGE_MASK) | (iova & ~PAGE_MASK) : 0;
+}
+
+/* A group whose firmware did not let it go keeps the table */
+static void tce_domain_free(struct iommu_domain *domain)
+{
+	struct tce_domain *d = to_tce_domain(domain);
+
+	tce_domain_flush(d, 0, 0);
+	iommu_tce_table_put(d->tbl);
+	kfree(d);
+}
+
+static const struct iommu_domain_ops tce_domain_ops = {
+	.attach_dev = spapr_tce_domain_attach_dev,
+	.map_pages = tce_domain_map_pages,
+	.unmap_pages = tce_domain_unmap_pages,
+	.iotlb_sync_map = tce_domain_sync_map,
+	.iotlb_sync = tce_domain_sync,
+	.flush_iotlb_all = tce_domain_flush_all,
+	.iova_to_phys = tce_domain_iova_to_phys,
+	.free = tce_domain_free,
+};
+
+static struct iommu_table_group *tce_domain_group(struct device *dev)
+{
+	struct iommu_group *group = iommu_group_get(dev);
+	struct iommu_table_group *table_group;
+
+	table_group = group ? iommu_group_get_iommudata(group) : NULL;
+	iommu_group_put(group);
+
+	return table_group;
+}
+
+/**
+ * tce_domain_attach() - have the group of a device translated by a domain
+ * @domain: the domain
+ * @dev: the device
+ *
+ * Context: process, may sleep. Caller must hold the group's mutex.
+ *
+ * Return: 0; -EINVAL when the group cannot use the table; -EBUSY when a container
+ * has windows there; -EIO when firmware refuses or has refused; -ENOMEM.
+ */
+int tce_domain_attach(struct iommu_domain *domain, struct device *dev)
+{
+	struct iommu_table_group *table_group = tce_domain_group(dev);
+
+	iommu_group_mutex_assert(dev);
+	if (!table_group || !table_group->ops->set_domain)
+		return -EINVAL;
+
+	return table_group->ops->set_domain(table_group,
+					    to_tce_domain(domain)->tbl);
+}
+
+/**
+ * tce_domain_alloc() - make a paging domain
+ * @dev: a device that it is meant for
+ *
+ * Return: the domain, or ERR_PTR(): -EOPNOTSUPP where the platform has none.
+ */
+struct iommu_domain *tce_domain_alloc(struct device *dev)
+{
+	struct iommu_table_group *table_group = tce_domain_group(dev);
+	struct tce_domain *d;
+	long ret;
+
+	if (!table_group || !table_group->ops->create_domain_table)
+		return ERR_PTR(-EOPNOTSUPP);
+
+	d = kzalloc(sizeof(*d), GFP_KERNEL_ACCOUNT);
+	if (!d)
+		return ERR_PTR(-ENOMEM);
+	ret = table_group->ops->create_domain_table(table_group, &d->tbl);
+	if (ret) {
+		kfree(d);
+		return ERR_PTR(ret);
+	}
+
+	spin_lock_init(&d->lock);
+	d->first = ULONG_MAX;
+	d->domain.ops = &tce_domain_ops;
+	d->domain.pgsize_bitmap = PAGE_SIZE;
+	d->domain.geometry.aperture_end = (d->tbl->it_size << PAGE_SHIFT) - 1;
+	d->domain.geometry.force_aperture = true;
+
+	return &d->domain;
+}
+
+/**
+ * tce_domain_get_resv_regions() - where a device cannot do DMA
+ * @dev: the device
+ * @head: where to add it
+ */
+void tce_domain_get_resv_regions(struct device *dev, struct list_head *head)
+{
+	struct iommu_table_group *table_group = tce_domain_group(dev);
+
+	if (table_group && table_group->ops->get_resv_regions)
+		table_group->ops->get_resv_regions(table_group, head);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Paging domains as they are, and what they ask the rest of the kernel */
+#pragma weak spapr_tce_domain_attach_dev
+#include "iommu_domain.c"
+
+#include "host.h"
+
+bool memblock_is_memory(phys_addr_t addr)
+{
+	return addr >= HOST_RAM && addr < HOST_RAM_END;
+}
+
+bool memblock_is_region_memory(phys_addr_t base, phys_addr_t size)
+{
+	return base >= HOST_RAM && base + size <= HOST_RAM_END &&
+		(base >= HOST_RAM_NODE || base + size <= HOST_RAM_NODE);
+}
+
+struct iommu_resv_region *iommu_alloc_resv_region(phys_addr_t start,
+						  size_t length, int prot,
+						  enum iommu_resv_type type,
+						  gfp_t gfp)
+{
+	struct iommu_resv_region *region = kzalloc(sizeof(*region), gfp);
+
+	if (!region)
+		return NULL;
+	region->start = start;
+	region->length = length;
+	region->type = type;
+
+	return region;
+}
+
+struct iommu_group *iommu_group_get(struct device *dev)
+{
+	return dev->iommu_group ? iommu_group_ref_get(dev->iommu_group) : NULL;
+}
+
+/* For tests: the table of a domain */
+struct iommu_table *glue_domain_table(struct iommu_domain *domain)
+{
+	return to_tce_domain(domain)->tbl;
+}
