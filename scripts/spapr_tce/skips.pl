@@ -32,5 +32,5 @@ faults	no fault injection in this kernel|fault injection cannot be set up|the ke
 devices	no edu device|not an edu device|no PCI device to take: .*|no VFIO device: .*|no second group|one IOMMU group only|no device with a BAR to map|no NVMe disk with serial number .*|.* is not as disk.c writes it: left alone|.* has window 0 mapped to memory directly.*|boot powernv with iommu=nobypass to be sure|no writable disk file system.*|the disk is alone in its group|no group of two edu devices|no edu device that could show what it reaches|no edu device on powernv
 nodes	one NUMA node only|no memory can be taken offline|memory blocks cannot go offline here
 modules	VFIO is built in
-kernel	no debugfs.*|no tracefs|no tracepoint of hypercalls|no memfd|no vm.compact_memory here|physical addresses are not told|no CONFIG_IOMMU_DEBUGFS|.*cgroup.*
+kernel	no /dev/iommu|no debugfs.*|no tracefs|no tracepoint of hypercalls|no memfd|no vm.compact_memory here|physical addresses are not told|no CONFIG_IOMMU_DEBUGFS|.*cgroup.*
 network	no package of Debian's configuration
