@@ -52,6 +52,8 @@ check-compat: ## answers that differ from the base kernel's, against the list of
 	@$S/check.sh compat
 check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk passed through
 	@$S/check.sh clients
+check-iommufd: ## the vfio selftests of 7.x, on emulated powernv8 and 9
+	@$S/check.sh iommufd
 check-debug: ## check-qemu and check-clients on kernels with KASAN, lockdep, KCSAN
 	@$S/check.sh debug:qemu kcsan:qemu debug:clients
 fuzz:   ## fuzz the container driver on this machine for TIME seconds
