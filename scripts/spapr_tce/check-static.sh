@@ -54,17 +54,18 @@ checkpatch_hooks() {
 		checkpatch FILE_PATH_CHANGES,COMMIT_MESSAGE,MISSING_SIGN_OFF --no-signoff
 }
 
-# A hook is a -U1 diff; one that has grown belongs in a file of ours.  What it
-# takes out may have moved there already, so only new lines count.  One has grown
-# and is to be cut: the hand-over of an LPAR's windows.
+# A hook is a -U1 diff, with more context only where that tells one base from the
+# other.  One that has grown belongs in a file of ours.  What it takes out may have
+# moved there already, so only new lines count.  One has grown and is to be cut: the
+# hand-over of an LPAR's windows.
 small_hooks() {
 	cd "$top" || return
 	for f in $(overlay_files | grep '\.diff$' | to_paths); do
+		[ ! -f "$f.diff" ] || awk -v f="$f" '
+		/^(---|\+\+\+|@@)|^[-+]/	{ ctx = 0 }
+		/^ /		{ if (++ctx == 3) print f ": more than one line of context: " $0 }' "$f.diff"
 		cat "$f.diff" "$f.$(base_name).diff" 2>/dev/null | awk -v f="$f" '
-		/^(---|\+\+\+) /	{ next }
-		/^@@/		{ ctx = 0; next }
-		/^[-+]/		{ n += /^\+/; ctx = 0 }
-		/^ /		{ if (++ctx == 3) print f ": more than one line of context: " $0 }
+		/^\+/ && !/^\+\+\+ /	{ n++ }
 		END	{ if (n > (f ~ /pseries\/iommu.c/ ? 110 : 40)) print f ": " n " new lines" }'
 	done
 }
