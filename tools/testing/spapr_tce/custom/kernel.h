@@ -102,8 +102,10 @@ void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, .
 	_o; })
 #define cmpxchg_acquire(p, old, new)	cmpxchg(p, old, new)
 #undef smp_load_acquire
+/* What follows comes after the load */
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
 #undef smp_store_release
+/* What came before is there before the store */
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define xchg(p, new)		__atomic_exchange_n(p, new, __ATOMIC_SEQ_CST)
 
