@@ -41,6 +41,25 @@ TEST_F(world, map_over_what_is_mapped)
 	EXPECT_WORKS(req_unregister(self->c, UA(0), 64 * PG));
 }
 
+/* The last page that maps a region goes when another takes its place */
+TEST_F(world, map_one_page_over_another)
+{
+	struct host_region region;
+
+	EXPECT_WORKS(req_register(self->c, UA(0), 64 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(64), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(0), SZ_4K, RW));
+	EXPECT_REACHES(host_pes, 0, UA(0));
+	EXPECT_WORKS(req_map(self->c, 0, UA(64), SZ_4K, RW));
+	EXPECT_REACHES(host_pes, 0, UA(64));
+	EXPECT_WORKS(req_unregister(self->c, UA(0), 64 * PG));
+	glue_region_at(self->mm, UA(64), &region);
+	EXPECT_EQ(region.mapped, 2);
+	EXPECT_WORKS(req_unmap(self->c, 0, SZ_4K));
+	EXPECT_FAULTS(host_pes, 0);
+	EXPECT_WORKS(req_unregister(self->c, UA(64), 64 * PG));
+}
+
 TEST_F(world, map_permissions)
 {
 	static const struct {
