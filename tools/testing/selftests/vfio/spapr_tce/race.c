@@ -204,7 +204,8 @@ static void hammer(struct __test_metadata *_metadata, struct _test_data_race *se
 		good += w[i].good;
 	}
 
-	EXPECT_LT(100, good);
+	/* They did something; how much depends on what else the machine does */
+	EXPECT_LT(10, good);
 
 	/* Everything must be possible to undo by name. */
 	for (i = 0; i < REGIONS; i++)
