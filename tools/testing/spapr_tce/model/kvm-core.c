@@ -268,6 +268,9 @@ struct kvm *kvm_create(void)
 {
 	struct kvm *kvm = calloc(1, sizeof(*kvm));
 
+	/* What was enabled for the guest: all */
+	memset(kvm->arch.enabled_hcalls, 0xff, sizeof(kvm->arch.enabled_hcalls));
+
 	kvm->mm = current->mm;
 	mmgrab(kvm->mm);
 	kvm->users = 1;
@@ -360,8 +363,6 @@ struct kvm_vcpu *kvm_vcpu_create(struct kvm *kvm)
 	struct kvm_vcpu *vcpu = calloc(1, sizeof(*vcpu));
 
 	vcpu->kvm = kvm;
-	/* What was enabled for the guest: all */
-	memset(kvm->arch.enabled_hcalls, 0xff, sizeof(kvm->arch.enabled_hcalls));
 
 	return vcpu;
 }
