@@ -16,9 +16,9 @@
  * To take out all levels concerns other ranges. A domain counts its TCEs and the
  * requests under way; at 0 it disturbs nobody, and whoever comes waits.
  */
+#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/memblock.h>
-#include <linux/processor.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -54,17 +54,14 @@ static struct tce_domain *to_tce_domain(struct iommu_domain *domain)
 	return container_of(domain, struct tce_domain, domain);
 }
 
-/* Announce @nr TCEs, or a request */
+/* Announce @nr TCEs, or a request, and wait while all levels are taken out */
 static void tce_domain_enter(struct tce_domain *d, unsigned long nr)
 {
-	long busy = atomic_long_read(&d->busy);
+	long busy;
 
-	do {
-		while (unlikely(busy < 0)) {
-			cpu_relax();
-			busy = atomic_long_read(&d->busy);
-		}
-	} while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
+	do
+		busy = atomic_long_cond_read_relaxed(&d->busy, VAL >= 0);
+	while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
 }
 
 /* @nr of what was announced are not there, or no more */
@@ -281,18 +278,21 @@ static void tce_domain_flush_all(struct iommu_domain *domain)
 	tce_domain_flush(to_tce_domain(domain), 0, ULONG_MAX);
 }
 
-/* Caller must exclude an unmap of the page */
+/* Caller must exclude an unmap of the page. Counts as a request, so levels stay */
 static phys_addr_t tce_domain_iova_to_phys(struct iommu_domain *domain,
 					   dma_addr_t iova)
 {
 	struct tce_domain *d = to_tce_domain(domain);
-	unsigned long tce = 0;
-	__be64 *entry = NULL;
+	unsigned long tce;
+	__be64 *entry;
 
-	if (tce_domain_has(d, iova >> PAGE_SHIFT, 1))
-		entry = tce_tree_walk(&d->tbl->it_tree, iova >> PAGE_SHIFT);
-	if (entry)
-		tce = tce_load(entry);
+	if (!tce_domain_has(d, iova >> PAGE_SHIFT, 1))
+		return 0;
+
+	tce_domain_enter(d, 1);
+	entry = tce_tree_walk(&d->tbl->it_tree, iova >> PAGE_SHIFT);
+	tce = entry ? tce_load(entry) : 0;
+	tce_domain_leave(d, 1);
 
 	return tce ? (tce & PAGE_MASK) | (iova & ~PAGE_MASK) : 0;
 }

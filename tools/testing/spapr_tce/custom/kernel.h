@@ -119,6 +119,13 @@ typedef struct {
 #define atomic_long_sub(n, v)	((void)__atomic_fetch_sub(&(v)->counter, n, __ATOMIC_RELAXED))
 #define atomic_long_sub_return(n, v)	__atomic_sub_fetch(&(v)->counter, n, __ATOMIC_SEQ_CST)
 #define atomic_long_set_release(v, n)	__atomic_store_n(&(v)->counter, n, __ATOMIC_RELEASE)
+#define atomic_long_cond_read_relaxed(v, cond) ({			\
+	long VAL;							\
+									\
+	while (VAL = atomic_long_read(v), !(cond))			\
+		cpu_relax();						\
+	VAL;								\
+})
 #define atomic_long_try_cmpxchg(v, old, new)				\
 	__atomic_compare_exchange_n(&(v)->counter, old, new, false,	\
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)

@@ -745,4 +745,39 @@ TEST_F(domain, threads)
 	EXPECT_EQ(bytes_of(self->d), 4096);
 }
 
+static bool looked_enough;
+
+/* Looks at a page that is never mapped, beside one that comes and goes */
+static void *looker(void *d)
+{
+	unsigned long found = 0;
+
+	rcu_register_thread();
+	while (!READ_ONCE(looked_enough))
+		found |= ((struct iommu_domain *)d)->ops->iova_to_phys(d, 7 * PG);
+	rcu_unregister_thread();
+
+	return (void *)found;
+}
+
+/* The level that a look-up reads stays until it has read */
+TEST_F(domain, look_up_beside_the_last_page)
+{
+	pthread_t thread;
+	void *found;
+	int i;
+
+	machine_threads = true;
+	looked_enough = false;
+	pthread_create(&thread, NULL, looker, self->d);
+	for (i = 0; i < 20000; i++) {
+		ASSERT_EQ(map(self->d, 0, RAM, 1, NULL), 0);
+		ASSERT_EQ(unmap(self->d, 0, 1), 1);
+	}
+	WRITE_ONCE(looked_enough, true);
+	pthread_join(thread, &found);
+	machine_threads = false;
+	EXPECT_EQ(found, NULL);
+}
+
 TEST_HARNESS_MAIN
