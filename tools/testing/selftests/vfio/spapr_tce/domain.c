@@ -493,7 +493,7 @@ static int use_v2(struct tce_dev *dev, char *buf, bool dma)
 		return c;
 	ret = tce_register(c, buf, BUF_SIZE);
 	if (!ret)
-		ret = tce_create_any(c, 16, 1ULL << 40, &start);
+		ret = tce_create_any(c, sys_tce_shift(), 1ULL << 40, &start);
 	if (ret > 0)
 		ret = 0;
 	if (!ret)
@@ -553,56 +553,10 @@ TEST_F_TIMEOUT(domain, ring, 300)
 
 /* ---- with failures --------------------------------------------------------------- */
 
-static int nth_fd = -1;
-
-static const char *failures_open(void)
-{
-	static const char * const settings[][2] = {
-		{ "failslab/verbose", "0" },
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/verbose", "0" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-	};
-	char path[128];
-	unsigned int i;
-
-	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0)
-		return "no fault injection in this kernel";
-	for (i = 0; i < ARRAY_SIZE(settings); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
-			 settings[i][0]);
-		if (sys_write_file(path, settings[i][1]))
-			return "fault injection cannot be set up";
-	}
-
-	return NULL;
-}
-
-static void fail_at(int n)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", n);
-	if (write(nth_fd, text, strlen(text)) < 0)
-		perror("fail-nth");
-}
-
-static bool failed_meanwhile(void)
-{
-	char text[16] = "";
-	bool failed;
-
-	failed = pread(nth_fd, text, sizeof(text) - 1, 0) > 0 && !atoi(text);
-	while (write(nth_fd, "0", 1) < 0)
-		;
-
-	return failed;
-}
-
-/* @expr until it has no more places to fail at; answers what it did at last */
+/*
+ * @expr until it has no more places to fail at; answers what it did at last. One
+ * that fails may have done all but tell of it, so @back undoes it each time.
+ */
 #define EACH_FAILURE(expr, back) ({					\
 	int __n, __ret = -1;						\
 	bool __failed = true;						\
@@ -610,8 +564,8 @@ static bool failed_meanwhile(void)
 	for (__n = 1; __failed && __n < PLACES; __n++) {		\
 		fail_at(__n);						\
 		__ret = (expr);						\
-		__failed = failed_meanwhile();				\
-		if (__failed && !__ret)					\
+		__failed = fail_end();					\
+		if (__failed)						\
 			(void)(back);					\
 		after_failure(_metadata, self);				\
 	}								\
@@ -632,8 +586,8 @@ static void after_failure(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(domain, failures, 300)
 {
-	const char *why = failures_open();
-	u32 ioas, hwpt;
+	const char *why = fail_open();
+	u32 ioas, hwpt = 0;
 
 	if (why)
 		SKIP(return, "%s", why);
@@ -660,16 +614,18 @@ TEST_F_TIMEOUT(domain, failures, 300)
 
 	/* What gives back cannot fail */
 	ASSERT_EQ(BUF_SIZE, EACH_FAILURE(fd_unmap(self->fd, ioas, SZ_1M,
-						  BUF_SIZE), 0));
+						  BUF_SIZE),
+					 fd_map(self->fd, ioas, SZ_1M, self->buf,
+						BUF_SIZE, IOAS_RW)));
 	ASSERT_EQ(0, EACH_FAILURE(cdev_detach(self->cdev[0]), 0));
 	EXPECT_NO_BYPASS(self->dev);
 	tce_dev_close(self->dev);
 	fail_at(1);
 	close(self->cdev[0]);
-	failed_meanwhile();
+	fail_end();
 	self->cdev[0] = -1;
 	EXPECT_HOST(self->dev);
-	close(nth_fd);
+	fail_close();
 }
 
 TEST_HARNESS_MAIN

@@ -29,60 +29,6 @@
 #define PLACES		2000
 #define KILLS		50
 
-/* ---- failures ----------------------------------------------------------- */
-
-static int nth_fd = -1;
-
-/* NULL, or why nothing can be made to fail here */
-static const char *failures_open(void)
-{
-	static const char * const settings[][2] = {
-		{ "failslab/verbose", "0" },
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/verbose", "0" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-		{ "fail_usercopy/verbose", "0" },
-	};
-	char path[128];
-	unsigned int i;
-
-	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0)
-		return "no fault injection in this kernel";
-	for (i = 0; i < ARRAY_SIZE(settings); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s",
-			 settings[i][0]);
-		if (sys_write_file(path, settings[i][1]))
-			return "fault injection cannot be set up";
-	}
-	return NULL;
-}
-
-/* Let this thread fail at the @n-th place from here on */
-static void fail_at(int n)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", n);
-	if (write(nth_fd, text, strlen(text)) < 0)
-		perror("fail-nth");
-}
-
-/* No failure from here on; was there one? */
-static bool failed_meanwhile(void)
-{
-	char text[16] = "";
-	bool failed;
-
-	/* Reading is a place to fail at, too: then there was none before */
-	failed = pread(nth_fd, text, sizeof(text) - 1, 0) > 0 && !atoi(text);
-	while (write(nth_fd, "0", 1) < 0)
-		;
-	return failed;
-}
-
 /* ---- what requests are made to ------------------------------------------ */
 
 FIXTURE(faults)
@@ -113,7 +59,7 @@ FIXTURE_SETUP(faults)
 	self->dev = &self->devs[0];
 	if (!sys_powernv())
 		SKIP(return, "an LPAR host without memory for its own window stays without");
-	why = failures_open();
+	why = fail_open();
 	if (why)
 		SKIP(return, "%s", why);
 	self->size = TCES << sys_tce_shift();
@@ -130,7 +76,7 @@ FIXTURE_TEARDOWN(faults)
 	EXPECT_NO_LEAK(&self->leak);
 	mem_free(self->buf, BUF_SIZE);
 	mem_free(self->fresh, BUF_SIZE);
-	close(nth_fd);
+	fail_close();
 }
 
 /* ---- a sweep ------------------------------------------------------------ */
@@ -171,7 +117,7 @@ static int sweep(struct __test_metadata *_metadata, struct _test_data_faults *se
 		tce_leak_start_quick(&before);
 		fail_at(n + 1);
 		ret = req->request(self);
-		failed = failed_meanwhile();
+		failed = fail_end();
 		if (ret) {
 			EXPECT_TRUE(failed && may_answer(req, ret));
 			diff = req->grows ? NULL : tce_leak_check(&before);
@@ -835,7 +781,7 @@ static void make_requests(struct _test_data_faults *self, unsigned int seed)
 	};
 	unsigned int i;
 
-	failures_open();
+	fail_open();
 	for (;;) {
 		if (seed % 4 ? open_window(self) : open_mapped_v1(self)) {
 			close_two(self);
@@ -845,7 +791,7 @@ static void make_requests(struct _test_data_faults *self, unsigned int seed)
 		for (i = 0; i < 200; i++) {
 			fail_at(1 + rand_r(&seed) % 16);
 			requests[rand_r(&seed) % ARRAY_SIZE(requests)](self);
-			failed_meanwhile();
+			fail_end();
 		}
 		close_two(self);
 	}

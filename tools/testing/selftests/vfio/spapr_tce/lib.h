@@ -315,4 +315,14 @@ const char *tce_leak_check(const struct tce_leak *l);
  */
 unsigned int sys_slowness(void);
 
+/*
+ * Failures: from fail_at(@n) on this thread fails at the @n-th place at which it
+ * allocates memory or copies from or to user space, until fail_end(), which says
+ * whether it did. fail_open() answers NULL, or why nothing can be made to fail.
+ */
+const char *fail_open(void);
+void fail_close(void);
+void fail_at(int n);
+bool fail_end(void);
+
 #endif /* SPAPR_TCE_LIB_H */
