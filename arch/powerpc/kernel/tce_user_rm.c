@@ -18,8 +18,6 @@
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 
-#include <asm/reg.h>
-
 #include "tce_user.h"
 
 /**
@@ -60,17 +58,11 @@ void user_table_unlock_rm(struct iommu_table *tbl)
 	tce_unlock_rm(&tbl->it_user->lock);
 }
 
-/* Is translation off? Then firmware and most of memory are out of reach */
-static bool user_table_in_real_mode(void)
-{
-	return !(mfmsr() & MSR_DR);
-}
-
 /* Real mode cannot call firmware, which most bridges need for it */
 static bool user_table_kill_rm(struct iommu_table *tbl, unsigned long entry,
 			       unsigned long npages)
 {
-	if (user_table_in_real_mode())
+	if (tce_in_real_mode())
 		return tbl->it_ops->tce_kill_rm &&
 			tbl->it_ops->tce_kill_rm(tbl, entry, npages);
 	if (npages)
@@ -119,22 +111,20 @@ static bool user_table_empty(struct iommu_table *tbl, __be64 *leaf,
 bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
 			     unsigned long entry, unsigned long npages)
 {
-	unsigned long next = entry - tbl->it_offset, end = next + npages;
+	unsigned long found = 0;
 
 	if (tbl->it_user->revoked || !user_table_usable_rm(tbl))
 		return false;
 
 	iter->tree = &tbl->it_tree;
 	iter->size = 0;
-	for_each_tce_leaf(iter, next, npages) {
-		if (iter->index != next)
-			return false;
+	for_each_tce_leaf(iter, entry - tbl->it_offset, npages) {
 		if (!user_table_empty(tbl, iter->entry, iter->nr))
 			return false;
-		next += iter->nr;
+		found += iter->nr;
 	}
 
-	return next == end;
+	return found == npages;
 }
 
 /**
@@ -227,7 +217,7 @@ void user_table_store_batch_rm(struct iommu_table *tbl, struct tce_iter *iter,
 	user_table_kill_rm(tbl, entry, npages);
 }
 
-/* Clear what is of one region, up to what is of another; where that is */
+/* Clear shadows up to the first that refers to another region; returns that one */
 static __be64 *shadow_clear_region_rm(__be64 *shadow, __be64 *stop,
 				      const struct mm_iommu_bounds *bounds,
 				      unsigned long *nr)

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * H_PUT_TCE and its like in real mode, for guests of processors that take
- * hypercalls there (POWER8).
+ * H_PUT_TCE and its like without sleeping: in real mode, for guests of POWER8;
+ * before the VCPU leaves its run loop, on later processors; and as the first try
+ * of virtual mode.
  *
- * Translation is off: what is reached is the linear mapping, so the code is
- * built in and the data are slab objects or pages. Interrupts are off as well:
- * nothing sleeps, allocates, prints or waits, and little is done at once.
- * Whatever is not simple is H_TOO_HARD: virtual mode then does the hypercall
- * from its start, and nothing that was done here is in its way:
+ * In real mode translation is off: only the linear mapping can be reached, so the
+ * code is built in and the data are slab objects or pages. Interrupts are off:
+ * nothing here sleeps, allocates, prints or waits for an owner that may sleep, and
+ * a call does little. For all else the answer is H_TOO_HARD. Virtual mode then
+ * repeats the hypercall from its start, which is possible because of these rules:
  *
- * - Real mode maps only where nothing is mapped, so that it has nothing to give
- *   back; and only memory of one region, so that a single count, taken when
- *   nothing else can fail any more, is all that it takes.
- * - What it unmaps is given back unless it is a region's last count. Then TCEs
- *   are gone and the table still knows the counts, which virtual mode gives back.
- * - Claims are only tried: an owner in virtual mode may sleep with one.
+ * - Map only where nothing is mapped, so that no reference must be dropped; and
+ *   only memory of one region, so that one reference count is all that is taken,
+ *   when nothing else can fail any more.
+ * - Never drop the last reference to a region. The TCEs are cleared then, but
+ *   their shadows keep the references for virtual mode to drop.
+ * - Spin for a lock only if its owner cannot sleep.
  *
- * Objects that are found without a count stay for as long as the CPU is in the
- * guest: RCU waits for it, since it runs with interrupts off and has not said
- * that it would be idle, and so does SRCU of the guest.
+ * Objects that are found without a reference stay while the CPU is in the guest:
+ * RCU waits for it, since interrupts are off and it has not reported an idle
+ * state, and so does SRCU of the guest.
  */
 #include <linux/context_tracking_state.h>
 #include <linux/kvm_host.h>
@@ -39,11 +40,6 @@ MODULE_PARM_DESC(tce_real_mode, "try H_PUT_TCE and its like in real mode");
 /* TCEs of a hardware table that one hypercall may change here */
 #define KVMPPC_TCE_RM_MAX	512
 
-static bool kvmppc_in_real_mode(void)
-{
-	return !(mfmsr() & MSR_DR);
-}
-
 /*
  * RCU may not know of this CPU when it can be idle in the guest; and a reader
  * of preemptible RCU may have something to do when it ends. A hypercall that is
@@ -54,7 +50,7 @@ static bool kvmppc_rm_may_run(struct kvm_vcpu *vcpu)
 	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
 
 	if (!READ_ONCE(kvmppc_tce_real_mode) || context_tracking_enabled() ||
-	    (IS_ENABLED(CONFIG_PREEMPT_RCU) && kvmppc_in_real_mode()))
+	    (IS_ENABLED(CONFIG_PREEMPT_RCU) && tce_in_real_mode()))
 		return false;
 
 	return !trace_kvm_tce_hcall_enabled() ||
@@ -72,7 +68,7 @@ static bool kvmppc_rm_begin(struct kvm_vcpu *vcpu)
 	return kvmppc_rm_may_run(vcpu);
 }
 
-/* ... and remember the call for the trace */
+/* End what kvmppc_rm_begin() began, and record the call for the trace */
 static long kvmppc_rm_end(struct kvm_vcpu *vcpu, unsigned int hcall,
 			  unsigned long liobn, unsigned long ioba,
 			  unsigned long npages, long ret)
@@ -138,15 +134,12 @@ static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 static bool kvmppc_rm_has_guest_tces(struct tce_iter *iter, unsigned long index,
 				     unsigned long nr)
 {
-	unsigned long next = index;
+	unsigned long found = 0;
 
-	for_each_tce_leaf(iter, index, nr) {
-		if (iter->index != next)
-			break;
-		next += iter->nr;
-	}
+	for_each_tce_leaf(iter, index, nr)
+		found += iter->nr;
 
-	return next == index + nr;
+	return found == nr;
 }
 
 /* With all locks: the hardware tables, all or none */
@@ -200,7 +193,7 @@ static long kvmppc_rm_put(struct kvmppc_spapr_tce_table *stt,
 	return ret;
 }
 
-/* With all locks: clear the hardware tables, or leave some to who may sleep */
+/* With all locks: clear the hardware tables. False: virtual mode must finish it */
 static bool kvmppc_rm_clear_tables(struct kvmppc_spapr_tce_table *stt,
 				   unsigned long ioba, unsigned long npages)
 {
@@ -239,8 +232,8 @@ static long kvmppc_rm_stuff(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * One page of the only hardware table: the same without loops. Who puts others
- * behind the guest's table has its lock.
+ * One page of the only hardware table: the same without loops. Another table is
+ * linked only under the lock of the guest's table.
  */
 
 static struct iommu_table *kvmppc_rm_lock_only(struct kvmppc_spapr_tce_table *stt)
@@ -347,7 +340,7 @@ static bool kvmppc_rm_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 	for (i = 0; i < nr; i++)
 		tces[i] = tce_load(batch + i);
 
-	/* It was the guest's memory all the time */
+	/* Recheck that the region is still pinned */
 	return mm_iommu_is_ram(mem);
 }
 
@@ -506,7 +499,7 @@ long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return kvmppc_rm_end(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
 }
 
-/* Who traces what becomes of tables is to see all of it */
+/* Events of tables are not recorded here, so leave the call to virtual mode */
 static bool kvmppc_tce_traced(void)
 {
 	return trace_tce_list_enabled() || trace_tce_unmap_enabled() ||
@@ -536,7 +529,7 @@ static long kvmppc_rm_hcall(struct kvm_vcpu *vcpu)
 	}
 }
 
-/* Of a guest's kernel, and outside of transactions, which cannot be resumed here */
+/* One of ours, by the guest's kernel, not in a transaction, which ends on exit */
 static bool kvmppc_tce_is_hcall(struct kvm_vcpu *vcpu)
 {
 	unsigned long req = kvmppc_get_gpr(vcpu, 3);

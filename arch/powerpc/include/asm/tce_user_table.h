@@ -16,6 +16,7 @@
 #include <linux/types.h>
 
 #include <asm/mm_iommu.h>
+#include <asm/reg.h>
 #include <asm/tce_batch.h>
 
 struct iommu_table;
@@ -75,6 +76,12 @@ struct tce_debug_ref {
 	int group;
 	u64 liobn;
 };
+
+/* Is translation off? Then firmware and most of memory are out of reach */
+static inline bool tce_in_real_mode(void)
+{
+	return !(mfmsr() & MSR_DR);
+}
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 /* Life of a table, and requests of a container: tce_user_table.c */

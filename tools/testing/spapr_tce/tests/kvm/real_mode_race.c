@@ -204,3 +204,48 @@ TEST_F(kvm, real_mode_waits_for_real_mode)
 	tce_unlock(kept_lock);
 	EXPECT_FAULTS(PHB3, 8 * P4);
 }
+
+/* Of two tables the first is waited for and the second only tried */
+TEST_F(kvm, real_mode_tries_the_second_table)
+{
+	struct tce_lock *first, *second, *guest;
+	int idx;
+
+	PREPARE();
+	furnish(self->c + 1, PHB3_OTHER);
+	EXPECT_WORKS(attach(self->kvm, self->fds[0], PHB3_OTHER));
+	EXPECT_WORKS(PUT(LIOBN, 0, GPA(1) | TCE_RW));
+	EXPECT_WORKS(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 0, 0, 1));
+	idx = srcu_read_lock(&self->kvm->srcu);
+	guest = glue_kvm_lock(self->kvm, LIOBN);
+	srcu_read_unlock(&self->kvm->srcu, idx);
+	/* The group that came last is the first one of the list */
+	first = &window_of(self->c + 1)->it_user->lock;
+	second = &window_of(self->c)->it_user->lock;
+
+	kept_lock = first;
+	waits = 0;
+	EXPECT_EQ(tce_trylock_rm(first), true);
+	host_waits = let_go;
+	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(1) | TCE_RW, 0));
+	host_waits = NULL;
+	EXPECT_EQ(waits, 1);
+	EXPECT_WORKS(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 0, 0, 1));
+
+	EXPECT_EQ(tce_trylock_rm(second), true);
+	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(1) | TCE_RW, 0), H_TOO_HARD);
+	EXPECT_EQ(second->word, TCE_LOCK_SPINS);
+	EXPECT_EQ(first->word, 0);
+	EXPECT_EQ(guest->word, 0);
+	tce_unlock_rm(second);
+
+	/* An owner of the first that may sleep keeps its lock, too */
+	tce_lock(first);
+	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(1) | TCE_RW, 0), H_TOO_HARD);
+	EXPECT_EQ(first->word, TCE_LOCK_SLEEPS);
+	EXPECT_EQ(second->word, 0);
+	EXPECT_EQ(guest->word, 0);
+	tce_unlock(first);
+	EXPECT_FAULTS(PHB3, 0);
+	EXPECT_FAULTS(PHB3_OTHER, 0);
+}
