@@ -5,7 +5,8 @@
  * The tree knows nothing of host bridges, hypercalls or VFIO. It keeps these
  * invariants (Documentation/arch/powerpc/tce.rst):
  *
- * - Levels only appear, until tce_tree_destroy() (R6).
+ * - Levels only appear, until tce_tree_destroy(); only tce_tree_take() removes
+ *   levels earlier, from trees without shadows (R6).
  * - A level is zeroed before its address is published, by cmpxchg(): other
  *   threads and the hardware see no level or a whole one (R7).
  * - All levels that a request may need are allocated and charged before the first

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The lock of a table's TCEs: a mutex, for who may sleep, and a spinlock, for who
- * may not.
+ * The lock of a table's TCEs: a mutex for owners that may sleep, and a spinlock for
+ * those that may not.
  */
 #ifndef _ASM_POWERPC_TCE_LOCK_H
 #define _ASM_POWERPC_TCE_LOCK_H
@@ -16,11 +16,10 @@
  * @lock: serializes owners that may sleep
  * @word: 0, or what its owner may do: %TCE_LOCK_SPINS or %TCE_LOCK_SLEEPS
  *
- * An owner that holds the mutex may sleep. The others have interrupts off, hold
- * the lock for some ten thousand instructions at most, and nothing takes their
- * processor away: anyone may spin for them. They do so themselves, but not for
- * an owner that may sleep, and not with another lock that somebody may spin for:
- * that one they only try.
+ * An owner that holds the mutex may sleep. The other owners have interrupts off,
+ * hold the lock for some ten thousand instructions at most and are not preempted,
+ * so any thread may spin for them. With interrupts off do not spin for an owner
+ * that may sleep, and only try a second lock while holding one.
  */
 struct tce_lock {
 	struct mutex lock;	/* of owners that may sleep */
@@ -88,7 +87,7 @@ static inline void tce_unlock(struct tce_lock *lock)
 	mutex_unlock(&lock->lock);
 }
 
-/* By who may sleep */
+/* Caller must hold the mutex, that is, not be in real mode */
 static inline void tce_lock_assert_held(struct tce_lock *lock)
 {
 	lockdep_assert_held(&lock->lock);
