@@ -211,6 +211,15 @@ config() {
 	fi
 }
 
+# BASE=1 must not ask for what only our files give.
+base_config() {
+	obj=$build/obj-config-base
+	mkdir -p "$obj"
+	(BASE=1; fragments default) >"$obj/fragment"
+	make -C "$base" O="$obj" -s KCONFIG_ALLCONFIG="$obj/fragment" allnoconfig &&
+		wanted "$obj/fragment" "$obj/.config"
+}
+
 exec 3>&2	# for who waits, not for a verdict
 mkdir -p "$logs"
 "$here/tree.sh"
@@ -227,6 +236,7 @@ verdict programs	"test programs compile with -Werror"	programs
 verdict spdx		"SPDX lines"				no_spdx
 verdict registries	"no registry host names"		registry_names
 config
+verdict base-config	"the base kernel gives what BASE=1 asks for"	base_config
 verdict skips		"what skipped tests need is told"	skip_classes
 verdict generated	"no generated files"			generated
 verdict tests		"tests that documents name are there"	missing_tests

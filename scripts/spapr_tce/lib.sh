@@ -100,9 +100,10 @@ to_paths() { sed -E "s/(\.($bases))?\.diff$//" | sort -u; }
 
 # fragments CONFIG: its kernel configuration.  A later line wins over an earlier
 # one; as with hooks, NAME.config is for every base, NAME.7.config for one.
+# NAME.ours.config is what BASE=1 cannot have.
 fragments() {
 	printf '%s\n' default "$1" | uniq | while read -r c; do
-		for f in "$c" "$c.$(base_name)"; do
+		for f in "$c" "$c.$(base_name)" $([ -n "$BASE" ] || echo "$c.ours"); do
 			[ ! -f "$top/configs/$f.config" ] || cat "$top/configs/$f.config"
 		done
 	done
