@@ -174,6 +174,94 @@ class Tests(unittest.TestCase):
             self.assertEqual(bad.returncode, 1)
             self.assertIn("tce-map: ", bad.stderr)
 
+    def host(self, where):
+        """A host with a guest's window, as files that a kernel wrote"""
+        table = "sys/kernel/debug/spapr_tce/table-7/"
+        files = {
+            table + "info": INFO, table + "holders": HOLDERS,
+            table + "map": "".join(dump_of({0, 1 << 27})),
+            "sys/kernel/tracing/instances/tce-map/trace_pipe": EVENTS,
+            "sys/kernel/iommu_groups/5/devices/0001:01:00.0/x": "",
+            "proc/version": "Linux version 6.12.117+tce-powerpc64le\n",
+            "proc/cpuinfo": "processor\t: 0\nplatform\t: PowerNV\n",
+            "proc/812/comm": "qemu-system-ppc\n",
+            "proc/812/status": "VmPeak:  1 kB\nVmLck:\t   65856 kB\n",
+            "proc/812/limits": "Max locked memory  603979776  603979776  bytes\n",
+            "dmesg": "spapr_tce: 0x20000 bytes at 0x7fff80000000 are not all "
+                     "registered\nusb 1-1: new\n",
+        }
+        for event in M.TRACED:
+            files["sys/kernel/tracing/instances/tce-map/events/spapr_tce/"
+                  f"{event}/enable"] = ""
+        for name, text in files.items():
+            name = os.path.join(where, name)
+            os.makedirs(os.path.dirname(name), exist_ok=True)
+            with open(name, "w", encoding="utf-8") as f:
+                f.write(text)
+        return M.Host(where)
+
+    def test_report(self):
+        with tempfile.TemporaryDirectory() as where:
+            self.host(where)
+            out = subprocess.run([TOOL, "--report", "--root", where], check=True,
+                                 capture_output=True, text=True).stdout
+        for line in ("kernel: Linux version 6.12.117+tce-powerpc64le",
+                     "machine: platform\t: PowerNV",
+                     "group 5: 0001:01:00.0 (no driver)",
+                     "table 7: 128 TiB at 0x0, 2 of 2,147,483,648 TCEs of 64 KiB in "
+                     "use, 36 KiB of levels, 64 KiB charged; qemu-system-ppc (812) "
+                     "group 5, qemu-system-ppc (812) guest's 0x80000001",
+                     "process 812: locked 65856 kB, may lock 603979776 bytes",
+                     "the kernel's log: 1 lines, the last:"):
+            self.assertIn(line + "\n", out)
+
+    def test_watch(self):
+        with tempfile.TemporaryDirectory() as where:
+            host = self.host(where)
+            host.start_trace()
+            lines = list(M.watch(host, 2.0, 28))
+            with open(os.path.join(host.trace, "events/spapr_tce/tce_map/enable"),
+                      encoding="utf-8") as f:
+                self.assertEqual(f.read(), "1")
+            # what was asked before is not asked again
+            self.assertIn("    0 requests/s for 0 TCEs/s; ", list(M.watch(host, 1, 80))[2])
+        self.assertEqual(lines[0], "1 tables, 65,536 bytes charged")
+        self.assertIn("    2 requests/s for 258 TCEs/s, 1 FAILED; qemu-system", lines[2])
+        self.assertEqual(lines[3], "    ::" + "." * 18)
+
+    def test_no_host(self):
+        with tempfile.TemporaryDirectory() as where:
+            bad = subprocess.run([TOOL, "--watch", "--root", where], check=False,
+                                 capture_output=True, text=True)
+        self.assertEqual(bad.returncode, 1)
+        self.assertIn("not root", bad.stderr)
+
+
+INFO = """table           7
+start           0x0
+page_shift      16
+tces            2147483648
+levels          4
+level_shift     12
+in_memory       1
+node            0
+leaves          2
+bytes           36864
+view_bytes      8192
+charged         65536
+used            2
+closed          0
+"""
+HOLDERS = """container pid=812 group=5
+kvm pid=812 group=5 liobn=0x80000001
+"""
+EVENTS = """ qemu-812 [0] ..... 21.1: tce_map: table=7 ioba=0x0 npages=2 ua=0x7fff10 levels=0 ret=0
+ qemu-812 [0] ..... 21.2: tce_map: table=8 ioba=0x0 npages=2 ua=0x7fff10 levels=0 ret=0
+ qemu-812 [0] ..... 21.3: tce_unmap: table=7 ioba=0x0 npages=1 ret=-22
+ qemu-812 [0] ..... 21.4: kvm_tce_hcall: hcall=H_STUFF_TCE liobn=80000001 ioba=0 npages=512 ret=0 real=0
+ qemu-812 [0] ..... 21.5: kvm_tce_hcall: hcall=H_PUT_TCE liobn=80000001 ioba=0 npages=1 ret=0 real=0
+"""
+
 
 if __name__ == "__main__":
     DUMPS = sys.argv[1:]
