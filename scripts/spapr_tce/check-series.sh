@@ -71,12 +71,12 @@ apply_patch() {
 
 same_as_tree() {
 	while read -r f; do
-		cmp "$tree/$f" "$work/$f"
+		[ ! -e "$tree/$f" ] && [ ! -e "$work/$f" ] || cmp "$tree/$f" "$work/$f"
 	done <"$build/overlay"
 }
 
 # Of ours in the kernel proper: whole files, and objects with anything of ours
-in_kernel() { grep -Ev '^(tools|scripts|Documentation)/' "$build/overlay"; }
+in_kernel() { overlaid | grep -Ev '^(tools|scripts|Documentation)/'; }
 whole_files() { in_kernel | while read -r f; do [ ! -f "$top/$f" ] || echo "$f"; done; }
 
 # For a kernel with everything that can be configured

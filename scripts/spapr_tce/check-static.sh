@@ -79,7 +79,7 @@ layers() {
 		arch/powerpc/kernel/tce_tree.c arch/powerpc/include/asm/tce_lock.h
 	included "$users" arch/powerpc/include/asm/mm_iommu.h arch/powerpc/mm/book3s64/iommu_*
 	included "$upper" arch/powerpc/include/asm/tce_user_table.h arch/powerpc/kernel/tce_*
-	grep -nE -- '->it_(tree|user)|"tce_user|"iommu_region' drivers/vfio/vfio_iommu_spapr_* \
+	grep -nE -- '->it_(tree|user)|"tce_user|"iommu_region' drivers/vfio/spapr_tce* \
 		arch/powerpc/kvm/book3s_64_vio* || :
 }
 included() {
@@ -116,7 +116,7 @@ compile() {
 	obj=$tree/obj-check
 	mkdir -p "$obj" "$CCACHE_DIR"
 	fragments default >"$obj/fragment"
-	sed -n 's/\.c$/.o/p' "$build/overlay" |
+	overlaid | sed -n 's/\.c$/.o/p' |
 		grep -Ev '^(tools|scripts|samples|Documentation)/' >"$obj/ours"
 	# What is not built anew says nothing.
 	(cd "$obj" && xargs rm -f <ours)
@@ -131,12 +131,12 @@ compiles() {
 	grep 'specified, but sparse' "$compile_log" || :
 }
 about_ours() {
-	while read -r f; do
+	overlaid | while read -r f; do
 		from=$base/$f
 		[ -f "$from" ] && [ ! -f "$top/$f" ] || from=/dev/null
 		diff --unchanged-line-format= --old-line-format= --new-line-format="$f:%dn
 " "$from" "$tree/$f" || :
-	done <"$build/overlay" >"$build/our-lines"
+	done >"$build/our-lines"
 	sed -nE 's|^(\.{1,2}/)*||; /warning:\|error:/s|^([^ :]*:[0-9]*):.*|\1 &|p' "$compile_log" |
 		awk 'NR == FNR { ours[$1]; next } $1 in ours { $1 = ""; print }' "$build/our-lines" - |
 		sort -u

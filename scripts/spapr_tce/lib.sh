@@ -98,6 +98,18 @@ overlay_files() {
 # to_paths: what such files change, each path once.
 to_paths() { sed -E "s/(\.($bases))?\.diff$//" | sort -u; }
 
+# removed_files: files of the base that are taken out ("- PATH" in series/)
+removed_files() {
+	find "$top"/series/[0-9]* -prune -type f -exec sed -ns '1,/^---$/d; s/^- //p' {} + 2>/dev/null || :
+}
+
+# overlaid: what is ours or hooked in build/tree
+overlaid() {
+	while read -r f; do
+		[ ! -f "$tree/$f" ] || echo "$f"
+	done <"$build/overlay"
+}
+
 # fragments CONFIG: its kernel configuration.  A later line wins over an earlier
 # one; as with hooks, NAME.config is for every base, NAME.7.config for one.
 # NAME.ours.config is what BASE=1 cannot have.

@@ -17,7 +17,7 @@ carried() {
 		case ${p##*/} in
 		00* | *.d) continue ;;
 		esac
-		sed '1,/^---$/d; /^$/d; /^#/d' "$p" | while read -r f; do
+		sed '1,/^---$/d; /^$/d; /^#/d; s/^- //' "$p" | while read -r f; do
 			state=final
 			[ ! -f "$p.d/$f" ] && [ ! -f "$p.d/$f.diff" ] || state=interim
 			echo "${p##*/} $f $state"
@@ -28,7 +28,7 @@ carried() {
 # Each path ends in one final state, after which nothing carries it; a hook is
 # carried under the name of what it changes, one that only another base needs, too.
 check_paths() {
-	overlay_files_any | to_paths >"$tmp/ours"
+	{ overlay_files_any | to_paths; removed_files; } >"$tmp/ours"
 	carried >"$tmp/carried"
 	(cd "$top/series" && find . -path "./*.d/*" -type f) |
 		sed 's|^\./\(.*\)\.d/|\1 |' | to_paths >"$tmp/states"

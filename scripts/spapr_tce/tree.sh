@@ -77,8 +77,14 @@ restore_dropped() {
 	done
 }
 
-# lay PATH: our file, or the base's with our hooks, the one for every base first
+# lay PATH: our file, or the base's with our hooks, the one for every base first,
+# or no file if the base's is taken out
 lay() {
+	if grep -qxF "$1" "$tmp/removed"; then
+		[ -f "$base/$1" ] || die "series/: the base kernel has no $1 to take out"
+		rm -f "$tree/$1"
+		return
+	fi
 	if grep -qxF "$1" "$tmp/files"; then
 		put "$top/$1" "$tree/$1"
 		return
@@ -112,9 +118,12 @@ if [ ! -d "$tree" ]; then
 	mv "$tree.new" "$tree"
 fi
 overlay_files >"$tmp/files"
-to_paths <"$tmp/files" >"$tmp/overlay"
+removed_files >"$tmp/removed"
+to_paths <"$tmp/files" | sort -u - "$tmp/removed" >"$tmp/overlay"
 twice=$(grep '\.diff$' "$tmp/files" | to_paths | grep -xF -f "$tmp/files" || :)
 [ -z "$twice" ] || die "$twice: both ours whole and a hook"
+twice=$(to_paths <"$tmp/files" | grep -xF -f "$tmp/removed" || :)
+[ -z "$twice" ] || die "$twice: both ours and taken out"
 restore_dropped
 # Before the files, so that an interrupted run leaves none that is not listed.
 put "$tmp/overlay" "$build/overlay"

@@ -6,6 +6,12 @@
 
 . "$(dirname "$0")/lib.sh"
 
+patch_of() {
+	p=$w/repo/series/$1
+	shift
+	{ printf 'subject %s\n\nwhy\n---\n' "${p##*/}"; printf '%s\n' "$@"; } >"$p"
+}
+
 t "tree: ours, new and hooked files are laid" '
 	new_repo && assemble && [ "$(cat $T/drivers/whole.c)" = ours ] &&
 	[ "$(cat $T/mm/new.c)" = new ] && [ "$(cat $T/mm/other.c)" = base ] &&
@@ -34,6 +40,13 @@ t "tree: a hook of another file is refused" '
 t "tree: whole and hook at once is refused" '
 	new_repo && echo >$w/repo/mm/hooked.c && fails "mm/hooked.c: both" assemble &&
 	mv $w/repo/mm/hooked.c.diff $w/repo/mm/hooked.c.6.12.diff && fails "mm/hooked.c: both" assemble'
+t "tree: a file is taken out, and comes back" '
+	new_repo && patch_of 01-a "- mm/other.c" && assemble && [ ! -e $T/mm/other.c ] && assemble &&
+	[ ! -e $T/mm/other.c ] && rm $w/repo/series/01-a && assemble && cmp $w/base/mm/other.c $T/mm/other.c'
+t "tree: ours and taken out at once is refused" '
+	new_repo && patch_of 01-a "- mm/hooked.c" && fails "mm/hooked.c: both" assemble'
+t "tree: a file that is not there cannot be taken out" '
+	new_repo && patch_of 01-a "- mm/none.c" && fails "no mm/none.c to take out" assemble'
 t "tree: hooks that one base needs" '
 	new_repo && hook .6.12 five LTS && hook .7 five new && assemble &&
 	hooked "one two 3 four LTS" && sed -i "s/= 6/= 7/; s/= 12/= 3/" $w/base/Makefile &&
@@ -73,11 +86,6 @@ t "tree: an interrupted run" '
 
 # Two patches; the first has the hook in another state, and a file that goes.
 P=$w/repo/build/series
-patch_of() {
-	p=$w/repo/series/$1
-	shift
-	{ printf 'subject %s\n\nwhy\n---\n' "${p##*/}"; printf '%s\n' "$@"; } >"$p"
-}
 new_series() {
 	new_repo && git -C "$w/repo" config user.name n && git -C "$w/repo" config user.email e &&
 	printf 'cover\n\nletter\n' >"$w/repo/series/00-cover" &&
@@ -93,6 +101,9 @@ t "series: files in several states, and one that goes" '
 	new_series && series && grep -x +interim $P/0001-* && grep -x "+for now" $P/0001-* &&
 	grep -x +new $P/0001-* && ! grep ours $P/0001-* && grep -x -e -interim $P/0002-* &&
 	grep -x +3 $P/0002-* && grep -x -e "-for now" $P/0002-* && grep -x +ours $P/0002-*'
+t "series: a file that is taken out" '
+	new_series && echo "- mm/other.c" >>$w/repo/series/02-b && series && series --check &&
+	grep -x "+++ /dev/null" $P/0002-* && grep -x -e -base $P/0002-* && [ ! -e $T/mm/other.c ]'
 t "series: a path that no patch carries" '
 	new_series && sed -i /whole/d $w/repo/series/02-b && fails "drivers/whole.c: in no patch" series --check'
 t "series: a path after its final state" '

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * For vfio_iommu_spapr_tce.c: what drivers/vfio/vfio.h has of it, and EEH.
+ * For the container driver: what drivers/vfio/vfio.h has of it, and EEH.
  */
 #ifndef _SPAPR_TCE_SHIM_VFIO_H
 #define _SPAPR_TCE_SHIM_VFIO_H

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The container driver as it is, and a look into a container */
-#include "vfio_iommu_spapr_tce.c"
+#include "spapr_tce_main.c"
 
 #include "host.h"
 

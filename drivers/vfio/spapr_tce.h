@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A container of SPAPR TCE, for the files of its driver. spapr_tce_main.c says how
+ * they work together.
+ */
+#ifndef _VFIO_SPAPR_TCE_H
+#define _VFIO_SPAPR_TCE_H
+
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/maple_tree.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/vfio.h>
+
+#include <asm/iommu.h>
+#include <asm/mm_iommu.h>
+#include <asm/tce_user_table.h>
+
+#include "vfio.h"
+
+/**
+ * struct tce_group - a group of the container
+ * @node: in tce_container::groups
+ * @seq: rises from group to group of the list
+ * @iommu_group: the group
+ * @debug_refs: say that the container has a table on behalf of the group
+ */
+struct tce_group {
+	struct list_head node;
+	u64 seq;
+	struct iommu_group *iommu_group;
+	struct tce_debug_ref debug_refs[IOMMU_TABLE_GROUP_MAX_TABLES];
+};
+
+/**
+ * struct tce_container - a container
+ * @lock: covers everything here
+ * @show_lock: @tables change, and fdinfo looks at them, under it; inside @lock,
+ *	       and nobody waits for anything with it
+ * @eeh_lock: one EEH operation at a time; outside of @lock, and nobody waits for
+ *	      it who has locked a device
+ * @mm: who pays, referenced: the owner, or during the first request that may
+ *	make its process the owner, that one; NULL as long as there is neither
+ * @owner: the owner once it is one, also read without @lock; @mm or NULL
+ * @v2: version 2
+ * @enabled: v1: enabled; v2: something has been registered
+ * @default_pending: the default window is still to be made
+ * @enabled_pages: v1: what enabling has charged, in system pages
+ * @tables: the windows
+ * @groups: of struct tce_group
+ * @last_seq: tce_group::seq of the group that came last
+ * @registered_pages: v2: size of all of @regions, in system pages
+ * @regions: v2: registrations, user address range to region
+ * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
+ *	    request is mostly about the same memory as the one before
+ */
+struct tce_container {
+	struct mutex lock;	/* everything here */
+	struct mutex show_lock;	/* changes of tables */
+	struct mutex eeh_lock;	/* EEH operations */
+	struct mm_struct *mm;
+	struct mm_struct *owner;
+	bool v2;
+	bool enabled;
+	bool default_pending;
+	unsigned long enabled_pages;
+	unsigned long registered_pages;
+	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
+	struct list_head groups;
+	u64 last_seq;
+	struct maple_tree regions;
+	struct mm_iommu_table_group_mem_t *recent;
+};
+
+static inline struct iommu_table_group *tce_table_group(struct tce_group *grp)
+{
+	return iommu_group_get_iommudata(grp->iommu_group);
+}
+
+/*
+ * All groups are alike; each request but EEH's has seen that there is one. NULL
+ * for the first one that joins.
+ */
+static inline struct iommu_table_group *tce_any_group(struct tce_container *c)
+{
+	struct tce_group *grp;
+
+	lockdep_assert_held(&c->lock);
+	grp = list_first_entry_or_null(&c->groups, struct tce_group, node);
+
+	return grp ? tce_table_group(grp) : NULL;
+}
+
+static inline u64 tce_window_start(struct iommu_table *tbl)
+{
+	return (u64)tbl->it_offset << tbl->it_page_shift;
+}
+
+static inline u64 tce_window_size(struct iommu_table *tbl)
+{
+	return (u64)tbl->it_size << tbl->it_page_shift;
+}
+
+static inline bool tce_bad_range(u64 start, u64 size)
+{
+	u64 end;
+
+	return !size || check_add_overflow(start, size, &end);
+}
+
+/* spapr_tce_windows.c */
+long tce_group_set_window(struct tce_group *grp, int num,
+			  struct iommu_table *tbl);
+void tce_group_unset_window(struct tce_group *grp, int num);
+void tce_remove_window(struct tce_container *c, int num);
+void tce_remove_windows(struct tce_container *c);
+int tce_make_default(struct tce_container *c);
+long tce_get_info(struct tce_container *c, void __user *arg);
+long tce_create(struct tce_container *c, void __user *arg);
+long tce_remove(struct tce_container *c, void __user *arg);
+
+/* Have the default window, unless it was made or removed before */
+static inline int tce_create_default(struct tce_container *c)
+{
+	return unlikely(c->default_pending) ? tce_make_default(c) : 0;
+}
+
+/* spapr_tce_groups.c */
+int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
+			 enum vfio_group_type type);
+void tce_container_detach(void *iommu_data, struct iommu_group *iommu_group);
+void tce_detach(struct tce_container *c, struct tce_group *grp);
+
+/* spapr_tce_regions.c */
+long tce_register(struct tce_container *c, void __user *arg);
+long tce_unregister(struct tce_container *c, void __user *arg);
+void tce_release_regions(struct tce_container *c);
+
+/* spapr_tce_map.c */
+long tce_map(struct tce_container *c, void __user *arg);
+long tce_unmap(struct tce_container *c, void __user *arg);
+
+/* spapr_tce_v1.c */
+long tce_enable_v1(struct tce_container *c, void __user *arg);
+long tce_disable_v1(struct tce_container *c, void __user *arg);
+long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
+		const struct mm_iommu_range *range,
+		enum dma_data_direction direction);
+
+/* spapr_tce_eeh.c */
+#ifdef CONFIG_EEH
+long tce_eeh(struct tce_container *c, void __user *arg);
+#else
+static inline long tce_eeh(struct tce_container *c, void __user *arg)
+{
+	return -ENODEV;
+}
+#endif
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * EEH: each operation goes to every group. A state that is not normal is an
+ * answer, not an error, and ends the round as an error does.
+ */
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/uaccess.h>
+
+#include <asm/eeh.h>
+
+#include "spapr_tce.h"
+
+static long tce_eeh_inject(struct eeh_pe *pe, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, err.mask);
+	struct vfio_eeh_pe_op op;
+
+	if (copy_from_user(&op, arg, minsz))
+		return -EFAULT;
+	if (op.argsz < minsz)
+		return -EINVAL;
+
+	return eeh_pe_inject_err(pe, op.err.type, op.err.func, op.err.addr,
+				 op.err.mask);
+}
+
+static long tce_eeh_pe_op(struct eeh_pe *pe, u32 op, void __user *arg)
+{
+	static const int options[] = {
+		[VFIO_EEH_PE_DISABLE] = EEH_OPT_DISABLE,
+		[VFIO_EEH_PE_ENABLE] = EEH_OPT_ENABLE,
+		[VFIO_EEH_PE_UNFREEZE_IO] = EEH_OPT_THAW_MMIO,
+		[VFIO_EEH_PE_UNFREEZE_DMA] = EEH_OPT_THAW_DMA,
+	};
+	static const int resets[] = {
+		[VFIO_EEH_PE_RESET_DEACTIVATE] = EEH_RESET_DEACTIVATE,
+		[VFIO_EEH_PE_RESET_HOT] = EEH_RESET_HOT,
+		[VFIO_EEH_PE_RESET_FUNDAMENTAL] = EEH_RESET_FUNDAMENTAL,
+	};
+
+	switch (op) {
+	case VFIO_EEH_PE_DISABLE ... VFIO_EEH_PE_UNFREEZE_DMA:
+		return eeh_pe_set_option(pe, options[op]);
+	case VFIO_EEH_PE_RESET_DEACTIVATE ... VFIO_EEH_PE_RESET_FUNDAMENTAL:
+		return eeh_pe_reset(pe, resets[op], true);
+	case VFIO_EEH_PE_GET_STATE:
+		return eeh_pe_get_state(pe);
+	case VFIO_EEH_PE_CONFIGURE:
+		return eeh_pe_configure(pe);
+	case VFIO_EEH_PE_INJECT_ERR:
+		return tce_eeh_inject(pe, arg);
+	default:
+		return -EINVAL;
+	}
+}
+
+/*
+ * The group that joined next after @seq, with a reference. NULL if there is
+ * none, and an error if the caller is being killed.
+ */
+static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
+{
+	struct iommu_group *iommu_group = NULL;
+	struct tce_group *grp;
+
+	if (mutex_lock_killable(&c->lock))
+		return ERR_PTR(-EINTR);
+	list_for_each_entry(grp, &c->groups, node) {
+		if (grp->seq > *seq) {
+			*seq = grp->seq;
+			iommu_group = iommu_group_ref_get(grp->iommu_group);
+			break;
+		}
+	}
+	mutex_unlock(&c->lock);
+
+	return iommu_group;
+}
+
+static long tce_eeh_group(struct iommu_group *iommu_group, u32 op,
+			  void __user *arg)
+{
+	struct eeh_pe *pe = eeh_iommu_group_to_pe(iommu_group);
+
+	return pe ? tce_eeh_pe_op(pe, op, arg) : -ENODEV;
+}
+
+static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
+{
+	struct iommu_group *iommu_group;
+	long ret = -EINVAL;
+	u64 seq = 0;
+
+	lockdep_assert_held(&c->eeh_lock);
+	while ((iommu_group = tce_next_group(c, &seq))) {
+		if (IS_ERR(iommu_group))
+			return PTR_ERR(iommu_group);
+		ret = tce_eeh_group(iommu_group, op, arg);
+		iommu_group_put(iommu_group);
+		if (ret)
+			break;
+	}
+
+	return ret;
+}
+
+/**
+ * tce_eeh() - VFIO_EEH_PE_OP
+ * @c: the container, not locked
+ * @arg: the user's structure
+ *
+ * Without the container's lock: who unbinds a device has locked it when the group
+ * leaves, and EEH locks devices. A group may leave in the middle of an operation, as
+ * a device may be unplugged in the middle of one.
+ *
+ * Return: 0, the state of a PE, or an error
+ */
+long tce_eeh(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, op);
+	struct vfio_eeh_pe_op op;
+	long ret;
+
+	if (copy_from_user(&op, arg, minsz))
+		return -EFAULT;
+	if (op.argsz < minsz || op.flags)
+		return -EINVAL;
+
+	if (mutex_lock_killable(&c->eeh_lock))
+		return -EINTR;
+	ret = tce_eeh_groups(c, op.op, arg);
+	mutex_unlock(&c->eeh_lock);
+
+	return ret;
+}

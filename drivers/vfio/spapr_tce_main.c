@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO container driver for the SPAPR TCE IOMMU of POWER, version 1 and 2.
+ *
+ * A container belongs to the process whose request is the first one that
+ * changes it and succeeds, and owns
+ * - tables: at most one per DMA window; every group of the container uses all
+ *   of them, so all devices of a container see the same memory;
+ * - registrations (v2): what may be mapped. A container maps only what it
+ *   registered itself, though regions of memory are shared between the
+ *   containers of a process.
+ *
+ * One mutex covers all of it, from the first look at a request's arguments to
+ * the end of its effects. Three do not wait for it: a request of a process that
+ * is not the owner, which is refused; fdinfo; and EEH, whose operations lock
+ * devices. Who unbinds a device has locked it when the group leaves, which
+ * takes the container's mutex.
+ *
+ * VFIO's core lets requests run on when the last group has left. They find a
+ * container without groups, and answer as if there were none.
+ *
+ * Version 1 charges the whole 32-bit window when it is enabled, and pins pages
+ * as they are mapped. Version 2 pins and charges memory when it is registered,
+ * can make windows, and makes the default 32-bit window when a map or another
+ * window first needs it to be there.
+ *
+ * This file has the container's life and finds who answers a request:
+ * spapr_tce_map.c, spapr_tce_windows.c, spapr_tce_regions.c (v2), spapr_tce_v1.c
+ * or spapr_tce_eeh.c. Groups join and leave in spapr_tce_groups.c.
+ *
+ * Why a request was refused is said at debug level, where many things can be
+ * the reason: a user could fill the log with it.
+ */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
+#include <linux/err.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include <asm/eeh.h>
+
+#include "spapr_tce.h"
+
+#define TCE_V1		BIT(0)
+#define TCE_V2		BIT(1)
+/* Does not make the caller the owner */
+#define TCE_LOOKS	BIT(2)
+/* Runs without the container's lock, and looks for groups itself */
+#define TCE_UNLOCKED	BIT(3)
+
+static const struct tce_request {
+	unsigned int cmd;
+	unsigned int flags;
+	long (*handle)(struct tce_container *c, void __user *arg);
+} tce_requests[] = {
+	{ VFIO_IOMMU_MAP_DMA, TCE_V1 | TCE_V2, tce_map },
+	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2, tce_unmap },
+	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, TCE_V1 | TCE_V2 | TCE_LOOKS,
+	  tce_get_info },
+	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, tce_eeh },
+	{ VFIO_IOMMU_ENABLE, TCE_V1, tce_enable_v1 },
+	{ VFIO_IOMMU_DISABLE, TCE_V1, tce_disable_v1 },
+	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2, tce_register },
+	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, TCE_V2, tce_unregister },
+	{ VFIO_IOMMU_SPAPR_TCE_CREATE, TCE_V2, tce_create },
+	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, TCE_V2, tce_remove },
+};
+
+static const struct tce_request *tce_find_request(struct tce_container *c,
+						  unsigned int cmd)
+{
+	unsigned int version = c->v2 ? TCE_V2 : TCE_V1, i;
+
+	for (i = 0; i < ARRAY_SIZE(tce_requests); i++)
+		if (tce_requests[i].cmd == cmd &&
+		    (tce_requests[i].flags & version))
+			return &tce_requests[i];
+
+	return NULL;
+}
+
+static noinline long tce_not_owner(unsigned int cmd)
+{
+	pr_debug_ratelimited("request %#x of a process that is not the owner\n",
+			     cmd);
+
+	return -EPERM;
+}
+
+/*
+ * A request of a process that may become the owner has failed. It was the first
+ * one to change anything, so all that is there is what it made.
+ */
+static void tce_disown(struct tce_container *c)
+{
+	if (c->tables[0]) {
+		tce_remove_window(c, 0);
+		c->default_pending = true;
+	}
+	mmdrop(c->mm);
+	c->mm = NULL;
+}
+
+/* For the process that is going to be the owner if the request succeeds */
+static long tce_handle_first(struct tce_container *c,
+			     const struct tce_request *request,
+			     void __user *arg)
+{
+	long ret;
+
+	c->mm = current->mm;
+	mmgrab(c->mm);
+	ret = request->handle(c, arg);
+	if (ret)
+		tce_disown(c);
+	else
+		WRITE_ONCE(c->owner, c->mm);
+
+	return ret;
+}
+
+static long tce_handle(struct tce_container *c,
+		       const struct tce_request *request, void __user *arg)
+{
+	lockdep_assert_held(&c->lock);
+	/* The last group has left since VFIO's core found the container */
+	if (list_empty(&c->groups))
+		return -EINVAL;
+	/* Somebody may have become the owner meanwhile */
+	if (c->owner && c->owner != current->mm)
+		return tce_not_owner(request->cmd);
+	if (!c->owner && !(request->flags & TCE_LOOKS))
+		return tce_handle_first(c, request, arg);
+
+	return request->handle(c, arg);
+}
+
+static long tce_request(struct tce_container *c, unsigned int cmd,
+			void __user *arg)
+{
+	struct mm_struct *owner = READ_ONCE(c->owner);
+	const struct tce_request *request;
+	long ret;
+
+	/* Does not wait for what the owner does */
+	if (owner && owner != current->mm)
+		return tce_not_owner(cmd);
+
+	request = tce_find_request(c, cmd);
+	if (!request)
+		return -ENOTTY;
+	if (request->flags & TCE_UNLOCKED)
+		return request->handle(c, arg);
+
+	if (mutex_lock_killable(&c->lock))
+		return -EINTR;
+	ret = tce_handle(c, request, arg);
+	mutex_unlock(&c->lock);
+
+	return ret;
+}
+
+static long tce_check_extension(unsigned long extension)
+{
+	switch (extension) {
+	case VFIO_SPAPR_TCE_IOMMU:
+	case VFIO_SPAPR_TCE_v2_IOMMU:
+		return 1;
+	case VFIO_EEH:
+		return eeh_enabled();
+	default:
+		return 0;
+	}
+}
+
+static long tce_container_ioctl(void *iommu_data, unsigned int cmd,
+				unsigned long arg)
+{
+	/* Asked without a container, too */
+	if (cmd == VFIO_CHECK_EXTENSION)
+		return tce_check_extension(arg);
+
+	return tce_request(iommu_data, cmd, (void __user *)arg);
+}
+
+static void *tce_container_open(unsigned long arg)
+{
+	struct tce_container *c;
+
+	if (arg != VFIO_SPAPR_TCE_IOMMU && arg != VFIO_SPAPR_TCE_v2_IOMMU)
+		return ERR_PTR(-EINVAL);
+
+	c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
+	if (!c)
+		return ERR_PTR(-ENOMEM);
+
+	mutex_init(&c->lock);
+	mutex_init(&c->show_lock);
+	mutex_init(&c->eeh_lock);
+	INIT_LIST_HEAD(&c->groups);
+	mt_init_flags(&c->regions, MT_FLAGS_LOCK_EXTERN);
+	mt_set_external_lock(&c->regions, &c->lock);
+	c->v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
+
+	return c;
+}
+
+static void tce_container_release(void *iommu_data)
+{
+	struct tce_container *c = iommu_data;
+	struct tce_group *grp, *next;
+
+	mutex_lock(&c->lock);
+	list_for_each_entry_safe(grp, next, &c->groups, node)
+		tce_detach(c, grp);
+	/* Tables went with the last group, so nothing maps the regions */
+	tce_release_regions(c);
+	if (c->enabled_pages)
+		account_locked_vm(c->mm, c->enabled_pages, false);
+	mutex_unlock(&c->lock);
+
+	if (c->mm)
+		mmdrop(c->mm);
+	mutex_destroy(&c->eeh_lock);
+	mutex_destroy(&c->show_lock);
+	mutex_destroy(&c->lock);
+	kfree(c);
+}
+
+/*
+ * fdinfo: what the container costs its owner, in bytes. A region that another
+ * container has registered, too, is charged once and told of by both.
+ */
+static void tce_show_window(struct seq_file *m, struct iommu_table *tbl,
+			    const struct user_table_stat *stat)
+{
+	seq_printf(m, "tce_window:\ttable=%lu start=%#llx size=%#llx page_shift=%lu levels=%u level_shift=%u bytes=%lu charged=%lu\n",
+		   stat->id, tce_window_start(tbl), tce_window_size(tbl),
+		   tbl->it_page_shift, stat->levels, stat->level_shift,
+		   stat->bytes, stat->charged_pages << PAGE_SHIFT);
+}
+
+static unsigned long tce_show_windows(struct seq_file *m,
+				      struct tce_container *c)
+{
+	struct user_table_stat stat;
+	unsigned long pages = 0;
+	int num;
+
+	/* Not the container's lock: the owner's request may take long with it */
+	mutex_lock(&c->show_lock);
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		if (!c->tables[num])
+			continue;
+		user_table_get_stat(c->tables[num], &stat);
+		tce_show_window(m, c->tables[num], &stat);
+		pages += stat.charged_pages;
+	}
+	mutex_unlock(&c->show_lock);
+
+	return pages;
+}
+
+static void tce_container_show_fdinfo(void *iommu_data, struct seq_file *m)
+{
+	struct tce_container *c = iommu_data;
+	unsigned long enabled = READ_ONCE(c->enabled_pages);
+	unsigned long registered = READ_ONCE(c->registered_pages);
+	unsigned long pages = enabled + registered;
+
+	seq_printf(m, "tce_version:\t%d\n", c->v2 ? 2 : 1);
+	seq_printf(m, "tce_enabled:\t%lu\n", enabled << PAGE_SHIFT);
+	seq_printf(m, "tce_registered:\t%lu\n", registered << PAGE_SHIFT);
+	pages += tce_show_windows(m, c);
+	seq_printf(m, "tce_locked:\t%lu\n", pages << PAGE_SHIFT);
+}
+
+static const struct vfio_iommu_driver_ops tce_driver_ops = {
+	.name = "iommu-vfio-powerpc",
+	.owner = THIS_MODULE,
+	.open = tce_container_open,
+	.attach_group = tce_container_attach,
+	.ioctl = tce_container_ioctl,
+	.detach_group = tce_container_detach,
+	.release = tce_container_release,
+	.show_fdinfo = tce_container_show_fdinfo,
+};
+
+static int __init tce_init(void)
+{
+	return vfio_register_iommu_driver(&tce_driver_ops);
+}
+
+static void __exit tce_exit(void)
+{
+	vfio_unregister_iommu_driver(&tce_driver_ops);
+}
+
+module_init(tce_init);
+module_exit(tce_exit);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("VFIO container driver for the SPAPR TCE IOMMU");

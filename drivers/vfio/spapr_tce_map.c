@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Map and unmap: find the window and the registration, then have its table do it.
+ */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
+#include <linux/err.h>
+#include <linux/sizes.h>
+#include <linux/uaccess.h>
+
+#include "spapr_tce.h"
+
+static noinline struct iommu_table *tce_no_table(u64 iova, u64 size, int err)
+{
+	pr_debug_ratelimited("%#llx bytes at %#llx are not in one window: error %d\n",
+			     size, iova, err);
+
+	return ERR_PTR(err);
+}
+
+/* The table of [@iova, @iova + @size), which is neither empty nor wraps */
+static __always_inline struct iommu_table *
+tce_find_table(struct tce_container *c, u64 iova, u64 size)
+{
+	struct iommu_table *tbl;
+	u64 offset;
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+		tbl = c->tables[num];
+		if (!tbl)
+			continue;
+		offset = iova - tce_window_start(tbl);
+		if (offset >= tce_window_size(tbl))
+			continue;
+		if (size > tce_window_size(tbl) - offset)
+			return tce_no_table(iova, size, -EINVAL);
+		return tbl;
+	}
+
+	return tce_no_table(iova, size, -ENXIO);
+}
+
+/* From region to region, where one does not have it all */
+static noinline struct mm_iommu_table_group_mem_t *
+tce_registered_range(struct tce_container *c, unsigned long ua,
+		     unsigned long size)
+{
+	MA_STATE(mas, &c->regions, ua, ua);
+	struct mm_iommu_table_group_mem_t *mem = mas_walk(&mas), *first = mem;
+
+	while (mem && mas.last < ua + size - 1) {
+		mas_set(&mas, mas.last + 1);
+		mem = mas_walk(&mas);
+	}
+
+	return mem ? first : NULL;
+}
+
+/*
+ * Is all of [@ua, @ua + @size) registered in this container? Returns the first
+ * region of it, or NULL.
+ */
+static struct mm_iommu_table_group_mem_t *
+tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
+{
+	struct mm_iommu_table_group_mem_t *mem = c->recent;
+
+	if (mem && mm_iommu_covers(mem, ua, size))
+		return mem;
+
+	mem = mtree_load(&c->regions, ua);
+	if (!mem || !mm_iommu_covers(mem, ua, size))
+		return tce_registered_range(c, ua, size);
+	c->recent = mem;
+
+	return mem;
+}
+
+static noinline long tce_not_registered(u64 ua, u64 size)
+{
+	pr_debug_ratelimited("%#llx bytes at %#llx are not all registered\n",
+			     size, ua);
+
+	return -EINVAL;
+}
+
+static enum dma_data_direction tce_map_direction(u32 flags)
+{
+	switch (flags) {
+	case VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE:
+		return DMA_BIDIRECTIONAL;
+	case VFIO_DMA_MAP_FLAG_READ:
+		return DMA_TO_DEVICE;
+	case VFIO_DMA_MAP_FLAG_WRITE:
+		return DMA_FROM_DEVICE;
+	default:
+		return DMA_NONE;
+	}
+}
+
+/**
+ * tce_map() - VFIO_IOMMU_MAP_DMA
+ * @c: the container, locked
+ * @arg: the user's structure
+ *
+ * Return: 0 or an error
+ */
+long tce_map(struct tce_container *c, void __user *arg)
+{
+	struct vfio_iommu_type1_dma_map param;
+	enum dma_data_direction direction;
+	struct mm_iommu_range range;
+	struct iommu_table *tbl;
+	unsigned long entry;
+	int ret;
+
+	if (copy_from_user(&param, arg, sizeof(param)))
+		return -EFAULT;
+	direction = tce_map_direction(param.flags);
+	if (param.argsz < sizeof(param) || direction == DMA_NONE ||
+	    tce_bad_range(param.iova, param.size) ||
+	    tce_bad_range(param.vaddr, param.size))
+		return -EINVAL;
+
+	if (!c->enabled)
+		return -EPERM;
+
+	ret = tce_create_default(c);
+	if (ret)
+		return ret;
+
+	tbl = tce_find_table(c, param.iova, param.size);
+	if (IS_ERR(tbl))
+		return PTR_ERR(tbl);
+	if (!IS_ALIGNED(param.iova | param.vaddr | param.size,
+			IOMMU_PAGE_SIZE(tbl)))
+		return -EINVAL;
+
+	range.mm = c->mm;
+	range.ua = param.vaddr;
+	range.page_shift = tbl->it_page_shift;
+	range.npages = param.size >> range.page_shift;
+	entry = param.iova >> range.page_shift;
+	if (!c->v2)
+		return tce_map_v1(tbl, entry, &range, direction);
+
+	range.hint = tce_registered(c, param.vaddr, param.size);
+	if (!range.hint)
+		return tce_not_registered(param.vaddr, param.size);
+
+	return user_table_map(tbl, entry, &range, direction);
+}
+
+/*
+ * While the default window is still to be made there is no other one, and nothing
+ * is mapped in it. An unmap answers as if it were there, and does not make it.
+ */
+static int tce_unmap_pending(struct tce_container *c, u64 iova, u64 size)
+{
+	struct iommu_table_group *table_group = tce_any_group(c);
+	u64 offset = iova - table_group->tce32_start;
+
+	if (offset >= table_group->tce32_size)
+		return -ENXIO;
+	if (size > table_group->tce32_size - offset ||
+	    !IS_ALIGNED(iova | size, SZ_4K))
+		return -EINVAL;
+
+	return 0;
+}
+
+/**
+ * tce_unmap() - VFIO_IOMMU_UNMAP_DMA
+ * @c: the container, locked
+ * @arg: the user's structure
+ *
+ * Return: 0 or an error
+ */
+long tce_unmap(struct tce_container *c, void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
+					  size);
+	struct vfio_iommu_type1_dma_unmap param;
+	struct iommu_table *tbl;
+
+	if (copy_from_user(&param, arg, minsz))
+		return -EFAULT;
+	if (param.argsz < minsz || param.flags ||
+	    tce_bad_range(param.iova, param.size))
+		return -EINVAL;
+
+	if (!c->v2 && !c->enabled)
+		return -EPERM;
+	if (unlikely(c->default_pending))
+		return tce_unmap_pending(c, param.iova, param.size);
+
+	tbl = tce_find_table(c, param.iova, param.size);
+	if (IS_ERR(tbl))
+		return PTR_ERR(tbl);
+	if (!IS_ALIGNED(param.iova | param.size, IOMMU_PAGE_SIZE(tbl)))
+		return -EINVAL;
+
+	return user_table_unmap(tbl, param.iova >> tbl->it_page_shift,
+				param.size >> tbl->it_page_shift, c->recent);
+}
