@@ -295,6 +295,24 @@ static inline u64 kvmppc_tce_load(struct kvmppc_spapr_tce_table *stt,
 	return entry ? READ_ONCE(*entry) : 0;
 }
 
+/* H_GET_TCE in both modes; the caller is in an SRCU section of the guest */
+static inline long kvmppc_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				  unsigned long ioba)
+{
+	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
+	long ret;
+
+	if (!stt)
+		return H_TOO_HARD;
+
+	ret = kvmppc_ioba_validate(stt, ioba, 1);
+	if (!ret)
+		kvmppc_set_gpr(vcpu, 4,
+			       kvmppc_tce_load(stt, kvmppc_tce_index(stt, ioba)));
+
+	return ret;
+}
+
 /* book3s_64_vio_hv.c */
 #ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
 long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,

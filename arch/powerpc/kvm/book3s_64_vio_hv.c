@@ -391,23 +391,6 @@ static long kvmppc_rm_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return kvmppc_rm_stuff(stt, ioba, tce_value, npages);
 }
 
-static long kvmppc_rm_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			      unsigned long ioba)
-{
-	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
-	long ret;
-
-	if (!stt)
-		return H_TOO_HARD;
-
-	ret = kvmppc_ioba_validate(stt, ioba, 1);
-	if (!ret)
-		kvmppc_set_gpr(vcpu, 4,
-			       kvmppc_tce_load(stt, kvmppc_tce_index(stt, ioba)));
-
-	return ret;
-}
-
 /**
  * kvmppc_rm_h_put_tce() - H_PUT_TCE in real mode
  * @vcpu: the VCPU
@@ -494,7 +477,7 @@ long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	long ret = H_TOO_HARD;
 
 	if (kvmppc_rm_begin(vcpu))
-		ret = kvmppc_rm_get_tce(vcpu, liobn, ioba);
+		ret = kvmppc_get_tce(vcpu, liobn, ioba);
 
 	return kvmppc_rm_end(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
 }
@@ -605,19 +588,12 @@ bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
 long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, u64 tce)
 {
-	unsigned long flags;
-	long ret;
-
 	if (kvmppc_tce_traced())
 		return H_TOO_HARD;
+	guard(irqsave)();
+	guard(rcu)();
 
-	local_irq_save(flags);
-	rcu_read_lock();
-	ret = kvmppc_rm_put_tce(vcpu, liobn, ioba, tce);
-	rcu_read_unlock();
-	local_irq_restore(flags);
-
-	return ret;
+	return kvmppc_rm_put_tce(vcpu, liobn, ioba, tce);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_try_put);
 
@@ -637,19 +613,12 @@ long kvmppc_tce_try_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 				 unsigned long ioba, unsigned long tce_list,
 				 unsigned long npages)
 {
-	unsigned long flags;
-	long ret;
-
 	if (kvmppc_tce_traced())
 		return H_TOO_HARD;
+	guard(irqsave)();
+	guard(rcu)();
 
-	local_irq_save(flags);
-	rcu_read_lock();
-	ret = kvmppc_rm_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
-	rcu_read_unlock();
-	local_irq_restore(flags);
-
-	return ret;
+	return kvmppc_rm_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_try_put_indirect);
 
@@ -669,18 +638,11 @@ long kvmppc_tce_try_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 			  unsigned long ioba, u64 tce_value,
 			  unsigned long npages)
 {
-	unsigned long flags;
-	long ret;
-
 	if (kvmppc_tce_traced())
 		return H_TOO_HARD;
+	guard(irqsave)();
+	guard(rcu)();
 
-	local_irq_save(flags);
-	rcu_read_lock();
-	ret = kvmppc_rm_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
-	rcu_read_unlock();
-	local_irq_restore(flags);
-
-	return ret;
+	return kvmppc_rm_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_try_stuff);

@@ -252,8 +252,17 @@ extern __thread struct host_paca host_paca;
 #define isync()			do { } while (0)
 bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu);
 
-#define local_irq_save(flags)	((flags) = 0)
-#define local_irq_restore(flags) ((void)(flags))
+/* Real mode's rules are checked where it begins; interrupts need no model */
+#define guard(what)		guard_##what
+#define guard_irqsave()		do { } while (0)
+#define guard_rcu() \
+	const int host_rcu __attribute__((cleanup(host_end_rcu), unused)) = \
+		(rcu_read_lock(), 0)
+static inline void host_end_rcu(const int *rcu)
+{
+	rcu_read_unlock();
+}
+
 #define array_index_nospec(i, n) (i)
 #define CONFIG_KVM_BOOK3S_HV_POSSIBLE	1
 

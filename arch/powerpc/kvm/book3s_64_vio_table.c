@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * TCE tables of guests: what a file descriptor of KVM_CREATE_SPAPR_TCE owns and
+ * maps, and the hardware tables that KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE puts behind
+ * it. book3s_64_vio.c tells of the locks.
+ */
+#define pr_fmt(fmt) "spapr_tce: " fmt
+
+#include <linux/anon_inodes.h>
+#include <linux/capability.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/iommu.h>
+#include <linux/kvm_host.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/srcu.h>
+
+#include "book3s_64_vio.h"
+
+/* Pages of 4 KiB to 16 GiB */
+#define KVMPPC_TCE_SHIFT_MIN	12
+#define KVMPPC_TCE_SHIFT_MAX	34
+
+/*
+ * User space cannot tell why a page of a table is not there, so tables up to this
+ * size are paid for when they are made. That is the 2 MiB of QEMU's default
+ * window and more; tables of huge windows are hardly ever touched all over.
+ */
+#define KVMPPC_TCE_PREPAID	SZ_4M
+
+/* May free tables, so it waits for the mmap_lock of the guest's process */
+static void kvmppc_tce_free_links(struct list_head *links)
+{
+	struct kvmppc_tce_link *link, *next;
+
+	list_for_each_entry_safe(link, next, links, node) {
+		tce_debug_ref_remove(&link->debug_ref);
+		iommu_tce_table_put(link->tbl);
+		kfree(link);
+	}
+}
+
+static struct kvmppc_spapr_tce_table *
+kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
+{
+	bool prepay = args->size <= KVMPPC_TCE_PREPAID / sizeof(u64);
+	struct kvmppc_spapr_tce_table *stt;
+	int ret;
+
+	stt = kzalloc(sizeof(*stt), GFP_KERNEL_ACCOUNT);
+	if (!stt)
+		return ERR_PTR(-ENOMEM);
+
+	stt->kvm = kvm;
+	stt->liobn = args->liobn;
+	stt->page_shift = args->page_shift;
+	stt->offset = args->offset;
+	stt->size = args->size;
+	tce_lock_init(&stt->lock);
+	INIT_LIST_HEAD(&stt->links);
+	tce_account_init(&stt->account, kvm->mm);
+	ret = tce_tree_init_paged(&stt->guest_tces, args->size, &stt->account, prepay);
+	if (ret) {
+		kfree(stt);
+		return ERR_PTR(ret);
+	}
+	mmgrab(kvm->mm);
+	kvm_get_kvm(kvm);
+
+	return stt;
+}
+
+static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
+{
+	struct mm_struct *mm = stt->account.mm;
+
+	kvmppc_tce_free_links(&stt->links);
+	tce_tree_destroy(&stt->guest_tces);
+	mmdrop(mm);
+	kvm_put_kvm(stt->kvm);
+	kfree(stt);
+}
+
+static int kvmppc_tce_release(struct inode *inode, struct file *file)
+{
+	struct kvmppc_spapr_tce_table *stt = file->private_data;
+
+	/* The table may never have been published */
+	mutex_lock(&stt->kvm->arch.spapr_tce_lock);
+	hash_del_rcu(&stt->node);
+	mutex_unlock(&stt->kvm->arch.spapr_tce_lock);
+	synchronize_srcu(&stt->kvm->srcu);
+	kvmppc_tce_free(stt);
+
+	return 0;
+}
+
+/*
+ * Would another leaf, with all levels that lead there, exceed RLIMIT_MEMLOCK?
+ * Good enough to choose an answer: locked_vm may change meanwhile.
+ */
+static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
+{
+	unsigned long pages = stt->guest_tces.levels - 1;
+
+	return !capable(CAP_IPC_LOCK) &&
+		READ_ONCE(stt->account.mm->locked_vm) + pages >
+		rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+}
+
+/*
+ * To pay for a level takes the mmap_lock, which a fault holds already: drop it,
+ * add the level, and let the fault begin again. Where that has been tried, or is
+ * not allowed, the fault fails. No memory may be a matter of time, and the fault
+ * is repeated; a limit is not, and would be hit for ever.
+ */
+static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
+					struct kvmppc_spapr_tce_table *stt,
+					unsigned long index)
+{
+	struct file *file = vmf->vma->vm_file;
+
+	/* The caller does not wait, and keeps the lock */
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	if (!fault_flag_allow_retry_first(vmf->flags))
+		return kvmppc_tce_over_limit(stt) ? VM_FAULT_SIGBUS :
+						    VM_FAULT_OOM;
+
+	get_file(file);
+	release_fault_lock(vmf);
+	tce_tree_make(&stt->guest_tces, index, GFP_KERNEL);
+	fput(file);
+
+	return VM_FAULT_RETRY;
+}
+
+static vm_fault_t kvmppc_tce_fault(struct vm_fault *vmf)
+{
+	struct kvmppc_spapr_tce_table *stt = vmf->vma->vm_file->private_data;
+	unsigned long per_page = PAGE_SIZE / sizeof(u64);
+	unsigned long index = vmf->pgoff * per_page;
+	__be64 *leaf;
+
+	if (vmf->pgoff >= DIV_ROUND_UP(stt->size, per_page))
+		return VM_FAULT_SIGBUS;
+
+	if (stt->guest_tces.prepaid) {
+		leaf = tce_tree_make(&stt->guest_tces, index, GFP_KERNEL);
+		if (!leaf)
+			return VM_FAULT_OOM;
+	} else {
+		leaf = tce_tree_walk(&stt->guest_tces, index);
+		if (!leaf)
+			return kvmppc_tce_fault_make(vmf, stt, index);
+	}
+
+	vmf->page = virt_to_page(leaf);
+	get_page(vmf->page);
+
+	return 0;
+}
+
+static const struct vm_operations_struct kvmppc_tce_vm_ops = {
+	.fault = kvmppc_tce_fault,
+};
+
+static int kvmppc_tce_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &kvmppc_tce_vm_ops;
+
+	return 0;
+}
+
+static const struct file_operations kvmppc_tce_fops = {
+	.owner = THIS_MODULE,
+	.mmap = kvmppc_tce_mmap,
+	.release = kvmppc_tce_release,
+};
+
+static int kvmppc_tce_publish(struct kvmppc_spapr_tce_table *stt)
+{
+	struct mutex *lock = &stt->kvm->arch.spapr_tce_lock;
+	int ret = -EBUSY;
+
+	if (mutex_lock_killable(lock))
+		return -EINTR;
+	if (!kvmppc_tce_find(stt->kvm, stt->liobn)) {
+		hash_add_rcu(stt->kvm->arch.spapr_tce_tables, &stt->node,
+			     (unsigned long)stt->liobn);
+		ret = 0;
+	}
+	mutex_unlock(lock);
+
+	return ret;
+}
+
+static bool kvmppc_tce_args_valid(const struct kvm_create_spapr_tce_64 *args)
+{
+	u64 end;
+
+	return args->size &&
+		args->page_shift >= KVMPPC_TCE_SHIFT_MIN &&
+		args->page_shift <= KVMPPC_TCE_SHIFT_MAX &&
+		!check_add_overflow(args->offset, args->size, &end) &&
+		end <= U64_MAX >> args->page_shift;
+}
+
+/**
+ * kvm_vm_ioctl_create_spapr_tce() - KVM_CREATE_SPAPR_TCE, KVM_CREATE_SPAPR_TCE_64
+ * @kvm: the guest
+ * @args: what the table shall be
+ *
+ * Nothing but the first level of the table is allocated. A table of up to
+ * %KVMPPC_TCE_PREPAID bytes is charged whole, so that all of it can be touched;
+ * a larger one as its pages are. Context: process, may sleep.
+ *
+ * Return: a file descriptor that owns the table and maps the table; -EINVAL for
+ * arguments out of range; -EBUSY when the LIOBN is taken; -ENOMEM when memory
+ * or RLIMIT_MEMLOCK does not suffice; -EMFILE, -ENFILE; -EINTR when the process
+ * is killed while it waits.
+ */
+int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
+				  struct kvm_create_spapr_tce_64 *args)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	struct file *file;
+	int fd, ret;
+
+	if (!kvmppc_tce_args_valid(args))
+		return -EINVAL;
+
+	fd = get_unused_fd_flags(O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+
+	stt = kvmppc_tce_alloc(kvm, args);
+	if (IS_ERR(stt)) {
+		ret = PTR_ERR(stt);
+		goto put_fd;
+	}
+
+	file = anon_inode_getfile("kvm-spapr-tce", &kvmppc_tce_fops, stt,
+				  O_RDWR);
+	if (IS_ERR(file)) {
+		kvmppc_tce_free(stt);
+		ret = PTR_ERR(file);
+		goto put_fd;
+	}
+
+	/* From here on the file owns it */
+	ret = kvmppc_tce_publish(stt);
+	if (ret) {
+		fput(file);
+		goto put_fd;
+	}
+	fd_install(fd, file);
+
+	return fd;
+
+put_fd:
+	put_unused_fd(fd);
+
+	return ret;
+}
+
+/*
+ * Hardware tables behind them.
+ */
+
+/* With the lock, when @links have changed */
+static void kvmppc_tce_find_only(struct kvmppc_spapr_tce_table *stt)
+{
+	struct kvmppc_tce_link *link = kvmppc_tce_next_table(stt, NULL);
+	struct iommu_table *only = NULL;
+
+	if (link && !kvmppc_tce_next_table(stt, link) &&
+	    !kvmppc_tce_split(stt, link->tbl))
+		only = link->tbl;
+	WRITE_ONCE(stt->only, only);
+}
+
+/* Move links that are of no use to @gone: to @grp, or to tables of the past */
+static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
+				 struct iommu_group *grp,
+				 struct list_head *gone)
+{
+	struct kvmppc_tce_link *link, *next;
+
+	list_for_each_entry_safe(link, next, &stt->links, node)
+		if (link->grp == grp || user_table_is_revoked(link->tbl))
+			list_move(&link->node, gone);
+}
+
+/* False if it is there already */
+static bool kvmppc_tce_add_link(struct kvmppc_spapr_tce_table *stt,
+				struct kvmppc_tce_link *new)
+{
+	struct list_head *head = &stt->links;
+	struct kvmppc_tce_link *link;
+
+	list_for_each_entry(link, &stt->links, node) {
+		if (link->tbl != new->tbl)
+			continue;
+		if (link->grp == new->grp)
+			return false;
+		head = &link->node;
+	}
+	list_add(&new->node, head);
+
+	return true;
+}
+
+static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
+			      struct iommu_group *grp)
+{
+	struct iommu_table_group *table_group = iommu_group_get_iommudata(grp);
+	struct kvmppc_tce_link *link;
+	struct iommu_table *tbl;
+	LIST_HEAD(gone);
+	int ret;
+
+	if (!table_group)
+		return -ENODEV;
+
+	tbl = user_table_get(table_group, stt->kvm->mm, stt->page_shift,
+			     stt->offset << stt->page_shift,
+				   stt->size << stt->page_shift);
+	if (IS_ERR(tbl)) {
+		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %ld\n",
+				     stt->liobn, iommu_group_id(grp),
+				     PTR_ERR(tbl));
+		return PTR_ERR(tbl);
+	}
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link) {
+		iommu_tce_table_put(tbl);
+		return -ENOMEM;
+	}
+	link->grp = grp;
+	link->tbl = tbl;
+	tce_debug_ref_add(tbl, &link->debug_ref, "kvm", iommu_group_id(grp),
+			  stt->liobn);
+
+	ret = tce_lock_killable(&stt->lock);
+	if (ret) {
+		list_add(&link->node, &gone);
+	} else {
+		kvmppc_tce_cut_links(stt, NULL, &gone);
+		if (!kvmppc_tce_add_link(stt, link))
+			list_add(&link->node, &gone);
+		kvmppc_tce_find_only(stt);
+		tce_unlock(&stt->lock);
+	}
+	kvmppc_tce_free_links(&gone);
+
+	return ret;
+}
+
+/**
+ * kvm_spapr_tce_attach_iommu_group() - put a group's table behind a guest's
+ * @kvm: the guest
+ * @tablefd: what KVM_CREATE_SPAPR_TCE gave
+ * @grp: a group that a VFIO container of the same process has
+ *
+ * The group must have a window that starts where the guest's does, is as large
+ * and has IOMMU pages of that size or smaller. What the guest has put so far is
+ * not copied. Context: process, may sleep.
+ *
+ * Return: 0, also when it is attached already; -EBADF; -EINVAL when @tablefd is
+ * something else or no window fits; -EPERM when that is another process's;
+ * -ENODEV when the group has no tables at all; -ENOMEM; -EINTR when the process
+ * is killed while it waits for a hypercall.
+ */
+long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
+				      struct iommu_group *grp)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	struct fd f = fdget(tablefd);
+	long ret = -EINVAL;
+
+	if (!fd_file(f))
+		return -EBADF;
+
+	if (fd_file(f)->f_op == &kvmppc_tce_fops) {
+		stt = fd_file(f)->private_data;
+		if (stt->kvm == kvm)
+			ret = kvmppc_tce_attach(stt, grp);
+	}
+	fdput(f);
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_spapr_tce_attach_iommu_group);
+
+/**
+ * kvm_spapr_tce_release_iommu_group() - undo it, for all tables of a guest
+ * @kvm: the guest
+ * @grp: the group
+ *
+ * What the guest has mapped stays in the group's tables, which are the
+ * container's. Context: process, may sleep.
+ */
+void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
+{
+	struct kvmppc_spapr_tce_table *stt;
+	LIST_HEAD(gone);
+	int bucket;
+
+	mutex_lock(&kvm->arch.spapr_tce_lock);
+	hash_for_each(kvm->arch.spapr_tce_tables, bucket, stt, node) {
+		tce_lock(&stt->lock);
+		kvmppc_tce_cut_links(stt, grp, &gone);
+		kvmppc_tce_find_only(stt);
+		tce_unlock(&stt->lock);
+	}
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
+	kvmppc_tce_free_links(&gone);
+}
+EXPORT_SYMBOL_GPL(kvm_spapr_tce_release_iommu_group);
