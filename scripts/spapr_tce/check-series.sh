@@ -70,9 +70,12 @@ apply_patch() {
 }
 
 same_as_tree() {
-	while read -r f; do
-		[ ! -e "$tree/$f" ] && [ ! -e "$work/$f" ] || cmp "$tree/$f" "$work/$f"
-	done <"$build/overlay"
+	overlaid | while read -r f; do
+		cmp "$tree/$f" "$work/$f"
+	done
+	removed_files | while read -r f; do
+		[ ! -e "$work/$f" ] || echo "$f: still there"
+	done
 }
 
 # Of ours in the kernel proper: whole files, and objects with anything of ours
