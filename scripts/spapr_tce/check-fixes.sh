@@ -1,45 +1,56 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The fixes of series/fixes/, patch by patch on the base kernel: each passes
-# checkpatch and builds with pages of 64K and 4K; the kselftests that
-# series/fixes/tests names fail before it and pass with it, and no other test of
-# their programs fails that passed before.
+# The fixes of series/fixes/ on the base kernel.  Patch by patch: checkpatch, what
+# it touches compiles with pages of 64K and 4K, and the base's files compiled for
+# this machine fail its test before it and no longer.  Then the kselftests that
+# series/fixes/tests names: red on the base, green with all the fixes, and nothing
+# else red that was not.  LONG=1 boots before and after every single patch as well.
 
-part=fixes
+part=fixes targets="arch/powerpc/ drivers/vfio/"
 . "$(dirname "$0")/check-series.sh"
 
-# passed RESULTS HOW: their tests that ended like that; HOW is a pattern
-passed() {
-	sed -nE "s/boot and clean console/console/; s/^($2) *fixes: ([^(]*: )?([^(]*[^( ]).*/\\3/p" "$1" |
-		sort -u
-}
+data=$top/series/fixes/tests
 
-# boots_of NR WHEN: each line of the data for this patch is a boot.
+# boots_of WHEN [NR]: one boot for each machine that the data ask for, or that they
+# ask for because of patch NR, with all the programs that are wanted there
 boots_of() {
-	row=0
-	awk -v nr="$1" '$1 == nr && $3 != "-"' "$top/series/fixes/tests" |
-	while read -r _ _ machine config devices append programs tests; do
-		row=$((row + 1)) rc=0
-		out=$logs/fixes-$1-$row-$2
-		say "$1: booting $machine ($2)"
+	awk -v nr="${2:-}" '/^[0-9]/ && $3 != "-" && (nr == "" || $1 == nr) {
+		key = $3 " " $4 " " $5 " " $6
+		all[key] = all[key] "," $7
+	}
+	END { for (key in all) print key, substr(all[key], 2) }' "$data" | sort |
+	while read -r machine config devices append programs; do
+		out=$logs/fixes-$1-$(echo "$machine-$config-$devices-$append" | tr -d +=)
+		programs=$(echo "$programs" | tr , '\n' | sort -u | paste -sd , -)
+		rc=0
+		say "$1: booting $machine ($config, $devices, $append)"
 		MACHINE=$machine DEVICES=$devices TIMEOUT=1800 "$here/boot.sh" \
 			"$work/obj-$config/vmlinux" "$build/initrd.cpio" \
 			"${append#-} spapr_tce.timeout=240 spapr_tce.tests=$programs" \
 			>"$out.log" 2>&1 </dev/null || rc=$?
-		"$here/results.pl" fixes "$rc" "$out.log" >"$out"
-		echo "$tests" | tr ' ' '\n' | sort -u >"$logs/fixes-$1-$row.tests"
+		"$here/results.pl" "$(echo "$machine-$config-$devices-$append" | tr -d +=)" \
+			"$rc" "$out.log" >"$out.results"
 	done
 }
 
+# passed WHEN HOW: MACHINE TEST of all that ended like that; HOW is a pattern
+passed() {
+	cat "$logs/fixes-$1-"*.results |
+		sed -nE "s/boot and clean console/console/
+			s/^($2) *([^:]*): ([^(]*: )?([^(]*[^( ]).*/\\2 \\4/p" | sort -u
+}
+
+# red_and_green NR FROM TO: the tests of this patch
 red_and_green() {
-	for t in "$logs/fixes-$1"-*.tests; do
-		o=${t%.tests}
-		passed "$o-before" 'ok|skip' | comm -12 - "$t" | sed 's/$/: passes without the fix/'
-		passed "$o-after" ok | comm -13 - "$t" | sed 's/$/: fails with the fix/'
-		passed "$o-before" ok >"$tmp/passed"
-		passed "$o-after" 'ok|skip' | comm -23 "$tmp/passed" - | sed 's/$/: passed before/'
-	done
+	awk -v nr="$1" '$1 == nr { key = $3 "-" $4 "-" $5 "-" $6; gsub(/[+=]/, "", key)
+		for (i = 8; i <= NF; i++) print key, $i }' "$data" | sort -u >"$tmp/tests"
+	passed "$2" 'ok|skip' | comm -12 - "$tmp/tests" | sed 's/$/: passes without the fix/'
+	passed "$3" ok | comm -13 - "$tmp/tests" | sed 's/$/: fails with the fix/'
+}
+no_worse() {
+	passed "$1" ok >"$tmp/passed"
+	passed "$2" 'ok|skip' | comm -23 "$tmp/passed" - | sed 's/$/: passed before/'
 }
 
 # host OUT: the base's files as they are now, compiled for this machine
@@ -59,26 +70,41 @@ host_red_and_green() {
 	mv "$tmp/after" "$tmp/before"
 }
 
-rm -f "$logs"/fixes-[0-9]*
-for config in default 4k; do
-	long "fixes: base kernel ($config)" "$make_log" kmake "$config" vmlinux
-done
+kernels() {
+	for config in default 4k; do
+		long "fixes: $1 ($config)" "$make_log" kmake "$config" vmlinux
+	done
+}
+
+rm -f "$logs"/fixes-[0-9abw]*
+kernels "base kernel"
+boots_of base
 host "$tmp/before" || die "the base's files do not compile for this machine"
 set -- "$patches"/0*.patch
 while read -r name; do
 	shift	# the cover letter before the first
 	p=$1 nr=${name##*/}
 	nr=${nr%%-*}
-	boots_of "$nr" before
+	[ -z "$LONG" ] || boots_of "before$nr" "$nr"
 	apply_patch
 	! grep -q "{ ${nr#0}, " "$tree/tools/testing/spapr_tce/bench/fixes.c" ||
 		verdict "$nr-host" "$nr on this machine: red before, green after" \
 			host_red_and_green "$nr"
-	boots_of "$nr" after
-	title="$nr $(head -n 1 "$top/$name")" why=$(sed -n "s/^$nr [a-z]* -[- ]*//p" "$top/series/fixes/tests")
+	[ -z "$LONG" ] || {
+		boots_of "after$nr" "$nr"
+		verdict "$nr-alone" "$nr alone: nothing else is red" no_worse "before$nr" "after$nr"
+	}
+done <"$patches/order"
+kernels "with all fixes"
+boots_of all
+while read -r name; do
+	nr=${name##*/}
+	nr=${nr%%-*}
+	title="$nr $(head -n 1 "$top/$name")" why=$(sed -n "s/^$nr [a-z]* -[- ]*//p" "$data")
 	if [ -n "$why" ]; then
 		echo "skip    fixes: $title ($why)"
 	else
-		verdict "$nr-tests" "$title: red before, green after" red_and_green "$nr"
+		verdict "$nr-tests" "$title: red before, green after" red_and_green "$nr" base all
 	fi
 done <"$patches/order"
+verdict worse "with all fixes nothing is red that was not" no_worse base all

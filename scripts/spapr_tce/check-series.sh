@@ -12,6 +12,7 @@
 . "$(dirname "$0")/lib.sh"
 
 part=${part:-series}
+targets=${targets:-vmlinux modules}	# what each patch must build
 work=$build/$part-tree
 patches=$build/$part
 make_log=$logs/$part-make.log
@@ -64,8 +65,9 @@ apply_patch() {
 	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 	touches_kernel "$p" || return 0
 	for config in default 4k; do
+		# shellcheck disable=SC2086 # a list of words
 		verdict "$nr-$config" "$nr builds ($config)" \
-			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" vmlinux modules
+			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $targets
 	done
 }
 
