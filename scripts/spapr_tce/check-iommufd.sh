@@ -21,12 +21,12 @@ tests='vfio_dma_mapping_test vfio_dma_mapping_mmio_test vfio_iommufd_setup_test
 fetch() {
 	rm -rf "$up/src"
 	mkdir -p "$up/src" "$up/uuid"
-	tar -C "$up/src" --strip-components=1 --wildcards -xf "$source" \
-		'*/Makefile' '*/scripts' '*/include/uapi' '*/include/asm-generic' \
-		'*/arch/powerpc' '*/usr/include' '*/tools/include' '*/tools/scripts' \
-		'*/tools/testing/selftests/vfio' '*/tools/testing/selftests/*.[hm]*' &&
-	own_apt "$up/apt" ppc64el "$(. /etc/os-release && echo "$VERSION_CODENAME")" &&
-	apt-get -q update && content uuid-dev stable | tar -C "$up/uuid" -xf - &&
+	tar -C "$up/src" --strip-components=1 --wildcards -xf "$source" '*/Makefile' \
+		'*/scripts' '*.h' '*.mk' '*/Kbuild' '*/arch/powerpc' '*/usr/include' \
+		'*/tools/testing/selftests/vfio' &&
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME") &&
+	own_apt "$up/apt" ppc64el "$suite" &&
+	apt-get -q update && content uuid-dev "$suite" | tar -C "$up/uuid" -xf - &&
 	echo "$source" >"$up/id"
 }
 
