@@ -13,6 +13,7 @@
 #             nvme: those of edu, and the disk build/nvme.img in a group with
 #                  one more edu
 #             clients: the two disks build/nvme.img and build/clients.ext4
+#             +rng: a virtio entropy device alone in its group (powernv)
 #             +mem: more memory could be added, too
 #             +256m: the host bridge of the disk has IOMMU pages of 256 MiB (pseries)
 #             +nested: pseries lets its guest be a hypervisor (KVM HV)
@@ -26,10 +27,11 @@
 
 kernel=$1 initrd=$2 append=${3:-}
 MACHINE=${MACHINE:-powernv9} DEVICES=${DEVICES:-edu}
-smp=2 nested='' pgsz=''
+smp=2 nested='' pgsz='' rng=''
 case $DEVICES in
 *+mem)	MEM=4G,slots=2,maxmem=8G ;;
 *+nested) nested=,cap-nested-hv=on ;;
+*+rng)	rng=virtio-rng-pci,disable-legacy=on,iommu_platform=on,bus=pcie.2 ;;
 *+256m)	pgsz=,pgsz=0x10011000 ;;
 esac
 DEVICES=${DEVICES%+*}
@@ -101,6 +103,8 @@ clients)
 	esac
 	;;
 esac
+
+[ -z "$rng" ] || device "$rng"
 
 modules=$(echo "$kernel" | sed 's|vmlinux\([^/]*\)$|modules\1.cpio|')
 if [ -f "$modules" ]; then

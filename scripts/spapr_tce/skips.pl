@@ -29,8 +29,8 @@ eeh	no EEH on this machine
 kvm	KVM has no .*|no KVM on this machine|no guest: .*|KVM PR may lose timer interrupts on an emulated powernv|no KVM (HV|PR).*|no call came at the right moment
 pages	no transparent huge pages here|no huge pages on this machine|no hugetlb pages of .*|no room for a huge page beside small ones|too big to have small pages beside it|hugetlb cannot be pinned .*
 faults	no fault injection in this kernel|fault injection cannot be set up|the kernel has no place to fail at|the kernel has no dynamic debug
-devices	no edu device|not an edu device|no PCI device to take: .*|no VFIO device: .*|no second group|one IOMMU group only|no device with a BAR to map|no NVMe disk with serial number .*|.* is not as disk.c writes it: left alone|.* has window 0 mapped to memory directly.*|boot powernv with iommu=nobypass to be sure|no writable disk file system.*|the disk is alone in its group|no group of two edu devices|no edu device that could show what it reaches|no edu device on powernv
+devices	no edu device|not an edu device|no PCI device to take: .*|no VFIO device: .*|no second group|one IOMMU group only|no device with a BAR to map|no NVMe disk with serial number .*|.* is not as disk.c writes it: left alone|.* has window 0 mapped to memory directly.*|boot powernv with iommu=nobypass to be sure|no writable disk file system.*|the disk is alone in its group|no group of two edu devices|no edu device that could show what it reaches|no edu device on powernv|no virtio entropy device
 nodes	one NUMA node only|no memory can be taken offline|memory blocks cannot go offline here
 modules	VFIO is built in
-kernel	no /dev/iommu|no debugfs.*|no tracefs|no tracepoint of hypercalls|no memfd|no vm.compact_memory here|physical addresses are not told|no CONFIG_IOMMU_DEBUGFS|.*cgroup.*
+kernel	no /dev/iommu|no vp-vdpa driver|no debugfs.*|no tracefs|no tracepoint of hypercalls|no memfd|no vm.compact_memory here|physical addresses are not told|no CONFIG_IOMMU_DEBUGFS|.*cgroup.*
 network	no package of Debian's configuration
