@@ -11,7 +11,7 @@ ifeq ($(origin KSRC)/$(KSRC),command line/)
 $(error KSRC is empty: has `make source` failed?)
 endif
 
-export KSRC SUITE MACHINE CONFIG BASE TESTS CHECKS TIME LONG V JOBS MITIGATIONS
+export KSRC SUITE SMALL FLAVOUR MACHINE CONFIG BASE TESTS CHECKS TIME LONG V JOBS MITIGATIONS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -68,6 +68,12 @@ bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
 series: ## export build/series/*.patch for git am, signed off by git's user
 	@$S/series.sh
+deb:    ## build/deb/linux-image-*.deb for POWER hosts, configured as Debian's own
+	@$S/deb.sh
+check-deb: ## install it in an emulated host's Debian, boot that, use it, go back
+	@SMALL=1 $S/check.sh deb
+check-newcomer: ## install, assemble, compile in fresh roots of Debian and Ubuntu
+	@$S/check.sh newcomer
 check-series: ## apply, build and boot the series patch by patch
 	@$S/check.sh series
 fixes:  ## export build/fixes/*.patch: fixes of the base for git am, without the rest
@@ -85,6 +91,8 @@ clean:  ## remove build/ (the compiler cache stays)
 #V CHECKS=a,b	check-static, check-docs: only these
 #V BASE=1	kernel: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
+#V SMALL=1	deb: only the modules that a host with VFIO and KVM needs
+#V FLAVOUR=NAME	deb: powerpc64le (default) or powerpc64le-64k, as Debian has them
 #V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes
 #V MITIGATIONS=off	profile: boot with mitigations=off
 #V JOBS=N	parallel jobs (default: as many as processors)

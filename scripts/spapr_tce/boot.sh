@@ -14,6 +14,8 @@
 #                  one more edu
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #             +rng: a virtio entropy device alone in its group (powernv)
+#             deb: an edu, the disks build/nvme.img and build/deb/disk.ext4, which is
+#                  written to
 #             +mem: more memory could be added, too
 #             +256m: the host bridge of the disk has IOMMU pages of 256 MiB (pseries)
 #             +nested: pseries lets its guest be a hypervisor (KVM HV)
@@ -94,6 +96,11 @@ nvme)
 	# handling it, and another freed it meanwhile.  One processor alone cannot.
 	smp=1
 	;;
+deb)
+	drive nvme.img d0,snapshot=on
+	drive deb/disk.ext4 d1
+	device "$nvme,bus=pcie.0" virtio-blk-pci,drive=d1,bus=pcie.1 "$edu,bus=pcie.2"
+	;;
 clients)
 	drive nvme.img d0,snapshot=on
 	drive clients.ext4 d1,readonly=on
@@ -122,5 +129,5 @@ fi
 exec timeout --foreground "${TIMEOUT:-600}" qemu-system-ppc64 $qemu \
 	${ACCEL:+-accel "$ACCEL"} ${PLUGIN:+-plugin "$PLUGIN"} \
 	-m "${MEM:-4G}" -smp "$smp" -no-reboot -display none -vga none \
-	-serial "${SERIAL:-stdio}" -monitor none -kernel "$kernel" -initrd "$initrd" \
+	-serial "${SERIAL:-stdio}" -monitor none -kernel "$kernel" ${initrd:+-initrd "$initrd"} \
 	-append "console=hvc0 panic=-1 log_buf_len=4M printk.devkmsg=on $append"

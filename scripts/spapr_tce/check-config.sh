@@ -5,33 +5,14 @@
 # from Debian's kernel of the same page size in ways that configs/distribution
 # does not explain. Ends with 4 where there is no package for this base, or it
 # cannot be had.
-#
-#   SUITES	where the package is looked for
 
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
 
-package=linux-config-$(base_name)
-file=$cache/$package/config.ppc64el_none_powerpc64le-64k.xz
-
-fetch() {
-	lock config
-	# shellcheck disable=SC2086 # a list of words
-	set -- ${SUITES:-bookworm-backports trixie}
-	own_apt "$cache/apt-ppc64el" ppc64el "$@" || return
-	# A mirror may have lists that are newer than its packages.
-	apt-get -q update || :
-	mkdir -p "$cache/$package"
-	for s in "$@"; do
-		content "$package" "$s" | tar -xf - -C "$cache/$package" \
-			--strip-components=4 "./usr/src/$package" && return
-	done
-}
-[ -f "$file" ] || fetch >"$logs/config-fetch.log" 2>&1 </dev/null || :
-if [ ! -f "$file" ]; then
+debian_config powerpc64le-64k || {
 	say "there is no $package to compare with (build/log/config-fetch.log)"
 	exit 4
-fi
+}
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

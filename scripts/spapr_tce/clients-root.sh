@@ -6,6 +6,7 @@
 # It is kept in the cache, under a name made of all that it depends on.
 
 . "$(dirname "$0")/lib.sh"
+. "$here/apt.sh"
 
 packages=coreutils,dash,grep,mawk,mount,qemu-system-ppc,sed,util-linux
 packages=$packages,linux-perf,trace-cmd
@@ -19,12 +20,7 @@ as_root=
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 
 # Debian's own archive of this release, without its updates: nobody logs in there.
-sources() {
-	# shellcheck disable=SC2016 # these are apt's variables
-	apt-get indextargets --format \
-		'$(ORIGIN) $(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' | sed -n "s/^Debian $suite deb/deb/p" | sort -u
-}
+sources() { machine_sources "$suite"; }
 if [ -z "$(sources)" ]; then
 	# A third party's archive may fail; what is there then will do.
 	$as_root apt-get -q update >"$logs/clients-root.log" 2>&1 </dev/null || :

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [host] [bench] [clients] [docs] [series]: install the Debian packages
+# setup.sh [host] [bench] [clients] [docs] [series] [deb]: install the Debian packages
 # that are missing, for kernels and emulated machines, and for what is named.
 # Fast when none is.
 
@@ -15,6 +15,7 @@ for group in "$@"; do
 	host)	packages="$packages clang libclang-rt-dev liburcu-dev spin
 			gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
 	clients) packages="$packages mmdebstrap e2fsprogs" ;;
+	deb)	packages="$packages debhelper dpkg-dev kmod cpio openssl zstd" ;;
 	bench)	packages="$packages gnuplot-nox" ;;
 	docs)	packages="$packages python3-sphinx codespell" ;;
 	series)	packages="$packages coccinelle ocaml-nox codespell" ;;

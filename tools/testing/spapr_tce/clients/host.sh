@@ -29,6 +29,7 @@ slow=1
 ram=512				# MiB of a guest
 slack=64			# MiB above that an ordinary user may lock
 uid=1000
+: "${gid:=}"
 tmp=/tmp/clients
 log=$tmp/guest.log
 tracing=/sys/kernel/tracing
@@ -136,10 +137,12 @@ start_qemu() {
 
 # As uid, who may lock the guest's memory and a little more.
 be_user() {
-	chown $uid "/dev/vfio/$group" /dev/kvm
+	chown $uid "/dev/vfio/$group"
+	# Where udev has given it to a group, he is in that.
+	[ -n "$gid" ] || chown $uid /dev/kvm
 	# shellcheck disable=SC3045 # dash has it
 	ulimit -l $(((ram + slack) << 10))
-	as_user="setpriv --reuid=$uid --regid=$uid --clear-groups"
+	as_user="setpriv --reuid=$uid --regid=${gid:-$uid} --clear-groups"
 }
 
 linux="-kernel /clients/vmlinux -initrd /clients/guest.cpio"

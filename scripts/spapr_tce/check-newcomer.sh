@@ -1,0 +1,63 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a newcomer meets: in a fresh root of each distribution that a mirror of this
+# machine has, with gcc, make and git, packages are installed, the tree is assembled
+# and the kernel's files compile for this machine.  Roots are in build/newcomer.
+
+. "$(dirname "$0")/lib.sh"
+. "$here/apt.sh"
+
+part=newcomer
+mkdir -p "$logs" "$build/newcomer"
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+root=$build/newcomer/root
+trap '$as_root rm -rf "$root"' EXIT
+# shellcheck source=/dev/null
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+
+# sources SUITE: of this machine's apt, or its Debian mirror with another suite
+sources() {
+	if [ "$1" = "$codename" ]; then
+		machine_sources '[^ ]*'
+	else
+		(own_apt "$build/newcomer/apt" amd64 "$1" && sed 's/ \[[^]]*\]//' "$apt/sources.list")
+	fi
+}
+fresh() {
+	$as_root rm -rf "$root"
+	apt-config dump | grep -E '^Acquire::(https?::|Retries)' >"$build/newcomer/apt.conf" || :
+	sources "$1" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git \
+		--aptopt="$build/newcomer/apt.conf" "$1" "$root" - &&
+	$as_root cp /etc/resolv.conf "$root/etc" &&
+	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it"
+}
+# inside COMMAND...: as root, in the checkout; an ordinary user without sudo
+inside() { $as_root chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/it && $1"; }
+user() { $as_root chroot --userspec=65534:65534 "$root" env -i HOME=/nowhere PATH=/usr/bin:/bin sh -c "cd /srv/it && $1"; }
+told() { user "SPAPR_TCE_BUILD=/tmp/b make -s run" 2>&1 | grep 'as root, please: apt-get install --no-install-recommends .*qemu'; }
+quiet() { "$@" >"$logs/newcomer" 2>&1 || { tail -n 20 "$logs/newcomer"; return 1; }; }
+
+"$here/setup.sh" clients
+while read -r suite name; do
+	case ,${SUITES:-$suite}, in *",$suite,"*) ;; *) continue ;; esac
+	if ! progress "$name" "$logs/newcomer-$suite.log" fresh "$suite"; then
+		echo "skip    newcomer: $name (network: no mirror here has all of it)"
+		continue
+	fi
+	verdict "$suite-told"	"$name: an ordinary user is told what to install"	quiet told
+	verdict "$suite-setup"	"$name: packages are installed"	quiet inside 'make setup'
+	verdict "$suite-tree"	"$name: the tree is assembled"	quiet inside 'make tree'
+	# shellcheck disable=SC2016 # it is said inside
+	verdict "$suite-kernel"	"$name: the kernel is configured, and begins"	quiet inside \
+		'. scripts/spapr_tce/lib.sh; mkdir -p $build/o && fragments default >$build/f &&
+		make -C $tree O=$build/o -s KCONFIG_ALLCONFIG=$build/f allnoconfig &&
+		make -C $tree O=$build/o -s -j'"$JOBS"' drivers/vfio/'
+	verdict "$suite-host"	"$name: the kernel's files compile for this machine"	quiet inside \
+		'scripts/spapr_tce/host.sh asan-16 && build/host/asan-16/tce_tree_kunit'
+done <<'END'
+bookworm Debian 12
+trixie Debian 13
+noble Ubuntu 24.04
+END
