@@ -15,6 +15,31 @@ t "user: a path with a space" '
 t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
 
+# setup_with APT [sudo]: packages are missing, apt-get does what APT says, as nobody
+fake=$w/fake
+setup_with() {
+	mkdir -p "$fake" && for p in awk cat date dirname env grep head mkdir nproc sed sh sleep; do
+		ln -sf "$(command -v "$p")" "$fake"
+	done
+	for p in "apt-get $1" "id echo 1000" "dpkg-query :" ${2:+"$2 exec \"\$@\""}; do
+		printf '#!/bin/sh\n%s\n' "${p#* }" >"$fake/${p%% *}" && chmod +x "$fake/${p%% *}"
+	done
+	PATH=$fake SPAPR_TCE_BUILD=$w/b "$here/setup.sh"
+}
+t "user: without root or sudo, one line to copy" '
+	fails_shortly "as root, please: apt-get install --no-install-recommends gcc " setup_with "exit 1"'
+t "user: no network is not 90 lines" '
+	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" sudo &&
+	[ "$(grep -vc ^+ $w/out)" -lt 12 ]'
+t "user: make series without a name in git" '
+	fails_shortly "set git.s user.name" env HOME=$w/none GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
+		SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b "$here/series.sh"'
+t "user: the plugin is one for QEMU before 9 and after" '
+	for v in 1 4; do
+		gcc -Wall -Werror -Werror=implicit-function-declaration -fPIC -shared -O2 \
+			-DPLUGIN_VERSION=$v -o $w/count.so "$here/count.c" || exit 1
+	done'
+
 # killed SIGNAL READY COMMAND...: in a group of its own, when READY is true
 killed() {
 	signal=$1 ready=$2
