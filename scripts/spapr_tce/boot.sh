@@ -98,7 +98,7 @@ nvme)
 	;;
 deb)
 	drive nvme.img d0,snapshot=on
-	drive deb/disk.ext4 d1
+	drive deb/disk.ext4 d1,cache=unsafe
 	device "$nvme,bus=pcie.0" virtio-blk-pci,drive=d1,bus=pcie.1 "$edu,bus=pcie.2"
 	;;
 clients)
