@@ -27,21 +27,37 @@ fetch() {
 	own_apt "$deb/apt" ppc64el "$suite" && apt-get -q update &&
 	apt-get -q -y --no-install-recommends --download-only install $packages </dev/null
 }
+# unpacked FILE: as dpkg --unpack, which would run scripts of another architecture
+unpacked() {
+	info=$deb/root/var/lib/dpkg/info/$(dpkg-deb -f "$1" Package)
+	[ "$(dpkg-deb -f "$1" Multi-Arch)" != same ] || info=$info:ppc64el
+	rm -rf "$deb/control"
+	dpkg-deb -e "$1" "$deb/control"
+	for f in "$deb"/control/*; do
+		cp "$f" "$info.${f##*/}"
+	done
+	rm -f "$info.control"
+	dpkg-deb --fsys-tarfile "$1" | tar -t | sed 's/^\.//; s|/$||; s|^$|/.|' >"$info.list"
+	{ sed '1a Status: install ok unpacked' "$deb/control/control"; echo; } \
+		>>"$deb/root/var/lib/dpkg/status"
+	dpkg-deb --fsys-tarfile "$1" |
+		$as_root tar -C "$deb/root" --keep-directory-symlink -xpf -
+}
 unpack() {
 	$as_root rm -rf "$deb/root"
-	mkdir -p "$deb/root/clients" "$deb/root/root"
+	mkdir -p "$deb/root/clients" "$deb/root/root" "$deb/root/var/lib/dpkg/info"
 	for d in bin sbin lib lib64; do
 		mkdir -p "$deb/root/usr/$d"
 		ln -s "usr/$d" "$deb/root/$d"
 	done
 	for d in "$deb"/apt/archives/*.deb; do
-		dpkg-deb --fsys-tarfile "$d" |
-			$as_root tar -C "$deb/root" --keep-directory-symlink -xpf - || return
+		unpacked "$d" || return
 	done
-	$as_root mkdir -p "$deb/root/var/lib/dpkg/info" "$deb/root/var/cache/apt/archives"
-	$as_root touch "$deb/root/var/lib/dpkg/status"
-	$as_root cp "$deb"/apt/archives/*.deb "$deb/root/var/cache/apt/archives"
-	$as_root rm -f "$disk"
+	for f in passwd group; do
+		$as_root cp "$deb/root/usr/share/base-passwd/$f.master" "$deb/root/etc/$f"
+	done
+	$as_root chown -R 0:0 "$deb/root/var/lib/dpkg" "$deb/root/root" "$deb/root/clients"
+	rm -f "$disk"
 	$as_root mke2fs -q -F -t ext4 -d "$deb/root" "$disk" 3G &&
 	$as_root chown "$(id -u):$(id -g)" "$disk" && $as_root rm -rf "$deb/root"
 }

@@ -33,9 +33,13 @@ fresh() {
 	$as_root cp /etc/resolv.conf "$root/etc" &&
 	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it"
 }
-# inside COMMAND...: as root, in the checkout; an ordinary user without sudo
-inside() { $as_root chroot "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/it && $1"; }
-user() { $as_root chroot --userspec=65534:65534 "$root" env -i HOME=/nowhere PATH=/usr/bin:/bin sh -c "cd /srv/it && $1"; }
+# inside COMMANDS: as root in the checkout; user COMMANDS: as one without sudo
+# shellcheck disable=SC2016 # that shell's own
+chrooted() {
+	$as_root unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$@"' "$root" "$@"
+}
+inside() { chrooted "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/it && $1"; }
+user() { chrooted --userspec=65534:65534 "$root" env -i HOME=/nowhere PATH=/usr/bin:/bin sh -c "cd /srv/it && $1"; }
 told() { user "SPAPR_TCE_BUILD=/tmp/b make -s run" 2>&1 | grep 'as root, please: apt-get install --no-install-recommends .*qemu'; }
 quiet() { "$@" >"$logs/newcomer" 2>&1 || { tail -n 20 "$logs/newcomer"; return 1; }; }
 
