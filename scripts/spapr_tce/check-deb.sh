@@ -90,7 +90,7 @@ installed() {
 }
 releases() {
 	debugfs -R 'ls -p /boot' "$disk" 2>/dev/null | sed -n 's|.*/vmlinux-\([^/]*\)/.*|\1|p' |
-		grep -e "$@"
+		grep "$@"
 }
 
 "$here/setup.sh" clients deb

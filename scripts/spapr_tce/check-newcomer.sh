@@ -22,13 +22,15 @@ sources() {
 	if [ "$1" = "$codename" ]; then
 		machine_sources '[^ ]*'
 	else
-		(own_apt "$build/newcomer/apt" amd64 "$1" && sed 's/ \[[^]]*\]//' "$apt/sources.list")
+		(own_apt "$build/newcomer/apt" "$(dpkg --print-architecture)" "$1" &&
+		apt-get -q update --error-on=any -o Acquire::Retries=0 >&2 && sed 's/ \[[^]]*\]//' "$apt/sources.list")
 	fi
 }
 fresh() {
 	$as_root rm -rf "$root"
 	apt-config dump | grep -E '^Acquire::(https?::|Retries)' >"$build/newcomer/apt.conf" || :
-	sources "$1" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git \
+	list=$(sources "$1") && [ -n "$list" ] || return
+	echo "$list" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git \
 		--aptopt="$build/newcomer/apt.conf" "$1" "$root" - &&
 	$as_root cp /etc/resolv.conf "$root/etc" &&
 	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it"
