@@ -34,6 +34,22 @@ compile_all() {
 # busy: processor time since boot, of all processors, in 1/100 s.
 busy() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8 + $9 }' /proc/stat; }
 
+# threads: two of them against one, in one container
+threads() {
+	echo "Two threads that map and unmap in one container, against one: million TCEs in a"
+	echo "second, counted while each had a processor of its own"
+	echo
+	printf '%-42s %23s %23s\n' '' base ours
+	printf '%8s %8s %10s' windows regions 'TCEs' | sed 's/$/ each request/'
+	for which in base ours; do
+		"$build/host/layout-16-1/$(variant $which)-16/bench-threads" >"$build/bench-threads-$which" ||
+			die "the benchmark of $which with threads failed"
+	done
+	paste "$build/bench-threads-base" "$build/bench-threads-ours" |
+		awk '{ printf "%8s %8s %10s %14s %7s %7s %7s %7s %7s %7s\n",
+			$2, $3, $4, "", $5, $6, $7, $12, $13, $14 }'
+}
+
 "$here/tree.sh"
 lock bench-host
 long "compiling the host benchmark" "$logs/bench-host-build.log" compile_all
@@ -62,3 +78,5 @@ took=$(($(date +%s) - began)) was_busy=$(($(busy) - was_busy))
 echo "On: $(lscpu | sed -n 's/^Model name: *//p'); $(gcc --version | head -n 1)"
 echo "Of $(nproc) processors, $((was_busy / took / 100)).$((was_busy * 10 / took / 100 % 10)) were busy on average, with this and all else."
 echo "All figures: build/bench-host.csv"
+echo
+threads | tee "$build/bench-threads.txt"

@@ -7,7 +7,7 @@
 #include "host.h"
 
 struct host_pe host_pes[HOST_PES];
-unsigned long machine_kills;
+__thread unsigned long machine_kills;
 
 /*
  * arch/powerpc/kernel/iommu.c

@@ -179,7 +179,7 @@ struct host_pe {
 extern struct host_pe host_pes[HOST_PES];
 extern bool machine_removal_fails, machine_threads;
 #ifdef HOST_BENCH
-extern unsigned long machine_kills;
+extern __thread unsigned long machine_kills;
 #endif
 
 struct host_table {

@@ -339,7 +339,7 @@ static void tlb_check_held(struct host_pe *hpe, const struct host_tlb *tlb)
 
 #ifdef HOST_BENCH
 /* Nothing is remembered, and a kill takes no time */
-unsigned long machine_kills;
+__thread unsigned long machine_kills;
 
 static void tlb_kill(struct host_pe *hpe, const struct range *range)
 {
