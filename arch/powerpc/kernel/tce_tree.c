@@ -13,6 +13,9 @@
  *   is published. On failure the tree and the charge are unchanged (R8, R10). The
  *   loser of a race for a slot frees its level.
  *
+ * A tree with shadows has a record of each level below its root, since it can be
+ * very large and have few of them.
+ *
  * A process chooses how large its requests are. So where a process pays for the
  * tree, loops over levels reschedule, and a request that makes levels ends when
  * the process is killed. The search for the next leaf does neither, since real
@@ -29,6 +32,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/vmstat.h>
 
 #include <asm/tce.h>
@@ -326,6 +330,38 @@ static void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
 	spares->nr[kind]++;
 }
 
+static void tce_records_free(struct tce_record **head)
+{
+	struct tce_record *record;
+
+	while ((record = *head)) {
+		*head = record->next;
+		kfree(record);
+	}
+}
+
+/* They are small, and not charged */
+static int tce_records_alloc(struct tce_tree *tree, struct tce_spares *spares,
+			     unsigned long nr, gfp_t gfp)
+{
+	struct tce_record *record;
+
+	/* The root needs none */
+	if (!tree->shadow || !tree->root)
+		return 0;
+	if (tree->account)
+		gfp |= __GFP_ACCOUNT;
+	for (; nr; nr--) {
+		record = kmalloc(sizeof(*record), gfp | __GFP_NOWARN);
+		if (!record)
+			return -ENOMEM;
+		record->next = spares->records;
+		spares->records = record;
+	}
+
+	return 0;
+}
+
 static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
 {
 	enum tce_kind kind;
@@ -336,6 +372,7 @@ static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
 			tce_tree_pause(tree);
 		}
 	}
+	tce_records_free(&spares->records);
 }
 
 /* Stop when the process is killed: an OOM victim may use up the last memory */
@@ -369,6 +406,9 @@ static int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 
 	for (kind = 0; kind < TCE_KINDS && !ret; kind++)
 		ret = tce_spares_alloc(tree, spares, kind, nr[kind], gfp);
+	if (!ret)
+		ret = tce_records_alloc(tree, spares,
+					nr[TCE_INNER] + nr[TCE_LEAF], gfp);
 	if (ret) {
 		tce_spares_free(tree, spares);
 		tce_tree_uncharge(tree, nr);
@@ -415,6 +455,58 @@ static unsigned long tce_publish(__be64 *slot, __be64 *level)
 }
 
 /*
+ * The same in a tree with shadows. Who finds the level in the tree, and then takes
+ * the lock, finds the record as well.
+ */
+static noinline unsigned long tce_publish_record(struct tce_tree *tree,
+						 __be64 *slot,
+						 struct tce_spares *spares)
+{
+	struct tce_record *record = spares->records;
+	unsigned long link;
+
+	spin_lock(&tree->lock);
+	link = tce_publish(slot, record->entries);
+	if (tce_link_level(link) == record->entries) {
+		spares->records = record->next;
+		record->next = tree->records;
+		tree->records = record;
+	}
+	spin_unlock(&tree->lock);
+
+	return link;
+}
+
+/* Link a spare from @slot, which is the one of @index and stands for 1 << @shift */
+static unsigned long tce_link_spare(struct tce_tree *tree, __be64 *slot,
+				    unsigned long index, unsigned int shift,
+				    struct tce_spares *spares)
+{
+	enum tce_kind kind = shift == tce_tree_level_bits(tree) ? TCE_LEAF :
+								  TCE_INNER;
+	struct tce_record *record = spares->records;
+	unsigned long link;
+	__be64 *new;
+
+	if (!spares->nr[kind])
+		return 0;
+	new = tce_spares_pop(spares, kind);
+	if (record) {
+		record->entries = new;
+		record->start = index >> shift << shift;
+		record->kind = kind;
+		record->nr = 0;
+		link = tce_publish_record(tree, slot, spares);
+	} else {
+		link = tce_publish(slot, new);
+	}
+	if (tce_link_level(link) != new)
+		tce_spares_push(spares, kind, new);
+
+	return link;
+}
+
+/*
  * Walk from the root to the entry of @index. Link missing levels from @spares, if
  * there are any. Otherwise stop at the first empty slot and return NULL; *@shift
  * is then log2 of the number of entries that the slot stands for.
@@ -426,23 +518,17 @@ static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
 {
 	unsigned int bits = tce_tree_level_bits(tree);
 	unsigned long mask = (1UL << bits) - 1;
-	__be64 *level = tree->root, *slot, *new;
+	__be64 *level = tree->root, *slot;
 	unsigned long link;
-	enum tce_kind kind;
 
 	*shift = (tree->levels - 1) * bits;
 	while (*shift) {
 		slot = level + ((index >> *shift) & mask);
 		link = tce_load(slot);
-		if (!link) {
-			kind = *shift == bits ? TCE_LEAF : TCE_INNER;
-			if (!spares || !spares->nr[kind])
-				return NULL;
-			new = tce_spares_pop(spares, kind);
-			link = tce_publish(slot, new);
-			if (tce_link_level(link) != new)
-				tce_spares_push(spares, kind, new);
-		}
+		if (!link && spares)
+			link = tce_link_spare(tree, slot, index, *shift, spares);
+		if (!link)
+			return NULL;
 		level = tce_link_level(link);
 		*shift -= bits;
 	}
@@ -469,18 +555,6 @@ __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 	return tce_tree_descend(tree, index, NULL, &shift);
 }
 EXPORT_SYMBOL_GPL(tce_tree_walk);
-
-/* Slots to test at once: holes are mostly large */
-#define TCE_SLOTS	8
-
-/* A level that is inserted concurrently may be missed */
-static bool tce_slots_empty(const __be64 *slot)
-{
-	return !(READ_ONCE(slot[0]) | READ_ONCE(slot[1]) |
-		 READ_ONCE(slot[2]) | READ_ONCE(slot[3]) |
-		 READ_ONCE(slot[4]) | READ_ONCE(slot[5]) |
-		 READ_ONCE(slot[6]) | READ_ONCE(slot[7]));
-}
 
 /*
  * The walk to @index has ended at an empty slot that stands for 1 << @shift
@@ -817,6 +891,9 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
 	tree->nid = nid;
 	tree->account = account;
 	tree->prepaid = false;
+	tree->root = NULL;
+	spin_lock_init(&tree->lock);
+	tree->records = NULL;
 	atomic_long_set(&tree->bytes, 0);
 	atomic_long_set(&tree->leaves, 0);
 }
@@ -885,13 +962,50 @@ int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
 }
 EXPORT_SYMBOL_GPL(tce_tree_init_paged);
 
+/**
+ * tce_tree_records() - find all levels of a tree
+ * @tree: a tree with shadows
+ *
+ * Where a tree has few levels this is less to visit than its range. The list has
+ * all levels but the root, in no order, that were linked before the call; and stays
+ * as long as the tree (R6).
+ *
+ * Context: any in virtual mode, does not sleep.
+ *
+ * Return: the first record, or NULL.
+ */
+struct tce_record *tce_tree_records(struct tce_tree *tree)
+{
+	struct tce_record *record;
+
+	spin_lock(&tree->lock);
+	record = tree->records;
+	spin_unlock(&tree->lock);
+
+	return record;
+}
+
+/* Free all levels of a tree with shadows but the root */
+static void tce_records_destroy(struct tce_tree *tree, unsigned long *freed)
+{
+	struct tce_record *record;
+
+	for (record = tree->records; record; record = record->next) {
+		tce_level_free(tree, record->kind, record->entries);
+		freed[record->kind]++;
+		tce_tree_pause(tree);
+	}
+	tce_records_free(&tree->records);
+}
+
 static void tce_level_destroy(struct tce_tree *tree, __be64 *level,
 			      unsigned int depth, unsigned long *freed)
 {
 	enum tce_kind kind = depth == 1 ? TCE_LEAF : TCE_INNER;
 	unsigned long i;
 
-	if (kind == TCE_INNER) {
+	/* Those of a tree with shadows are recorded, and free already */
+	if (kind == TCE_INNER && !tree->shadow) {
 		for (i = 0; i < 1UL << tce_tree_level_bits(tree); i++)
 			if (level[i])
 				tce_level_destroy(tree,
@@ -915,6 +1029,7 @@ void tce_tree_destroy(struct tce_tree *tree)
 {
 	unsigned long freed[TCE_KINDS] = { };
 
+	tce_records_destroy(tree, freed);
 	/* Recurses at most TCE_TREE_MAX_LEVELS deep */
 	tce_level_destroy(tree, tree->root, tree->levels, freed);
 	tree->root = NULL;

@@ -49,6 +49,7 @@ struct dentry;
  * @lock: protects TCEs and shadows (R11)
  * @revoked: the container has dropped the table, and nothing is mapped any more.
  *	     Changes under @lock
+ * @emptied: revoked, and all was unmapped: no shadow refers to anything
  * @pinned: a page was mapped that is not registered; for good, under @lock
  * @hint: the region that was mapped or unmapped last without sleeping; under
  *	  @lock
@@ -65,6 +66,7 @@ struct user_table {
 	struct mm_struct *mm;
 	struct tce_lock lock;
 	bool revoked;
+	bool emptied;
 	bool pinned;
 	struct mm_iommu_hint hint;
 	struct tce_account account;
@@ -292,28 +294,39 @@ user_table_swap_shadow(struct iommu_table *tbl, struct tce_iter *iter,
 	}
 }
 
-/* Clear the shadows of TCEs that were cleared and killed, and drop what they referred to */
+/*
+ * Clear @nr shadows of TCEs that were cleared and killed, and drop what they
+ * referred to
+ */
+static __always_inline void
+shadow_drop(struct iommu_table *tbl, __be64 *shadow, unsigned long nr,
+	    struct mm_iommu_table_group_mem_t *hint)
+{
+	struct shadow_refs refs = { };
+	__be64 *end = shadow + nr;
+	unsigned long old;
+
+	rcu_read_lock();
+	for (; shadow < end; shadow++) {
+		if (!*shadow)
+			continue;
+		old = tce_load(shadow);
+		WRITE_ONCE(*shadow, 0);
+		shadow_unref(tbl, hint, &refs, old);
+	}
+	shadow_refs_drop(&refs);
+	rcu_read_unlock();
+}
+
+/* ... from leaf to leaf */
 static __always_inline void
 user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 		     unsigned long index, unsigned long npages,
 		     struct mm_iommu_table_group_mem_t *hint)
 {
-	struct shadow_refs refs = { };
-	__be64 *shadow, *end;
-	unsigned long old;
-
 	for_each_tce_leaf(iter, index, npages) {
-		shadow = tce_tree_shadow(&tbl->it_tree, iter->entry);
-		rcu_read_lock();
-		for (end = shadow + iter->nr; shadow < end; shadow++) {
-			if (!*shadow)
-				continue;
-			old = tce_load(shadow);
-			WRITE_ONCE(*shadow, 0);
-			shadow_unref(tbl, hint, &refs, old);
-		}
-		shadow_refs_drop(&refs);
-		rcu_read_unlock();
+		shadow_drop(tbl, tce_tree_shadow(&tbl->it_tree, iter->entry),
+			    iter->nr, hint);
 		if (tce_iter_more(iter))
 			cond_resched();
 	}

@@ -130,7 +130,8 @@ void user_table_destroy(struct iommu_table *tbl)
 	tce_debugfs_remove_table(user);
 
 	/* No window leads to the table any more (R9): TCEs need not be cleared */
-	user_table_drop_refs(tbl, &iter, 0, tbl->it_size, NULL);
+	if (!user->emptied)
+		user_table_drop_refs(tbl, &iter, 0, tbl->it_size, NULL);
 
 	mutex_lock(&user_tables_mutex);
 	list_del(&user->node);
@@ -451,6 +452,88 @@ static bool user_table_clear(struct tce_iter *iter, unsigned long index,
 	return any;
 }
 
+/*
+ * A range with fewer leaves than it could have, as all of a large window: visit
+ * these by their records, and of each what is in use. It is looked for in the
+ * shadow, since whatever is mapped has one.
+ */
+
+static bool user_table_sparse(struct iommu_table *tbl, unsigned long npages)
+{
+	const struct tce_tree *tree = &tbl->it_tree;
+	unsigned long leaves = npages >> tce_tree_level_bits(tree);
+
+	return unlikely(leaves) && tree->levels > 1 &&
+		atomic_long_read(&tree->leaves) <= leaves;
+}
+
+/* Find what is in use from TCE @first to before @end of a leaf */
+static void user_table_find_used(struct iommu_table *tbl,
+				 struct tce_record *leaf, unsigned long first,
+				 unsigned long end)
+{
+	const __be64 *shadow = tce_tree_shadow(&tbl->it_tree, leaf->entries);
+
+	while (first + TCE_SLOTS <= end && tce_slots_empty(shadow + first))
+		first += TCE_SLOTS;
+	while (first < end && !READ_ONCE(shadow[first]))
+		first++;
+	while (first + TCE_SLOTS <= end &&
+	       tce_slots_empty(shadow + end - TCE_SLOTS))
+		end -= TCE_SLOTS;
+	while (first < end && !READ_ONCE(shadow[end - 1]))
+		end--;
+	leaf->first = first;
+	leaf->nr = end - first;
+}
+
+/* Clear the TCEs of the range that are in the leaf. Returns true if any was in use */
+static bool user_table_clear_leaf(struct iommu_table *tbl,
+				  struct tce_record *leaf, unsigned long index,
+				  unsigned long npages)
+{
+	unsigned long start = leaf->start, end = index + npages;
+	__be64 *tce, *stop;
+
+	end = min(end, start + (1UL << tce_tree_level_bits(&tbl->it_tree)));
+	index = max(index, start);
+	leaf->nr = 0;
+	if (leaf->kind != TCE_LEAF || index >= end)
+		return false;
+
+	user_table_find_used(tbl, leaf, index - start, end - start);
+	tce = leaf->entries + leaf->first;
+	for (stop = tce + leaf->nr; tce < stop; tce++)
+		WRITE_ONCE(*tce, 0);
+
+	return leaf->nr;
+}
+
+static noinline void
+user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
+			unsigned long npages,
+			struct mm_iommu_table_group_mem_t *hint)
+{
+	struct tce_record *records = tce_tree_records(&tbl->it_tree), *leaf;
+	bool any = false;
+	__be64 *shadow;
+
+	for (leaf = records; leaf; leaf = leaf->next) {
+		any |= user_table_clear_leaf(tbl, leaf, index, npages);
+		cond_resched();
+	}
+	if (!any)
+		return;
+
+	user_table_kill(tbl, index + tbl->it_offset, npages);
+	for (leaf = records; leaf; leaf = leaf->next) {
+		shadow = tce_tree_shadow(&tbl->it_tree, leaf->entries);
+		if (leaf->nr)
+			shadow_drop(tbl, shadow + leaf->first, leaf->nr, hint);
+		cond_resched();
+	}
+}
+
 static noinline int
 user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages,
@@ -469,6 +552,8 @@ user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
 	user_table_lock(tbl);
 	if (unlikely(!user_table_in_memory(tbl))) {
 		ret = user_table_unmap_batches(tbl, index, npages, hint);
+	} else if (user_table_sparse(tbl, npages)) {
+		user_table_unmap_sparse(tbl, index, npages, hint);
 	} else if (user_table_clear(&iter, index, npages)) {
 		user_table_kill(tbl, entry, npages);
 		user_table_drop_refs(tbl, &iter, index, npages, hint);
@@ -535,7 +620,8 @@ void user_table_revoke(struct iommu_table *tbl,
 	WRITE_ONCE(tbl->it_user->revoked, true);
 	user_table_unlock(tbl);
 
-	user_table_unmap(tbl, tbl->it_offset, tbl->it_size, hint);
+	if (!user_table_unmap(tbl, tbl->it_offset, tbl->it_size, hint))
+		tbl->it_user->emptied = true;
 }
 EXPORT_SYMBOL_GPL(user_table_revoke);
 

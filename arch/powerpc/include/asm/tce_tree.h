@@ -26,6 +26,7 @@
 #include <linux/gfp_types.h>
 #include <linux/minmax.h>
 #include <linux/mutex_types.h>
+#include <linux/spinlock_types.h>
 #include <linux/types.h>
 
 #include <asm/byteorder.h>
@@ -61,6 +62,28 @@ struct tce_account {
 	unsigned long pages;
 };
 
+/* Levels come in two sizes: a leaf has the shadow behind it, if there is one */
+enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
+
+/**
+ * struct tce_record - where a level of a tree with shadows is
+ * @next: the one of a level that was linked before
+ * @entries: the level
+ * @start: index of the first TCE in it or below it
+ * @kind: what kind of level it is
+ * @first: first TCE of a leaf that is in use, counted from the leaf's first; for
+ *	   the one who changes TCEs
+ * @nr: how many follow up to the last one in use, with both of these
+ */
+struct tce_record {
+	struct tce_record *next;
+	__be64 *entries;
+	unsigned long start;
+	enum tce_kind kind;
+	unsigned int first;
+	unsigned int nr;
+};
+
 /**
  * struct tce_tree - a radix tree of TCE-sized entries
  * @root: the first level, always present
@@ -73,6 +96,8 @@ struct tce_account {
  * @prepaid: @account was charged for all possible levels when the tree was made
  * @bytes: memory held by levels, shadows included
  * @leaves: how many of the levels are leaves
+ * @lock: levels of a tree with shadows are linked and recorded under it
+ * @records: with shadows: of all levels but the root
  */
 struct tce_tree {
 	__be64 *root;
@@ -85,6 +110,8 @@ struct tce_tree {
 	bool prepaid;
 	atomic_long_t bytes;
 	atomic_long_t leaves;
+	spinlock_t lock;	/* linking and recording levels */
+	struct tce_record *records;
 };
 
 /**
@@ -133,17 +160,16 @@ struct tce_iter {
 	unsigned long made;
 };
 
-/* Levels come in two sizes: a leaf has the shadow behind it, if there is one */
-enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
-
 /**
  * struct tce_spares - levels that are allocated, but in no tree
  * @head: the first one of each kind
  * @nr: how many of each kind
+ * @records: for a tree with shadows: as many as there are levels
  */
 struct tce_spares {
 	__be64 *head[TCE_KINDS];
 	unsigned long nr[TCE_KINDS];
+	struct tce_record *records;
 };
 
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
@@ -154,6 +180,7 @@ int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
 int tce_tree_init_paged(struct tce_tree *tree, unsigned long entries,
 			struct tce_account *account, bool prepay);
 void tce_tree_destroy(struct tce_tree *tree);
+struct tce_record *tce_tree_records(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);
 int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
@@ -201,6 +228,18 @@ static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 static inline __be64 *tce_tree_shadow(const struct tce_tree *tree, __be64 *entry)
 {
 	return entry + tree->shadow;
+}
+
+/* Slots to test at once: holes are mostly large */
+#define TCE_SLOTS	8
+
+/* A level that is inserted concurrently may be missed */
+static inline bool tce_slots_empty(const __be64 *slot)
+{
+	return !(READ_ONCE(slot[0]) | READ_ONCE(slot[1]) |
+		 READ_ONCE(slot[2]) | READ_ONCE(slot[3]) |
+		 READ_ONCE(slot[4]) | READ_ONCE(slot[5]) |
+		 READ_ONCE(slot[6]) | READ_ONCE(slot[7]));
 }
 
 /*

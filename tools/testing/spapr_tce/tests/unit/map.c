@@ -259,3 +259,68 @@ TEST_F(world, map_beyond_the_limit)
 	EXPECT_WORKS(req_map(self->c, (1UL << 39) + (1UL << 38), UA(UA_MEDIUM), K64, RW));
 	EXPECT_REACHES(host_pes, (1UL << 39) + (1UL << 38), UA(UA_MEDIUM));
 }
+
+/* One page each, far apart, in a window with few leaves */
+static const unsigned long sparse[] = {
+	0, 5, 511, 512, 600, BIT(20), BIT(20) + 7, BIT(20) + 300, BIT(30), BIT(31) - 1,
+};
+
+static void map_sparse(struct __test_metadata *_metadata,
+		       struct _test_data_world *self, u64 start)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sparse); i++)
+		EXPECT_WORKS(req_map(self->c, start + sparse[i] * K64,
+				     UA(UA_HUGE) + i * K64, K64, RW));
+}
+
+/* Nothing of @first to before @end is mapped, and all the rest */
+static void check_sparse(struct __test_metadata *_metadata,
+			 struct _test_data_world *self, u64 start,
+			 unsigned long first, unsigned long end)
+{
+	unsigned int i;
+	u64 iova;
+
+	for (i = 0; i < ARRAY_SIZE(sparse); i++) {
+		iova = start + sparse[i] * K64;
+		if (sparse[i] >= first && sparse[i] < end) {
+			EXPECT_FAULTS(host_pes, iova);
+			continue;
+		}
+		EXPECT_REACHES(host_pes, iova, UA(UA_HUGE) + i * K64);
+	}
+}
+
+TEST_F(world, unmap_sparse)
+{
+	static const unsigned long ranges[][2] = {
+		{ 0, BIT(31) }, { 1, BIT(20) + 1 }, { 6, BIT(20) + 300 },
+		{ 511, BIT(20) }, { 512, BIT(20) + 301 }, { 513, BIT(30) + 1 },
+		{ BIT(20) + 1, BIT(31) }, { BIT(20) + 8, BIT(31) - 1 },
+		{ BIT(29), BIT(31) },
+	};
+	unsigned long kills, first, end;
+	unsigned int i;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, BIT(47), 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
+		first = ranges[i][0];
+		end = ranges[i][1];
+		map_sparse(_metadata, self, start);
+		kills = host_pes[0].kills;
+		EXPECT_WORKS(req_unmap(self->c, start + first * K64,
+				       (end - first) * K64));
+		EXPECT_EQ(host_pes[0].kills, kills + 1);
+		check_sparse(_metadata, self, start, first, end);
+		/* There is nothing to be forgotten any more */
+		EXPECT_WORKS(req_unmap(self->c, start + first * K64,
+				       (end - first) * K64));
+		EXPECT_EQ(host_pes[0].kills, kills + 1);
+	}
+	map_sparse(_metadata, self, start);
+	EXPECT_WORKS(req_remove(self->c, start));
+}

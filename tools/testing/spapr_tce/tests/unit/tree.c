@@ -229,6 +229,32 @@ TEST(tree_race_for_a_slot)
 	EXPECT_EQ(host_usage.level_bytes, 0);
 }
 
+static void preempt_adds(void)
+{
+	host_preempt = NULL;
+	raced_leaf = tce_tree_make(raced_tree, 0, GFP_KERNEL);
+}
+
+/* The same, where levels are recorded: just before the lock is taken for it */
+TEST(tree_race_for_a_recorded_slot)
+{
+	struct tce_tree tree;
+	__be64 *leaf;
+
+	ASSERT_EQ(tce_tree_init(&tree, TREE(26, 2, 2, 16, true), NULL), 0);
+	raced_tree = &tree;
+	raced_leaf = NULL;
+	host_preempt = preempt_adds;
+	leaf = tce_tree_make(&tree, 0, GFP_KERNEL);
+	EXPECT_NE(leaf, NULL);
+	EXPECT_EQ(leaf, raced_leaf);
+	EXPECT_EQ(atomic_long_read(&tree.leaves), 1);
+	EXPECT_EQ(tce_tree_records(&tree)->entries, leaf);
+	EXPECT_EQ(tce_tree_records(&tree)->next, NULL);
+	tce_tree_destroy(&tree);
+	EXPECT_EQ(host_usage.level_bytes, 0);
+}
+
 #define RACE_LEAVES	10000UL
 
 static unsigned long race_arrived;
