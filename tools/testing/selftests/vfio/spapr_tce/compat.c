@@ -11,6 +11,7 @@
  * by piece). What a program decides by an answer, it decides here as well.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -331,23 +332,18 @@ static void bad_maps(void)
 	answer(map(8, DMA_RW, VA, base, page), "map, argsz");
 	answer(map(SZ_MAP, 0, VA, base, page), "map, no direction");
 	answer(map(SZ_MAP, DMA_RW | 8, VA, base, page), "map, unknown flag");
-	answer(map(SZ_MAP, DMA_RW, VA, base, 0), "map nothing");
 	answer(map(SZ_MAP, DMA_RW, VA, base + 1, page), "map, iova");
 	answer(map(SZ_MAP, DMA_RW, VA + 1, base, page), "map, vaddr");
 	answer(map(SZ_MAP, DMA_RW, VA, base, page + 1), "map, size");
 	answer(map(SZ_MAP, DMA_RW, VA, base, 512), "map, small size");
 	answer(map(SZ_MAP, DMA_RW, VA, -page, 2 * page), "map, iova wraps");
-	answer(map(SZ_MAP, DMA_RW, -page, base, 2 * page), "map, vaddr wraps");
 	answer(map(SZ_MAP, DMA_RW, VA, last, page), "map behind the window");
 	answer(map(SZ_MAP, DMA_RW, VA, 1ULL << 58, page), "map far from any window");
-	answer(map(SZ_MAP, DMA_RW, 0, base, page), "map address 0");
-	answer(map(SZ_MAP, DMA_RW, (uintptr_t)ro, base, page), "map read-only memory");
 	answer(map(SZ_MAP, DMA_R, VA, base, page), "map, read");
 	answer(map(SZ_MAP, DMA_W, VA, base, page), "map over it, write");
 	answer(map(SZ_MAP, DMA_RW, VA, base, BUF_SIZE), "map all");
 	answer(unmap(8, 0, base, page), "unmap, argsz");
 	answer(unmap(SZ_UNMAP, 1, base, page), "unmap, flag");
-	answer(unmap(SZ_UNMAP, 0, base, 0), "unmap nothing");
 	answer(unmap(SZ_UNMAP, 0, base + 1, page), "unmap, iova");
 	answer(unmap(SZ_UNMAP, 0, base, page + 1), "unmap, size");
 	answer(unmap(SZ_UNMAP, 0, -page, 2 * page), "unmap, wraps");
@@ -357,6 +353,18 @@ static void bad_maps(void)
 	answer(unmap(SZ_UNMAP, 0, base, 2 * BUF_SIZE), "unmap more than is mapped");
 	answer(tce_ioctl(c, VFIO_IOMMU_MAP_DMA, NULL), "map, from nowhere");
 	answer(tce_ioctl(c, VFIO_IOMMU_UNMAP_DMA, NULL), "unmap, from nowhere");
+	/*
+	 * Without this series a request that changed no TCE invalidates 2^64 of
+	 * them on POWER8, and never answers.
+	 */
+	if (!sys_power8()) {
+		answer(map(SZ_MAP, DMA_RW, -page, base, 2 * page), "map, vaddr wraps");
+		answer(map(SZ_MAP, DMA_RW, 0, base, page), "map address 0");
+		answer(map(SZ_MAP, DMA_RW, (uintptr_t)ro, base, page),
+		       "map read-only memory");
+		answer(map(SZ_MAP, DMA_RW, VA, base, 0), "map nothing");
+		answer(unmap(SZ_UNMAP, 0, base, 0), "unmap nothing");
+	}
 	mem_free(ro, SZ_64K);
 }
 
@@ -547,27 +555,68 @@ static void owner(void)
 	end();
 }
 
+static void qemu_v2_old(void)
+{
+	qemu_v2(true);
+}
+
+static void qemu_v2_new(void)
+{
+	qemu_v2(false);
+}
+
+static void dpdk_old(void)
+{
+	run_dpdk(true);
+}
+
+static void dpdk_new(void)
+{
+	run_dpdk(false);
+}
+
+/*
+ * Each is a process of its own, so that what one leaves behind, such as memory
+ * that stays registered, does not answer for the next. On an LPAR without this
+ * series a group is of no use any more after its first window of a process's own:
+ * all requests are -ENODEV. So those come last, and only one of them there.
+ */
+static void (* const sequences[])(void) = {
+	qemu_v1, no_iommu, v1, owner, v2_memory, qemu_v2_new,
+	qemu_v2_old, dpdk_old, dpdk_new, v2_windows,
+};
+
+#define LPAR_SEQUENCES	6
+
+static int run(void *arg)
+{
+	void (* const *fn)(void) = arg;
+
+	buf = mem_alloc(BUF_SIZE, SZ_64K, MEM_POPULATE);
+	if (!buf)
+		return -ENOMEM;
+	(*fn)();
+	fflush(stdout);
+
+	return 0;
+}
+
 int main(void)
 {
+	bool ended = true;
+	unsigned int i, n = sizeof(sequences) / sizeof(*sequences);
+
 	ksft_print_header();
 	if (tce_find_devs(&dev, 1) < 1)
 		ksft_exit_skip("no PCI device to take: no edu, no VFIO_DEVICE\n");
 	ksft_set_plan(1);
 	shift = sys_tce_shift();
 	page = 1ULL << shift;
-	buf = mem_alloc(BUF_SIZE, SZ_64K, MEM_POPULATE);
-	if (!buf)
-		ksft_exit_fail_msg("no memory\n");
-	qemu_v1();
-	qemu_v2(true);
-	qemu_v2(false);
-	run_dpdk(true);
-	run_dpdk(false);
-	no_iommu();
-	v1();
-	owner();
-	v2_windows();
-	v2_memory();
-	ksft_test_result_pass("each request has an answer\n");
+	fflush(stdout);
+	if (!sys_powernv())
+		n = LPAR_SEQUENCES;
+	for (i = 0; i < n; i++)
+		ended &= !run_child(run, (void *)&sequences[i]);
+	ksft_test_result(ended, "each request has an answer\n");
 	ksft_finished();
 }
