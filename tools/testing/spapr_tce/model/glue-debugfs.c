@@ -4,6 +4,12 @@
 
 #include "host.h"
 
+/* Has this thread the lock of a table? */
+bool glue_table_is_mine(struct iommu_table *tbl)
+{
+	return mutex_is_mine(&tbl->it_user->lock.lock);
+}
+
 static void glue_read_all(const struct seq_operations *ops, struct seq_file *m)
 {
 	loff_t pos = 0;

@@ -208,13 +208,14 @@ TEST_F(lists, deepest_table)
 }
 
 static struct kvm_vcpu *list_intruder;
+static struct iommu_table *list_table;
 static int list_locks;
 static long list_intrusion;
 
-/* On another CPU, the guest maps */
+/* On another CPU, the guest maps; it would wait for the lock of the table */
 static void intrude_in_removal(void)
 {
-	if (list_locks--)
+	if (glue_table_is_mine(list_table) || list_locks--)
 		return;
 	host_preempt = NULL;
 	list_intrusion = kvm_hcall(list_intruder, KVM_BOTH, H_PUT_TCE, LIOBN,
@@ -229,6 +230,8 @@ TEST_F(lists, put_into_a_window_that_goes)
 	list_intruder = self->vcpu;
 	for (n = 0; !host_preempt; n++) {
 		list_locks = n;
+		/* KVM keeps it until it attaches the next one */
+		list_table = window_of(self->c);
 		host_preempt = intrude_in_removal;
 		EXPECT_EQ(req_remove(self->c, 0), 0);
 		if (host_preempt)
