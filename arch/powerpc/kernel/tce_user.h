@@ -332,7 +332,19 @@ user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 	}
 }
 
+/* tce_user_check.c */
+#ifdef CONFIG_SPAPR_TCE_DEBUG
+void user_table_check(struct iommu_table *tbl, unsigned long index,
+		      unsigned long npages);
+#else
+static inline void user_table_check(struct iommu_table *tbl,
+				    unsigned long index, unsigned long npages)
+{
+}
+#endif
+
 /* tce_user_lpar.c */
+__be64 shadow_to_tce(struct iommu_table *tbl, unsigned long shadow);
 int user_table_unmap_batches(struct iommu_table *tbl, unsigned long index,
 			     unsigned long npages,
 			     struct mm_iommu_table_group_mem_t *hint);

@@ -150,6 +150,8 @@ int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
 	if (!revoked)
 		ret = user_table_commit(tbl, &iter, entry - tbl->it_offset,
 					npages, &src);
+	if (!ret && !revoked)
+		user_table_check(tbl, entry - tbl->it_offset, npages);
 	user_table_unlock(tbl);
 
 	/* Keep the references of TCEs that could not be cleared (R13) */

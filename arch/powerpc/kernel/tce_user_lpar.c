@@ -10,8 +10,16 @@
 
 #include "tce_user.h"
 
-/* The TCE that has this shadow */
-static __be64 shadow_to_tce(struct iommu_table *tbl, unsigned long shadow)
+/**
+ * shadow_to_tce() - get the TCE that has a shadow
+ * @tbl: a user table
+ * @shadow: the shadow; its reference keeps what it refers to
+ *
+ * Context: any in virtual mode, does not sleep.
+ *
+ * Return: the TCE.
+ */
+__be64 shadow_to_tce(struct iommu_table *tbl, unsigned long shadow)
 {
 	struct mm_iommu_range page = {
 		.mm = tbl->it_user->mm,

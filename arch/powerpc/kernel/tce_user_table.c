@@ -283,6 +283,7 @@ static long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
 	tce_store(shadow, tce_shadow_make(range->ua | perm, TCE_SHADOW_UA));
 	if (old)
 		shadow_unref_one(tbl, range->hint, old);
+	user_table_check(tbl, entry - tbl->it_offset, 1);
 	user_table_unlock(tbl);
 
 	return 0;
@@ -303,6 +304,7 @@ static void user_table_unmap_one(struct iommu_table *tbl, __be64 *tce,
 		WRITE_ONCE(*shadow, 0);
 		shadow_unref_one(tbl, hint, old);
 	}
+	user_table_check(tbl, entry - tbl->it_offset, 1);
 	user_table_unlock(tbl);
 }
 
@@ -340,6 +342,8 @@ user_table_do_map(struct iommu_table *tbl, unsigned long entry,
 
 	user_table_lock(tbl);
 	ret = user_table_commit(tbl, &iter, index, range->npages, &src);
+	if (!ret)
+		user_table_check(tbl, index, range->npages);
 	user_table_unlock(tbl);
 	if (likely(!ret))
 		return 0;
@@ -424,6 +428,8 @@ long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,
 		user_table_lock(tbl);
 		tbl->it_user->pinned = true;
 		ret = user_table_commit(tbl, &iter, index, npages, &src);
+		if (!ret)
+			user_table_check(tbl, index, npages);
 		user_table_unlock(tbl);
 	}
 	trace_tce_map(tbl, entry, npages, 0, iter.made,
@@ -558,6 +564,7 @@ user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
 		user_table_kill(tbl, entry, npages);
 		user_table_drop_refs(tbl, &iter, index, npages, hint);
 	}
+	user_table_check(tbl, index, npages);
 	user_table_unlock(tbl);
 
 	return ret;

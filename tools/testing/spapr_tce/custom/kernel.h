@@ -208,6 +208,7 @@ void host_mutex_init(struct mutex *m, const char *name);
 #define mutex_init(m)		host_mutex_init(m, __BASE_FILE__ ": " #m)
 void mutex_lock(struct mutex *m);
 int mutex_lock_killable(struct mutex *m);
+int mutex_trylock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
 void model_lock(struct mutex *m);
 void model_unlock(struct mutex *m);

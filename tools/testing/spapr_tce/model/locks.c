@@ -63,6 +63,13 @@ int mutex_lock_killable(struct mutex *m)
 	return 0;
 }
 
+int mutex_trylock(struct mutex *m)
+{
+	mutex_lock(m);
+
+	return 1;
+}
+
 void quiet_lock(struct mutex *m)
 {
 	mutex_lock(m);
@@ -205,6 +212,17 @@ static void mutex_take(struct mutex *m)
 	pthread_mutex_lock(&m->lock);
 	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
 	host_mutexes++;
+}
+
+int mutex_trylock(struct mutex *m)
+{
+	if (pthread_mutex_trylock(&m->lock))
+		return 0;
+	lock_order_take(m);
+	__atomic_store_n(&m->owner, &host_task, __ATOMIC_RELAXED);
+	host_mutexes++;
+
+	return 1;
 }
 
 /* Who is killed does not wait, but takes what is free */
