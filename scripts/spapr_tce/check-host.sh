@@ -42,7 +42,7 @@ verdict tce-map "tce-map: its own tests, and a dump of the model" quiet tce_map
 TIME=60 "$here/fuzz.sh" >"$build/fuzz" & fuzz=$!
 "$top/tools/testing/spapr_tce/spin/check.sh" >"$build/spin" & spin=$!
 for v in asan-16 asan-12 arm64-16; do
-	for p in tce_tree_kunit unit domain kvm-unit sweep; do
+	for p in tce_tree_kunit iommu_region_kunit unit domain kvm-unit sweep; do
 		# shellcheck disable=SC2046 # nothing, or an emulator
 		tap "$v-$p" "$v-$p" $([ $v != arm64-16 ] || echo qemu-aarch64) \
 			"$build/host/$v/$p"

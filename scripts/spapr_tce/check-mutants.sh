@@ -16,7 +16,7 @@
 
 harness=$top/tools/testing/spapr_tce
 work=$build/host/mutant
-programs=${PROGRAMS:-fast-16/tce_tree_kunit fast-16/unit fast-16/domain fast-16/kvm-unit fast-16/sweep
+programs=${PROGRAMS:-fast-16/tce_tree_kunit fast-16/iommu_region_kunit fast-16/unit fast-16/domain fast-16/kvm-unit fast-16/sweep
 	asan-16/unit asan-16/kvm-unit asan-12/unit asan-12/kvm-unit asan-16/sweep tsan-16/threads fuzz-16/fuzz}
 variants=$(echo "$programs" | tr -s ' \t' '\n' | sed 's|/.*||' | sort -u)
 files=$(sed -n '/^OURS := /,/[^\\]$/p; /^ifeq (.*bench-base/q' "$harness/Makefile" |

@@ -333,15 +333,15 @@ user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 }
 
 /* tce_user_check.c */
-#ifdef CONFIG_SPAPR_TCE_DEBUG
-void user_table_check(struct iommu_table *tbl, unsigned long index,
-		      unsigned long npages);
-#else
+void user_table_do_check(struct iommu_table *tbl, unsigned long index,
+			 unsigned long npages);
+
 static inline void user_table_check(struct iommu_table *tbl,
 				    unsigned long index, unsigned long npages)
 {
+	if (IS_ENABLED(CONFIG_SPAPR_TCE_DEBUG))
+		user_table_do_check(tbl, index, npages);
 }
-#endif
 
 /* tce_user_lpar.c */
 __be64 shadow_to_tce(struct iommu_table *tbl, unsigned long shadow);

@@ -109,15 +109,15 @@ static bool check_charge(struct iommu_table *tbl)
 }
 
 /**
- * user_table_check() - check what a request has left
+ * user_table_do_check() - check what a request has left
  * @tbl: a user table
  * @index: its first TCE
  * @npages: how many TCEs the request was about
  *
  * Context: process. The caller must hold the lock of @tbl.
  */
-void user_table_check(struct iommu_table *tbl, unsigned long index,
-		      unsigned long npages)
+void user_table_do_check(struct iommu_table *tbl, unsigned long index,
+			 unsigned long npages)
 {
 	unsigned long nr = min(npages, USER_TABLE_CHECK_MAX);
 

@@ -210,9 +210,19 @@ static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
 	return 0;
 }
 
-static int region_add_pages(struct mm_iommu_table_group_mem_t *mem,
-			    unsigned long ua, struct page **pages,
-			    unsigned long nr)
+/**
+ * region_add_pages() - describe pages of a region
+ * @mem: the region, with pieces from region_alloc_pieces()
+ * @ua: user address of the first; those before it are described
+ * @pages: the pages
+ * @nr: how many
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int region_add_pages(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
+		     struct page **pages, unsigned long nr)
 {
 	unsigned long start, last, some;
 	int ret = 0;

@@ -259,6 +259,8 @@ static inline void region_unref(struct mm_iommu_table_group_mem_t *mem,
 /* iommu_region.c */
 int region_alloc_pieces(struct mm_iommu_table_group_mem_t *mem);
 void region_free_pieces(struct mm_iommu_table_group_mem_t *mem);
+int region_add_pages(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
+		     struct page **pages, unsigned long nr);
 int region_pin(struct mm_iommu_table_group_mem_t *mem);
 void region_unpin(struct mm_iommu_table_group_mem_t *mem, unsigned long npages);
 int region_set_device(struct mm_iommu_table_group_mem_t *mem,

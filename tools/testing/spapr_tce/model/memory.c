@@ -112,6 +112,23 @@ static struct page *folio_alloc(struct mm_struct *mm, unsigned int order)
 	return host_mem_map + pfn;
 }
 
+static void folio_put(struct page *page);
+
+/* For tests that need pages and no process */
+struct page *host_alloc_folio(unsigned int order)
+{
+	struct page *page = folio_alloc(NULL, order);
+
+	page->users = 1;
+
+	return page;
+}
+
+void host_free_folio(struct page *page)
+{
+	folio_put(page);
+}
+
 /* Nobody has any page of the folio of @page? Then it is free. */
 static void folio_put(struct page *page)
 {

@@ -8,10 +8,26 @@
 
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define KUNIT_PARAM_DESC_SIZE	128
 
+#define swap(a, b) do {							\
+	typeof(a) swap_ = (a);						\
+									\
+	(a) = (b);							\
+	(b) = swap_;							\
+} while (0)
+
+/* What is undone when a test ends, the last one first */
+struct kunit_action {
+	struct kunit_action *next;
+	void (*undo)(void *what);
+	void *what;
+};
+
 struct kunit {
+	struct kunit_action *actions;
 	const void *param_value;
 	bool failed;
 	jmp_buf abort;
@@ -73,10 +89,48 @@ struct kunit_suite {
 #define KUNIT_ASSERT_LT(t, l, r)	kunit_binary(t, l, <, r, true, "")
 #define KUNIT_ASSERT_NOT_NULL(t, p)	kunit_binary(t, p, !=, NULL, true, "")
 
+static inline int kunit_add_action_or_reset(struct kunit *test,
+					    void (*undo)(void *), void *what)
+{
+	struct kunit_action *action = calloc(1, sizeof(*action));
+
+	*action = (struct kunit_action) { test->actions, undo, what };
+	test->actions = action;
+
+	return 0;
+}
+
+static inline void *kunit_kzalloc(struct kunit *test, size_t size, gfp_t gfp)
+{
+	void *new = calloc(1, size);
+
+	kunit_add_action_or_reset(test, free, new);
+
+	return new;
+}
+
+struct page *host_alloc_folio(unsigned int order);
+void host_free_folio(struct page *page);
+
+#define alloc_pages(gfp, order)		host_alloc_folio(order)
+#define folio_put(folio)		host_free_folio((struct page *)(folio))
+
+static void kunit_shim_undo(struct kunit *test)
+{
+	struct kunit_action *action;
+
+	while ((action = test->actions)) {
+		test->actions = action->next;
+		action->undo(action->what);
+		free(action);
+	}
+}
+
 static void kunit_shim_case(const struct kunit_case *c, struct kunit *test)
 {
 	if (!setjmp(test->abort))
 		c->run_case(test);
+	kunit_shim_undo(test);
 }
 
 static bool kunit_shim_run(const struct kunit_case *c)
