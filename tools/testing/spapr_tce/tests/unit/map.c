@@ -306,7 +306,8 @@ TEST_F(world, unmap_sparse)
 	u64 start;
 
 	EXPECT_WORKS(req_create(self->c, 16, BIT(47), 1, &start));
-	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE),
+				  ARRAY_SIZE(sparse) * K64));
 	for (i = 0; i < ARRAY_SIZE(ranges); i++) {
 		first = ranges[i][0];
 		end = ranges[i][1];
