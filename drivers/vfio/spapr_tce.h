@@ -81,8 +81,8 @@ static inline struct iommu_table_group *tce_table_group(struct tce_group *grp)
 }
 
 /*
- * All groups are alike; each request but EEH's has seen that there is one. NULL
- * for the first one that joins.
+ * Any group of the container, as all have the same windows. NULL while there is none,
+ * which only the first group that joins sees: requests are refused then.
  */
 static inline struct iommu_table_group *tce_any_group(struct tce_container *c)
 {
@@ -122,7 +122,7 @@ long tce_get_info(struct tce_container *c, void __user *arg);
 long tce_create(struct tce_container *c, void __user *arg);
 long tce_remove(struct tce_container *c, void __user *arg);
 
-/* Have the default window, unless it was made or removed before */
+/* Make the default window if it is still pending */
 static inline int tce_create_default(struct tce_container *c)
 {
 	return unlikely(c->default_pending) ? tce_make_default(c) : 0;

@@ -107,14 +107,19 @@ static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
 
 /**
  * tce_eeh() - VFIO_EEH_PE_OP
- * @c: the container, not locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_eeh_pe_op
  *
- * Without the container's lock: who unbinds a device has locked it when the group
- * leaves, and EEH locks devices. A group may leave in the middle of an operation, as
- * a device may be unplugged in the middle of one.
+ * A group may leave in the middle of an operation, as a device may be unplugged in
+ * the middle of one.
  *
- * Return: 0, the state of a PE, or an error
+ * Context: process, may sleep. The caller must not hold tce_container::lock: EEH locks
+ * devices, and a device that is unbound is locked when its group leaves, which takes
+ * that lock. Takes tce_container::eeh_lock.
+ *
+ * Return: 0 or the state of a PE; -EFAULT; -EINVAL for bad arguments or without a
+ * group; -ENODEV for a group without a PE; -EINTR when the process is killed while it
+ * waits; or an error of EEH.
  */
 long tce_eeh(struct tce_container *c, void __user *arg)
 {

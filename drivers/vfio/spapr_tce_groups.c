@@ -99,10 +99,14 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 /**
  * tce_container_attach() - let a group join
  * @iommu_data: the container
- * @iommu_group: the group; it is the host's already, or VFIO's core has taken it
+ * @iommu_group: the group, of which VFIO's core has taken ownership
  * @type: what kind of group
  *
- * Return: 0 or an error
+ * Context: process, may sleep. Takes tce_container::lock.
+ *
+ * Return: 0; -EINVAL or -ENODEV for a group without TCE tables; -EBUSY or -EPERM when
+ * it cannot share the container; -ENOMEM; -EINTR when the process is killed while it
+ * waits; or an error of the platform.
  */
 int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
 			 enum vfio_group_type type)
@@ -122,12 +126,17 @@ int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
 }
 
 /**
- * tce_detach() - let a group go
- * @c: the container, locked
- * @grp: the group, freed
+ * tce_detach() - let a group leave
+ * @c: the container
+ * @grp: the group; freed
+ *
+ * With the last group all windows go.
+ *
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  */
 void tce_detach(struct tce_container *c, struct tce_group *grp)
 {
+	lockdep_assert_held(&c->lock);
 	/* Nobody is left to use the windows */
 	if (list_is_singular(&c->groups))
 		tce_remove_windows(c);
@@ -140,9 +149,12 @@ void tce_detach(struct tce_container *c, struct tce_group *grp)
 }
 
 /**
- * tce_container_detach() - let a group go
+ * tce_container_detach() - let a group leave
  * @iommu_data: the container
  * @iommu_group: the group
+ *
+ * Context: process, may sleep. Takes tce_container::lock; cannot fail, so it does not
+ * look for signals while it waits.
  */
 void tce_container_detach(void *iommu_data, struct iommu_group *iommu_group)
 {

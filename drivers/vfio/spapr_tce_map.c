@@ -41,7 +41,7 @@ tce_find_table(struct tce_container *c, u64 iova, u64 size)
 	return tce_no_table(iova, size, -ENXIO);
 }
 
-/* From region to region, where one does not have it all */
+/* The same where no single registration has all of it: they must leave no hole */
 static noinline struct mm_iommu_table_group_mem_t *
 tce_registered_range(struct tce_container *c, unsigned long ua,
 		     unsigned long size)
@@ -101,10 +101,15 @@ static enum dma_data_direction tce_map_direction(u32 flags)
 
 /**
  * tce_map() - VFIO_IOMMU_MAP_DMA
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_type1_dma_map
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT; -EINVAL for bad arguments, memory that is not registered (v2)
+ * or a range that leaves its window; -ENXIO when no window is there; -EPERM when the
+ * container is not enabled; what tce_make_default(), user_table_map() or
+ * tce_map_v1() answers.
  */
 long tce_map(struct tce_container *c, void __user *arg)
 {
@@ -172,10 +177,14 @@ static int tce_unmap_pending(struct tce_container *c, u64 iova, u64 size)
 
 /**
  * tce_unmap() - VFIO_IOMMU_UNMAP_DMA
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_type1_dma_unmap
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT; -EINVAL for bad arguments or a range that leaves its window;
+ * -ENXIO when no window is there; -EPERM when a v1 container is not enabled; -EIO
+ * as user_table_unmap().
  */
 long tce_unmap(struct tce_container *c, void __user *arg)
 {

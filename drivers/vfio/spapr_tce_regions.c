@@ -35,10 +35,14 @@ tce_find_region(struct ma_state *mas, u64 ua, u64 size)
 
 /**
  * tce_register() - VFIO_IOMMU_SPAPR_REGISTER_MEMORY
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_spapr_register_memory
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT, also for memory that cannot be pinned; -EINVAL for bad
+ * arguments; -EBUSY when this container has registered the range; -ENOMEM, -EINTR
+ * and the rest as mm_iommu_new(). After an error nothing is pinned or charged.
  */
 long tce_register(struct tce_container *c, void __user *arg)
 {
@@ -85,10 +89,13 @@ static bool tce_maps(struct tce_container *c, u64 ua, u64 size)
 
 /**
  * tce_unregister() - VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_spapr_register_memory
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT; -EINVAL for bad arguments; -ENOENT when the container has not
+ * registered exactly this range; -EBUSY when it is mapped; -EINTR.
  */
 long tce_unregister(struct tce_container *c, void __user *arg)
 {
@@ -126,8 +133,10 @@ long tce_unregister(struct tce_container *c, void __user *arg)
 }
 
 /**
- * tce_release_regions() - give back what is registered; nothing is mapped
- * @c: the container, locked
+ * tce_release_regions() - unregister all memory of a container
+ * @c: the container, without tables: it maps nothing any more
+ *
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  */
 void tce_release_regions(struct tce_container *c)
 {

@@ -13,12 +13,16 @@
 
 /**
  * tce_enable_v1() - VFIO_IOMMU_ENABLE
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: not used
  *
  * Charges all that could ever be mapped at once.
  *
- * Return: 0 or an error
+ * Context: process, may sleep; takes the mmap_lock. The caller must hold
+ * tce_container::lock.
+ *
+ * Return: 0; -EBUSY when it is enabled already; -ENOMEM when RLIMIT_MEMLOCK would be
+ * exceeded.
  */
 long tce_enable_v1(struct tce_container *c, void __user *arg)
 {
@@ -61,12 +65,15 @@ static int tce_unmap_all(struct tce_container *c)
 
 /**
  * tce_disable_v1() - VFIO_IOMMU_DISABLE
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: not used
  *
- * Unmaps: pages must not stay pinned without the charge that pays for them.
+ * Unmaps all: pages must not stay pinned without the charge that pays for them.
  *
- * Return: 0 or an error
+ * Context: process, may sleep; takes the mmap_lock. The caller must hold
+ * tce_container::lock.
+ *
+ * Return: 0; -EIO as user_table_unmap(): the container stays enabled.
  */
 long tce_disable_v1(struct tce_container *c, void __user *arg)
 {
@@ -123,11 +130,17 @@ static long tce_pin_tces(const struct mm_iommu_range *range,
 /**
  * tce_map_v1() - pin and map
  * @tbl: the table
- * @entry: the first entry, of the bus
+ * @entry: first TCE, counted from PCI address 0; all TCEs are inside @tbl
  * @range: what to map
- * @direction: of the DMA
+ * @direction: what the device may do
  *
- * Return: 0 or an error
+ * Context: process, may sleep; takes the mmap_lock. The caller must hold
+ * tce_container::lock.
+ *
+ * Return: 0; -EPERM when IOMMU pages are larger than system pages; -EFAULT when some
+ * of the range cannot be pinned, or the process is being killed; -ENOMEM, -EINTR or
+ * -EIO as user_table_map_pinned(). Nothing is pinned after an error, except what the
+ * hypervisor may still use (R13).
  */
 long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		const struct mm_iommu_range *range,

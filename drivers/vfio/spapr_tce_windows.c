@@ -15,12 +15,14 @@
 #include "spapr_tce.h"
 
 /**
- * tce_group_set_window() - give a table to one group
+ * tce_group_set_window() - make a group's devices use a table
  * @grp: the group
- * @num: the window
+ * @num: number of the window
  * @tbl: the table
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0, or an error of the platform.
  */
 long tce_group_set_window(struct tce_group *grp, int num,
 			  struct iommu_table *tbl)
@@ -36,9 +38,11 @@ long tce_group_set_window(struct tce_group *grp, int num,
 }
 
 /**
- * tce_group_unset_window() - take a table from one group
+ * tce_group_unset_window() - end a group's use of a table
  * @grp: the group
- * @num: the window; may be none
+ * @num: number of the window; nothing happens if the group has none there
+ *
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  */
 void tce_group_unset_window(struct tce_group *grp, int num)
 {
@@ -79,7 +83,10 @@ static int tce_set_window(struct tce_container *c, int num,
 	return 0;
 }
 
-/* Have @tbl, or none, as a window; not before it works and not after it does */
+/*
+ * Publish @tbl, or NULL, as window @num. Requests look at it with the container's
+ * lock, fdinfo with the other one.
+ */
 static void tce_set_table(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
 {
@@ -91,16 +98,19 @@ static void tce_set_table(struct tce_container *c, int num,
 
 /**
  * tce_remove_window() - take a window from all groups, and put its table
- * @c: the container, locked
- * @num: the window
+ * @c: the container
+ * @num: number of the window, which is there
  *
- * Clears first: an LPAR's TCEs can be reached only while the window is there, and
+ * Unmaps first: an LPAR's TCEs can be reached only while the window is there, and
  * other holders of the table (KVM) must not keep its maps alive.
+ *
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  */
 void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
+	lockdep_assert_held(&c->lock);
 	trace_tce_window_remove(tbl, num);
 	user_table_revoke(tbl, c->recent);
 	tce_unset_window(c, num, NULL);
@@ -110,7 +120,9 @@ void tce_remove_window(struct tce_container *c, int num)
 
 /**
  * tce_remove_windows() - take all windows from all groups
- * @c: the container, locked
+ * @c: the container
+ *
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  */
 void tce_remove_windows(struct tce_container *c)
 {
@@ -191,10 +203,13 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
 }
 
 /**
- * tce_make_default() - make the default window
- * @c: the container, locked
+ * tce_make_default() - make the default window, which is still pending
+ * @c: the container
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -ENOMEM when there is not enough memory or RLIMIT_MEMLOCK would be
+ * exceeded; or an error of the platform. After an error the window is still pending.
  */
 noinline int tce_make_default(struct tce_container *c)
 {
@@ -211,10 +226,12 @@ noinline int tce_make_default(struct tce_container *c)
 
 /**
  * tce_get_info() - VFIO_IOMMU_SPAPR_TCE_GET_INFO
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_spapr_tce_info
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT; -EINVAL for a short structure.
  */
 long tce_get_info(struct tce_container *c, void __user *arg)
 {
@@ -248,10 +265,16 @@ long tce_get_info(struct tce_container *c, void __user *arg)
 
 /**
  * tce_create() - VFIO_IOMMU_SPAPR_TCE_CREATE
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_spapr_tce_create
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT; -EINVAL for a window that the machine does not have; -ENOSPC
+ * when all windows are in use; -ENOMEM when there is not enough memory or
+ * RLIMIT_MEMLOCK would be exceeded; or an error of the platform. After an error there
+ * is no new window and nothing more is charged, but for the default one, which is made
+ * first.
  */
 long tce_create(struct tce_container *c, void __user *arg)
 {
@@ -306,10 +329,12 @@ long tce_create(struct tce_container *c, void __user *arg)
 
 /**
  * tce_remove() - VFIO_IOMMU_SPAPR_TCE_REMOVE
- * @c: the container, locked
- * @arg: the user's structure
+ * @c: the container
+ * @arg: the user's struct vfio_iommu_spapr_tce_remove
  *
- * Return: 0 or an error
+ * Context: process, may sleep. The caller must hold tce_container::lock.
+ *
+ * Return: 0; -EFAULT; -EINVAL for bad arguments or when no window starts there.
  */
 long tce_remove(struct tce_container *c, void __user *arg)
 {
