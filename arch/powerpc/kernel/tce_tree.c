@@ -330,36 +330,40 @@ static void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
 	spares->nr[kind]++;
 }
 
-static void tce_records_free(struct tce_record **head)
+static void tce_records_free(struct tce_tree *tree, struct tce_record **head)
 {
 	struct tce_record *record;
 
 	while ((record = *head)) {
 		*head = record->next;
 		kfree(record);
+		tce_tree_pause(tree);
 	}
 }
 
-/* They are small, and not charged */
+/* Allocate a record for each of @nr levels; the root needs none */
 static int tce_records_alloc(struct tce_tree *tree, struct tce_spares *spares,
 			     unsigned long nr, gfp_t gfp)
 {
 	struct tce_record *record;
+	int ret = 0;
 
-	/* The root needs none */
 	if (!tree->shadow || !tree->root)
 		return 0;
+
+	/* As small as they are, the memory cgroup counts them but no charge does */
 	if (tree->account)
 		gfp |= __GFP_ACCOUNT;
-	for (; nr; nr--) {
+	for (; nr && !ret; nr--) {
 		record = kmalloc(sizeof(*record), gfp | __GFP_NOWARN);
 		if (!record)
 			return -ENOMEM;
 		record->next = spares->records;
 		spares->records = record;
+		ret = tce_tree_pause(tree);
 	}
 
-	return 0;
+	return ret;
 }
 
 static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
@@ -372,7 +376,7 @@ static void tce_spares_free(struct tce_tree *tree, struct tce_spares *spares)
 			tce_tree_pause(tree);
 		}
 	}
-	tce_records_free(&spares->records);
+	tce_records_free(tree, &spares->records);
 }
 
 /* Stop when the process is killed: an OOM victim may use up the last memory */
@@ -455,8 +459,9 @@ static unsigned long tce_publish(__be64 *slot, __be64 *level)
 }
 
 /*
- * The same in a tree with shadows. Who finds the level in the tree, and then takes
- * the lock, finds the record as well.
+ * The same in a tree with shadows, where the level is recorded as well. The lock
+ * makes one step of both for tce_tree_records(): whoever has found a level in the
+ * tree finds its record there.
  */
 static noinline unsigned long tce_publish_record(struct tce_tree *tree,
 						 __be64 *slot,
@@ -477,7 +482,10 @@ static noinline unsigned long tce_publish_record(struct tce_tree *tree,
 	return link;
 }
 
-/* Link a spare from @slot, which is the one of @index and stands for 1 << @shift */
+/*
+ * Link a spare level from @slot, the slot for entry @index, which covers 1 << @shift
+ * entries. Returns the link, or 0 if there is no spare.
+ */
 static unsigned long tce_link_spare(struct tce_tree *tree, __be64 *slot,
 				    unsigned long index, unsigned int shift,
 				    struct tce_spares *spares)
@@ -995,7 +1003,7 @@ static void tce_records_destroy(struct tce_tree *tree, unsigned long *freed)
 		freed[record->kind]++;
 		tce_tree_pause(tree);
 	}
-	tce_records_free(&tree->records);
+	tce_records_free(tree, &tree->records);
 }
 
 static void tce_level_destroy(struct tce_tree *tree, __be64 *level,

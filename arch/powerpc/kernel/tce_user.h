@@ -318,7 +318,7 @@ shadow_drop(struct iommu_table *tbl, __be64 *shadow, unsigned long nr,
 	rcu_read_unlock();
 }
 
-/* ... from leaf to leaf */
+/* Do so for the present leaves of a range */
 static __always_inline void
 user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 		     unsigned long index, unsigned long npages,

@@ -459,9 +459,9 @@ static bool user_table_clear(struct tce_iter *iter, unsigned long index,
 }
 
 /*
- * A range with fewer leaves than it could have, as all of a large window: visit
- * these by their records, and of each what is in use. It is looked for in the
- * shadow, since whatever is mapped has one.
+ * Sparse ranges, such as all of a large window: the table has fewer leaves than the
+ * range could have, so visit the leaves by their records instead of searching the
+ * range. What a leaf has in use is found in its shadows: all that is mapped has one.
  */
 
 static bool user_table_sparse(struct iommu_table *tbl, unsigned long npages)
@@ -473,7 +473,7 @@ static bool user_table_sparse(struct iommu_table *tbl, unsigned long npages)
 		atomic_long_read(&tree->leaves) <= leaves;
 }
 
-/* Find what is in use from TCE @first to before @end of a leaf */
+/* Find the first and last TCE in use of [@first, @end) of a leaf */
 static void user_table_find_used(struct iommu_table *tbl,
 				 struct tce_record *leaf, unsigned long first,
 				 unsigned long end)

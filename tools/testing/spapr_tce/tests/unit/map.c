@@ -317,6 +317,9 @@ TEST_F(world, unmap_sparse)
 				       (end - first) * K64));
 		EXPECT_EQ(host_pes[0].kills, kills + 1);
 		check_sparse(_metadata, self, start, first, end);
+		/* Every other time, so that leaves may know what they had */
+		if (i & 1)
+			continue;
 		/* There is nothing to be forgotten any more */
 		EXPECT_WORKS(req_unmap(self->c, start + first * K64,
 				       (end - first) * K64));
