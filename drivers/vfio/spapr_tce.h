@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
+#include <linux/rwsem.h>
 #include <linux/vfio.h>
 
 #include <asm/iommu.h>
@@ -37,7 +38,8 @@ struct tce_group {
 
 /**
  * struct tce_container - a container
- * @lock: covers everything here
+ * @lock: covers everything here; shared by requests that change nothing of it, but
+ *	  the TCEs of @tables and @recent
  * @show_lock: @tables change, and fdinfo looks at them, under it; inside @lock,
  *	       and nobody waits for anything with it
  * @eeh_lock: one EEH operation at a time; outside of @lock, and nobody waits for
@@ -55,10 +57,11 @@ struct tce_group {
  * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: registrations, user address range to region
  * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
- *	    request is mostly about the same memory as the one before
+ *	    request is mostly about the same memory as the one before. Who shares
+ *	    @lock may set it to any of @regions
  */
 struct tce_container {
-	struct mutex lock;	/* everything here */
+	struct rw_semaphore lock;	/* everything here */
 	struct mutex show_lock;	/* changes of tables */
 	struct mutex eeh_lock;	/* EEH operations */
 	struct mm_struct *mm;

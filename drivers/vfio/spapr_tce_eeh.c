@@ -64,7 +64,7 @@ static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
 	struct iommu_group *iommu_group = NULL;
 	struct tce_group *grp;
 
-	if (mutex_lock_killable(&c->lock))
+	if (down_read_killable(&c->lock))
 		return ERR_PTR(-EINTR);
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp->seq > *seq) {
@@ -73,7 +73,7 @@ static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
 			break;
 		}
 	}
-	mutex_unlock(&c->lock);
+	up_read(&c->lock);
 
 	return iommu_group;
 }

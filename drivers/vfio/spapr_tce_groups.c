@@ -117,10 +117,10 @@ int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
 	if (type == VFIO_EMULATED_IOMMU)
 		return -EINVAL;
 
-	if (mutex_lock_killable(&c->lock))
+	if (down_write_killable(&c->lock))
 		return -EINTR;
 	ret = tce_attach(c, iommu_group);
-	mutex_unlock(&c->lock);
+	up_write(&c->lock);
 
 	return ret;
 }
@@ -136,7 +136,7 @@ int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
  */
 void tce_detach(struct tce_container *c, struct tce_group *grp)
 {
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held_write(&c->lock);
 	/* Nobody is left to use the windows */
 	if (list_is_singular(&c->groups))
 		tce_remove_windows(c);
@@ -161,12 +161,12 @@ void tce_container_detach(void *iommu_data, struct iommu_group *iommu_group)
 	struct tce_container *c = iommu_data;
 	struct tce_group *grp;
 
-	mutex_lock(&c->lock);
+	down_write(&c->lock);
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp->iommu_group == iommu_group) {
 			tce_detach(c, grp);
 			break;
 		}
 	}
-	mutex_unlock(&c->lock);
+	up_write(&c->lock);
 }

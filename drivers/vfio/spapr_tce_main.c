@@ -10,11 +10,12 @@
  *   registered itself, though regions of memory are shared between the
  *   containers of a process.
  *
- * One mutex covers all of it, from the first look at a request's arguments to
- * the end of its effects. Three do not wait for it: a request of a process that
- * is not the owner, which is refused; fdinfo; and EEH, whose operations lock
- * devices. Who unbinds a device has locked it when the group leaves, which
- * takes the container's mutex.
+ * One lock covers all of it, from the first look at a request's arguments to
+ * the end of its effects. Map and unmap share it, because tables have locks of
+ * their own; what changes windows, registrations or groups has it alone. Three do
+ * not wait for it: a request of a process that is not the owner, which is refused;
+ * fdinfo; and EEH, whose operations lock devices. Who unbinds a device has locked
+ * it when the group leaves, which takes the container's lock.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
  * container without groups, and answer as if there were none.
@@ -50,14 +51,16 @@
 #define TCE_LOOKS	BIT(2)
 /* Runs without the container's lock, and looks for groups itself */
 #define TCE_UNLOCKED	BIT(3)
+/* Shares the container's lock with others of its kind */
+#define TCE_SHARED	BIT(4)
 
 static const struct tce_request {
 	unsigned int cmd;
 	unsigned int flags;
 	long (*handle)(struct tce_container *c, void __user *arg);
 } tce_requests[] = {
-	{ VFIO_IOMMU_MAP_DMA, TCE_V1 | TCE_V2, tce_map },
-	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2, tce_unmap },
+	{ VFIO_IOMMU_MAP_DMA, TCE_V1 | TCE_V2 | TCE_SHARED, tce_map },
+	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2 | TCE_SHARED, tce_unmap },
 	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, TCE_V1 | TCE_V2 | TCE_LOOKS,
 	  tce_get_info },
 	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, tce_eeh },
@@ -111,6 +114,7 @@ static long tce_handle_first(struct tce_container *c,
 {
 	long ret;
 
+	lockdep_assert_held_write(&c->lock);
 	c->mm = current->mm;
 	mmgrab(c->mm);
 	ret = request->handle(c, arg);
@@ -138,6 +142,27 @@ static long tce_handle(struct tce_container *c,
 	return request->handle(c, arg);
 }
 
+/*
+ * A request while the default window is missing may have to make that, and to make
+ * its process the owner. Returns false then: nothing was done.
+ */
+static bool tce_handle_shared(struct tce_container *c,
+			      const struct tce_request *request,
+			      void __user *arg, long *ret)
+{
+	bool shared;
+
+	*ret = down_read_killable(&c->lock);
+	if (*ret)
+		return true;
+	shared = !c->default_pending;
+	if (likely(shared))
+		*ret = tce_handle(c, request, arg);
+	up_read(&c->lock);
+
+	return shared;
+}
+
 static long tce_request(struct tce_container *c, unsigned int cmd,
 			void __user *arg)
 {
@@ -155,10 +180,14 @@ static long tce_request(struct tce_container *c, unsigned int cmd,
 	if (request->flags & TCE_UNLOCKED)
 		return request->handle(c, arg);
 
-	if (mutex_lock_killable(&c->lock))
+	if ((request->flags & TCE_SHARED) &&
+	    likely(tce_handle_shared(c, request, arg, &ret)))
+		return ret;
+
+	if (down_write_killable(&c->lock))
 		return -EINTR;
 	ret = tce_handle(c, request, arg);
-	mutex_unlock(&c->lock);
+	up_write(&c->lock);
 
 	return ret;
 }
@@ -197,7 +226,7 @@ static void *tce_container_open(unsigned long arg)
 	if (!c)
 		return ERR_PTR(-ENOMEM);
 
-	mutex_init(&c->lock);
+	init_rwsem(&c->lock);
 	mutex_init(&c->show_lock);
 	mutex_init(&c->eeh_lock);
 	INIT_LIST_HEAD(&c->groups);
@@ -213,20 +242,19 @@ static void tce_container_release(void *iommu_data)
 	struct tce_container *c = iommu_data;
 	struct tce_group *grp, *next;
 
-	mutex_lock(&c->lock);
+	down_write(&c->lock);
 	list_for_each_entry_safe(grp, next, &c->groups, node)
 		tce_detach(c, grp);
 	/* Tables went with the last group, so nothing maps the regions */
 	tce_release_regions(c);
 	if (c->enabled_pages)
 		account_locked_vm(c->mm, c->enabled_pages, false);
-	mutex_unlock(&c->lock);
+	up_write(&c->lock);
 
 	if (c->mm)
 		mmdrop(c->mm);
 	mutex_destroy(&c->eeh_lock);
 	mutex_destroy(&c->show_lock);
-	mutex_destroy(&c->lock);
 	kfree(c);
 }
 

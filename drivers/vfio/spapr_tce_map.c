@@ -64,7 +64,7 @@ tce_registered_range(struct tce_container *c, unsigned long ua,
 static struct mm_iommu_table_group_mem_t *
 tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 {
-	struct mm_iommu_table_group_mem_t *mem = c->recent;
+	struct mm_iommu_table_group_mem_t *mem = READ_ONCE(c->recent);
 
 	if (mem && mm_iommu_covers(mem, ua, size))
 		return mem;
@@ -72,7 +72,7 @@ tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
 	mem = mtree_load(&c->regions, ua);
 	if (!mem || !mm_iommu_covers(mem, ua, size))
 		return tce_registered_range(c, ua, size);
-	c->recent = mem;
+	WRITE_ONCE(c->recent, mem);
 
 	return mem;
 }
@@ -104,7 +104,7 @@ static enum dma_data_direction tce_map_direction(u32 flags)
  * @c: the container
  * @arg: the user's struct vfio_iommu_type1_dma_map
  *
- * Context: process, may sleep. The caller must hold tce_container::lock.
+ * Context: process, may sleep. The caller must hold tce_container::lock, shared.
  *
  * Return: 0; -EFAULT; -EINVAL for bad arguments, memory that is not registered (v2)
  * or a range that leaves its window; -ENXIO when no window is there; -EPERM when the
@@ -180,7 +180,7 @@ static int tce_unmap_pending(struct tce_container *c, u64 iova, u64 size)
  * @c: the container
  * @arg: the user's struct vfio_iommu_type1_dma_unmap
  *
- * Context: process, may sleep. The caller must hold tce_container::lock.
+ * Context: process, may sleep. The caller must hold tce_container::lock, shared.
  *
  * Return: 0; -EFAULT; -EINVAL for bad arguments or a range that leaves its window;
  * -ENXIO when no window is there; -EPERM when a v1 container is not enabled; -EIO
@@ -211,5 +211,6 @@ long tce_unmap(struct tce_container *c, void __user *arg)
 		return -EINVAL;
 
 	return user_table_unmap(tbl, param.iova >> tbl->it_page_shift,
-				param.size >> tbl->it_page_shift, c->recent);
+				param.size >> tbl->it_page_shift,
+				READ_ONCE(c->recent));
 }

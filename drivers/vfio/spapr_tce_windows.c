@@ -90,7 +90,7 @@ static int tce_set_window(struct tce_container *c, int num,
 static void tce_set_table(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
 {
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held_write(&c->lock);
 	mutex_lock(&c->show_lock);
 	c->tables[num] = tbl;
 	mutex_unlock(&c->show_lock);
@@ -110,7 +110,7 @@ void tce_remove_window(struct tce_container *c, int num)
 {
 	struct iommu_table *tbl = c->tables[num];
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held_write(&c->lock);
 	trace_tce_window_remove(tbl, num);
 	user_table_revoke(tbl, c->recent);
 	tce_unset_window(c, num, NULL);

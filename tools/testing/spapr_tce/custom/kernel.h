@@ -221,11 +221,29 @@ void host_spin_lock(pthread_mutex_t *lock);
 #undef spin_lock
 #define spin_lock(lock)		host_spin_lock(lock)
 
+/* Who shares it does not own it; @m, the first one, has its name and who does */
+struct rw_semaphore {
+	struct mutex m;
+	pthread_rwlock_t lock;
+	unsigned long shared;
+};
+
+void host_rwsem_init(struct rw_semaphore *sem, const char *name);
+#define init_rwsem(sem)		host_rwsem_init(sem, __BASE_FILE__ ": " #sem)
+int down_read_killable(struct rw_semaphore *sem);
+void up_read(struct rw_semaphore *sem);
+void down_write(struct rw_semaphore *sem);
+int down_write_killable(struct rw_semaphore *sem);
+void up_write(struct rw_semaphore *sem);
+bool lock_is_mine(const void *lock);
+
 #undef lockdep_assert_held
 #ifdef HOST_BENCH
 #define lockdep_assert_held(m)	((void)(m))
+#define lockdep_assert_held_write(m)	((void)(m))
 #else
-#define lockdep_assert_held(m)	WARN_ON(!mutex_is_mine(m))
+#define lockdep_assert_held(m)	WARN_ON(!lock_is_mine(m))
+#define lockdep_assert_held_write(sem)	WARN_ON(!mutex_is_mine(&(sem)->m))
 #endif
 
 /*

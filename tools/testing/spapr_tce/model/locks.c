@@ -44,7 +44,7 @@ void (*host_preempt)(void);
 __thread unsigned int host_mutexes;
 
 #ifdef HOST_BENCH
-/* What the kernel does when nobody else has it, or not for long */
+/* What the kernel does when nobody else has it; a little while is all that one has */
 void mutex_lock(struct mutex *m)
 {
 	while (cmpxchg(&m->owner, NULL, (const void *)&host_task))
@@ -73,6 +73,37 @@ int mutex_trylock(struct mutex *m)
 void quiet_lock(struct mutex *m)
 {
 	mutex_lock(m);
+}
+
+int down_read_killable(struct rw_semaphore *sem)
+{
+	WARN_ON(sem->m.owner);
+	__atomic_add_fetch(&sem->shared, 1, __ATOMIC_ACQUIRE);
+
+	return 0;
+}
+
+void up_read(struct rw_semaphore *sem)
+{
+	__atomic_sub_fetch(&sem->shared, 1, __ATOMIC_RELEASE);
+}
+
+void down_write(struct rw_semaphore *sem)
+{
+	mutex_lock(&sem->m);
+	WARN_ON(sem->shared);
+}
+
+int down_write_killable(struct rw_semaphore *sem)
+{
+	down_write(sem);
+
+	return 0;
+}
+
+void up_write(struct rw_semaphore *sem)
+{
+	mutex_unlock(&sem->m);
 }
 #else
 /* Within host_stuck(): others run while one waits for a stuck mm */
@@ -231,7 +262,132 @@ void mutex_unlock(struct mutex *m)
 	host_mutexes--;
 	pthread_mutex_unlock(&m->lock);
 }
+
+/*
+ * Semaphores for one writer or many readers. What another thread does in place of
+ * this one may share what this one shares.
+ */
+
+#define MAX_SHARED		4
+
+static __thread void *shared[MAX_SHARED];
+
+/* Put @to where @from is */
+static bool shared_set(void *from, void *to)
+{
+	int i;
+
+	for (i = 0; i < MAX_SHARED; i++) {
+		if (shared[i] == from) {
+			shared[i] = to;
+			return true;
+		}
+	}
+
+	return false;
+}
+
+static bool is_shared(const void *sem)
+{
+	int i;
+
+	for (i = 0; i < MAX_SHARED; i++)
+		if (shared[i] == sem)
+			return true;
+
+	return false;
+}
+
+/* A mutex, or a semaphore, which begins with one */
+bool lock_is_mine(const void *lock)
+{
+	return mutex_is_mine(lock) || is_shared(lock);
+}
+
+int down_read_killable(struct rw_semaphore *sem)
+{
+	bool mine = mutex_is_mine(&sem->m);
+
+	virtual_only(__func__);
+	another_thread(host_preempt);
+	if (host_stuck_wait && mine && current->killed)
+		return -EINTR;
+	if (host_stuck_wait && mine)
+		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
+	WARN_ON(mine || (!host_stuck_wait && is_shared(sem)));
+	lock_order_take(&sem->m);
+	if (pthread_rwlock_tryrdlock(&sem->lock)) {
+		if (current->killed) {
+			lock_order_drop(&sem->m);
+			return -EINTR;
+		}
+		pthread_rwlock_rdlock(&sem->lock);
+	}
+	if (!shared_set(NULL, sem))
+		host_die("too many semaphores are shared\n");
+	host_mutexes++;
+
+	return 0;
+}
+
+void up_read(struct rw_semaphore *sem)
+{
+	WARN_ON(!shared_set(sem, NULL));
+	lock_order_drop(&sem->m);
+	host_mutexes--;
+	pthread_rwlock_unlock(&sem->lock);
+}
+
+int down_write_killable(struct rw_semaphore *sem)
+{
+	bool mine = lock_is_mine(sem);
+
+	virtual_only(__func__);
+	another_thread(host_preempt);
+	if (host_stuck_wait && mine && current->killed)
+		return -EINTR;
+	if (host_stuck_wait && mine)
+		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
+	WARN_ON(mine);
+	lock_order_take(&sem->m);
+	if (pthread_rwlock_trywrlock(&sem->lock)) {
+		if (current->killed) {
+			lock_order_drop(&sem->m);
+			return -EINTR;
+		}
+		pthread_rwlock_wrlock(&sem->lock);
+	}
+	__atomic_store_n(&sem->m.owner, &host_task, __ATOMIC_RELAXED);
+	host_mutexes++;
+
+	return 0;
+}
+
+void down_write(struct rw_semaphore *sem)
+{
+	bool killed = current->killed;
+
+	current->killed = false;
+	down_write_killable(sem);
+	current->killed = killed;
+}
+
+void up_write(struct rw_semaphore *sem)
+{
+	WARN_ON(!mutex_is_mine(&sem->m));
+	lock_order_drop(&sem->m);
+	__atomic_store_n(&sem->m.owner, NULL, __ATOMIC_RELAXED);
+	host_mutexes--;
+	pthread_rwlock_unlock(&sem->lock);
+}
 #endif
+
+void host_rwsem_init(struct rw_semaphore *sem, const char *name)
+{
+	host_mutex_init(&sem->m, name);
+	pthread_rwlock_init(&sem->lock, NULL);
+	sem->shared = 0;
+}
 
 void host_spin_lock(pthread_mutex_t *lock)
 {

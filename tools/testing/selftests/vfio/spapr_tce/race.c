@@ -63,8 +63,10 @@ struct worker {
 	struct tce_dev *second;	/* comes and goes */
 	struct tce_dev *first;	/* the same, if there is no other */
 	unsigned int what;	/* mask of requests */
+	u64 windows;		/* which of the two they are about; 0: both */
 	unsigned int seconds;	/* 0: SECONDS */
 	unsigned int seed;
+	bool strict;		/* nothing but 0 will do */
 	bool may_be_gone;	/* a container without groups is -EINVAL */
 	int bad_request;	/* and what it answered */
 	int bad_answer;
@@ -113,7 +115,7 @@ static int one(struct worker *w, int what)
 	struct vfio_iommu_spapr_tce_info info;
 	unsigned int r = rand_r(&w->seed);
 	void *region = w->buf + r % REGIONS * REGION_SIZE;
-	u64 start = r & 0x100 ? TCE_WINDOW1 : 0;
+	u64 start = (w->windows ?: r) & 0x100 ? TCE_WINDOW1 : 0;
 	u64 iova = start + (r >> 12) % 64 * UNIT;
 	u64 size = (1 + (r >> 20) % 4) * UNIT;
 	int ret;
@@ -165,7 +167,7 @@ static void *work(void *arg)
 		while (!(w->what & 1U << what));
 		ret = one(w, what);
 		w->good += !ret;
-		for (i = 0; ret && i < ARRAY_SIZE(allowed[what]); i++)
+		for (i = 0; ret && !w->strict && i < ARRAY_SIZE(allowed[what]); i++)
 			if (ret == allowed[what][i])
 				ret = 0;
 		if (ret == -EINVAL && w->may_be_gone)
@@ -240,6 +242,50 @@ TEST_F(race, map_unregister)
 TEST_F(race, map_remove)
 {
 	hammer(_metadata, self, MAPS, WINDOWS);
+}
+
+/*
+ * Threads map in a window each, at the same time, and the second window comes and
+ * goes. The first thread is never told that its window is missing.
+ */
+TEST_F(race, maps_in_two_windows)
+{
+	static const struct {
+		unsigned int what;
+		u64 windows;
+	} jobs[] = { { MAPS, 0x200 }, { MAPS, 0x100 }, { WINDOWS, 0x100 } };
+	struct worker w[ARRAY_SIZE(jobs)] = {};
+	int i;
+
+	for (i = 0; i < REGIONS; i++)
+		ASSERT_EQ(0, tce_register(self->c, self->buf + i * REGION_SIZE,
+					  REGION_SIZE));
+	/* Makes the default window */
+	ASSERT_EQ(0, tce_map(self->c, 0, self->buf, UNIT, DMA_RW));
+	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		w[i].c = self->c;
+		w[i].buf = self->buf;
+		w[i].what = jobs[i].what;
+		w[i].windows = jobs[i].windows;
+		w[i].strict = !i;
+		w[i].seed = i + 1;
+		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, work, &w[i]));
+	}
+	for (i = 0; i < ARRAY_SIZE(jobs); i++) {
+		ASSERT_EQ(0, pthread_join(w[i].thread, NULL));
+		EXPECT_EQ(0, w[i].bad_answer) {
+			TH_LOG("request %d", w[i].bad_request);
+		}
+		EXPECT_LT(0, w[i].good);
+	}
+	tce_remove(self->c, TCE_WINDOW1);
+	EXPECT_EQ(0, tce_remove(self->c, 0));
+	for (i = 0; i < REGIONS; i++)
+		EXPECT_EQ(0, tce_unregister(self->c,
+					    self->buf + i * REGION_SIZE,
+					    REGION_SIZE));
+	EXPECT_EQ(self->leak.pinned, sys_pinned());
+	EXPECT_EQ(self->leak.vmlck, sys_vmlck());
 }
 
 TEST_F(race, everything)

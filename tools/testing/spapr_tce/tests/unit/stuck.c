@@ -38,6 +38,42 @@ TEST_F(world, stuck_mm_register)
 	host_stuck = NULL;
 }
 
+/* What another thread can do with the container that a map waits with */
+static struct host_container *beside;
+static bool beside_ran;
+
+static void map_beside(void)
+{
+	WARN_ON(req_map(beside, PG, UA(UA_HUGE + 1), PG, RW));
+	WARN_ON(req_map(beside, WINDOW1 + K64, UA(UA_HUGE), K64, RW));
+	WARN_ON(req_map(beside, WINDOW1 + 2 * K64, UA(UA_HUGE), K64, RW));
+	WARN_ON(req_unmap(beside, WINDOW1 + K64, K64));
+	beside_ran = true;
+}
+
+TEST_F(world, map_beside_a_map_that_waits)
+{
+	u64 far = WINDOW1 + BIT(46);
+
+	beside = self->c;
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(UA_HUGE), PG, RW));
+	EXPECT_WORKS(req_create(self->c, 16, BIT(47), 1, NULL));
+	EXPECT_WORKS(req_map(self->c, WINDOW1, UA(UA_HUGE), K64, RW));
+	host_stuck = map_beside;
+	self->mm->stuck = true;
+	/* The one that has to pay for another page of levels waits */
+	for (; self->mm->stuck && far < WINDOW1 + BIT(47); far += BIT(40))
+		EXPECT_WORKS(req_map(self->c, far, UA(UA_HUGE), K64, RW));
+	EXPECT_TRUE(beside_ran);
+	EXPECT_FALSE(self->mm->stuck);
+	host_stuck = NULL;
+	EXPECT_REACHES(host_pes, PG, UA(UA_HUGE + 1));
+	EXPECT_FAULTS(host_pes, WINDOW1 + K64);
+	EXPECT_REACHES(host_pes, WINDOW1 + 2 * K64, UA(UA_HUGE));
+	EXPECT_REACHES(host_pes, far - BIT(40), UA(UA_HUGE));
+}
+
 /* What the other container of the same process can do, and what it waits for */
 static struct host_container *sibling;
 static struct mm_struct *sibling_mm;
