@@ -66,6 +66,9 @@ profile: ## which functions the instructions of a one-page request are in
 	@$S/count.sh profile
 bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
+	@$S/bench-domain.sh
+bench-domain: ## ns per page of a paging domain, generic_pt of x86 beside ours
+	@$S/bench-domain.sh
 series: ## export build/series/*.patch for git am, signed off by git's user
 	@$S/series.sh
 deb:    ## build/deb/linux-image-*.deb for POWER hosts, configured as Debian's own
@@ -93,7 +96,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
 #V SMALL=1	deb: only the modules that a host with VFIO and KVM needs
 #V FLAVOUR=NAME	deb: powerpc64le (default) or powerpc64le-64k, as Debian has them
-#V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes
+#V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes, and clients of /dev/iommu
 #V MITIGATIONS=off	profile: boot with mitigations=off
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps

@@ -32,7 +32,7 @@ checkpatch() {
 # Stand-ins for the kernel's own macros cannot be better than those are; libFuzzer's
 # names are not ours; trace events and a harness's declarations are languages of
 # their own.
-shims='^tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|tests/fuzz\.c)'
+shims='^tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|bench/generic-pt\.h|tests/fuzz\.c)'
 traces='^include/trace/events/|/(harness|abi)\.h$'
 checkpatch_files() {
 	cd "$tree" || return

@@ -8,6 +8,7 @@
  *					in two kinds of system calls, by block:
  *					"requests MAP UNMAP", then a line "address
  *					instructions-of-map -of-unmap" for each
+ *	out=FILE,total=1		of a program (qemu-user): how many there were
  *
  * Hypercalls are the "sc 1" below an address where a small guest without
  * translation has them. A system call begins where one enters the kernel and ends
@@ -70,7 +71,7 @@ static struct cpu {
 } cpus[CPUS];
 
 static struct block *blocks;
-static uint64_t below, entry[OTHER], skip, seen[OTHER], requests[OTHER];
+static uint64_t below, total, entry[OTHER], skip, seen[OTHER], requests[OTHER];
 static FILE *out;
 
 static void end_request(struct cpu *cpu)
@@ -94,6 +95,8 @@ static void execute(unsigned int i, void *data)
 	struct block *b = data;
 
 	cpu->insns += b->insns;
+	if (total)
+		return;
 	if (b->mark == HCALL) {
 		if (cpu->hcall)
 			fprintf(out, "%lx %lu\n", cpu->hcall, cpu->insns - cpu->since);
@@ -126,6 +129,8 @@ static enum mark mark(uint64_t va, const struct qemu_plugin_insn *last)
 	uint64_t vector = va & ~KERNEL;
 	int kind;
 
+	if (total)
+		return NONE;
 	if (below)
 		return va < below && is_hypercall(last) ? HCALL : NONE;
 	if (vector == 0x3000 && va >= KERNEL)	/* scv */
@@ -166,7 +171,9 @@ static void finish(uint64_t id, void *data)
 
 	(void)id;
 	(void)data;
-	if (!below)
+	if (total)
+		fprintf(out, "%lu\n", cpus[0].insns);
+	else if (!below)
 		fprintf(out, "requests %lu %lu\n", requests[MAP], requests[UNMAP]);
 	for (b = blocks; b; b = b->next)
 		if (b->times[MAP] || b->times[UNMAP])
@@ -177,19 +184,19 @@ static void finish(uint64_t id, void *data)
 
 EXPORT int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 {
-	uint64_t *number[] = { &below, &entry[MAP], &entry[UNMAP], &skip };
-	const char *name[] = { "below=", "map=", "unmap=", "skip=" };
+	uint64_t *number[] = { &below, &entry[MAP], &entry[UNMAP], &skip, &total };
+	const char *name[] = { "below=", "map=", "unmap=", "skip=", "total=" };
 	int i, j;
 
 	(void)info;
 	for (i = 0; i < argc; i++) {
-		for (j = 0; j < 4; j++)
+		for (j = 0; j < 5; j++)
 			if (!strncmp(argv[i], name[j], strlen(name[j])))
 				*number[j] = strtoull(argv[i] + strlen(name[j]), NULL, 0);
 		if (!strncmp(argv[i], "out=", 4))
 			out = fopen(argv[i] + 4, "w");
 	}
-	if (!out || (!below && !(entry[MAP] && entry[UNMAP]))) {
+	if (!out || (!below && !total && !(entry[MAP] && entry[UNMAP]))) {
 		fprintf(stderr, "count: arguments are missing\n");
 		return -1;
 	}

@@ -3,49 +3,27 @@
  * What a page of a paging domain costs on this processor: iommu_domain_ops as
  * iommufd calls them, for ranges of memory that is in one piece.
  *
- * Usage: bench-domain [MS]
+ * Usage: bench-domain [MS [COUNT]]
  *
- * A line for each size of range: pages, ns for each of them to map and to unmap,
- * instructions for each of them to map and to unmap ("-" where the processor does
- * not count them), bytes of levels when all was unmapped. The domain is never
- * empty meanwhile, as that of a guest is not; the last line is of one that is.
+ * Lines as ranges.h says; with COUNT, instructions are counted. Then one that
+ * begins with "sparse": bytes of the table with 16 TCEs spread over 128 TiB, bytes
+ * when they were unmapped, bytes of its root.
+ *
+ * Usage: bench-domain stage STAGE
+ *
+ * For an emulator that counts instructions: what comes between the ends of stages 0
+ * and 1 maps NR_MIB times a MiB, and what comes between those of 1 and 2 unmaps it.
  */
-/* asm/byteorder.h is empty here */
-#define __LITTLE_ENDIAN_BITFIELD
-#include <linux/perf_event.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
 #include <asm/iommu_domain.h>
 
 #include "host.h"
+#include "ranges.h"
 
 #define RAM	(HOST_RAM + BIT(36))
-#define AT	(BIT(30) + 8 * PAGE_SIZE)
+
+struct iommu_table *glue_domain_table(struct iommu_domain *domain);
 
 static struct iommu_domain *d;
-static int counter = -1;
-static u64 budget = 50000000;
-
-static u64 now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-
-	return t.tv_sec * 1000000000UL + t.tv_nsec;
-}
-
-static u64 instructions(void)
-{
-	u64 value = 0;
-
-	if (counter >= 0 && read(counter, &value, sizeof(value)) < 0)
-		return 0;
-
-	return value;
-}
 
 static void map(unsigned long iova, unsigned long nr)
 {
@@ -67,60 +45,59 @@ static void unmap(unsigned long iova, unsigned long nr)
 	d->ops->iotlb_sync(d, &gather);
 }
 
-static void bench(unsigned long nr, const char *what)
+static void print_sparse(void)
 {
-	u64 t[2] = { }, i[2] = { }, began = now(), t0, t1, i0, i1;
-	unsigned long n = 0;
+	struct tce_tree *tree = &glue_domain_table(d)->it_tree;
+	long full;
+	int i;
 
-	while (now() - began < budget) {
-		t0 = now();
-		i0 = instructions();
-		map(AT, nr);
-		i1 = instructions();
-		t1 = now();
-		t[0] += t1 - t0;
-		i[0] += i1 - i0;
-		t0 = now();
-		i0 = instructions();
-		unmap(AT, nr);
-		i1 = instructions();
-		t1 = now();
-		t[1] += t1 - t0;
-		i[1] += i1 - i0;
-		n += nr;
+	for (i = 0; i < 16; i++)
+		map(i * (BIT(47) / 16), 1);
+	full = atomic_long_read(&tree->bytes);
+	for (i = 0; i < 16; i++)
+		unmap(i * (BIT(47) / 16), 1);
+	printf("sparse\t%ld\t%ld\t%lu\n", full, atomic_long_read(&tree->bytes),
+	       1UL << tree->level_shift);
+}
+
+#define NR_MIB	16
+
+static void stages(int last)
+{
+	unsigned long nr = SZ_1M / PAGE_SIZE, at;
+	int stage, i;
+
+	for (stage = -2; stage <= last; stage++) {
+		for (i = 0; i < NR_MIB; i++) {
+			/* The page before it stays, and its leaf with it */
+			at = AT + i * 2UL * SZ_1M;
+			if (stage == -2)
+				map(at - PAGE_SIZE, 1);
+			else if (stage == -1 || stage == 1)
+				map(at, nr);
+			else
+				unmap(at, nr);
+		}
 	}
-	printf("%lu\t%s\t%.2f\t%.2f\t", nr, what, (double)t[0] / n,
-	       (double)t[1] / n);
-	if (counter < 0)
-		printf("-\t-\n");
-	else
-		printf("%.2f\t%.2f\n", (double)i[0] / n, (double)i[1] / n);
 }
 
 int main(int argc, char **argv)
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_HARDWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_HW_INSTRUCTIONS,
-		.exclude_kernel = 1,
-	};
 	struct device dev = { };
-	unsigned long nr;
 
-	if (argc > 1)
-		budget = strtoul(argv[1], NULL, 0) * 1000000;
-	counter = syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
 	machine_init();
 	dev.iommu_group = host_group(host_pes);
 	d = tce_domain_alloc(&dev);
 	if (IS_ERR(d) || tce_domain_attach(d, &dev))
 		host_die("no domain\n");
-	map(AT - PAGE_SIZE, 1);
-	for (nr = 1; nr <= 65536; nr *= 4)
-		bench(nr, "beside another");
-	unmap(AT - PAGE_SIZE, 1);
-	bench(SZ_1M / PAGE_SIZE, "alone");
+	if (argc > 2 && !strcmp(argv[1], "stage")) {
+		stages(atoi(argv[2]));
+		return 0;
+	}
+	if (argc > 1)
+		ranges_ns = strtoul(argv[1], NULL, 0) * 1000000;
+	ranges_lines(argc > 2);
+	print_sparse();
 
 	return 0;
 }
