@@ -11,7 +11,7 @@ ifeq ($(origin KSRC)/$(KSRC),command line/)
 $(error KSRC is empty: has `make source` failed?)
 endif
 
-export KSRC SUITE SMALL FLAVOUR MACHINE CONFIG BASE TESTS CHECKS TIME LONG V JOBS MITIGATIONS
+export RFC ONLY STEPS KSRC SUITE SMALL FLAVOUR MACHINE CONFIG BASE TESTS CHECKS TIME LONG V JOBS MITIGATIONS
 
 help:   ## this text
 	@echo 'make TARGET [VARIABLE=value]...'
@@ -69,7 +69,7 @@ bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-domain.sh
 bench-domain: ## ns per page of a paging domain, generic_pt of x86 beside ours
 	@$S/bench-domain.sh
-series: ## export build/series/*.patch for git am, signed off by git's user
+series: ## export build/series/*.patch for git am or git send-email, signed off by git's user
 	@$S/series.sh
 deb:    ## build/deb/linux-image-*.deb for POWER hosts, configured as Debian's own
 	@$S/deb.sh
@@ -97,6 +97,9 @@ clean:  ## remove build/ (the compiler cache stays)
 #V SMALL=1	deb: only the modules that a host with VFIO and KVM needs
 #V FLAVOUR=NAME	deb: powerpc64le (default) or powerpc64le-64k, as Debian has them
 #V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes, and clients of /dev/iommu
+#V RFC=NAME	series: domain (the paging domain alone), fixes, or all but the fixes (default)
+#V ONLY=objects	check-series: compile what the patches touch, and boot nothing
+#V STEPS="N..."	check-series: only these patches, on top of those before
 #V MITIGATIONS=off	profile: boot with mitigations=off
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps

@@ -3,9 +3,13 @@
 #
 # The series as somebody gets it who applies it patch by patch: each has to
 # pass checkpatch, and where it changes the kernel, to build with pages of 64K
-# and 4K and to boot.  After the last one the files of ours compile in
-# allmodconfig, coccinelle has nothing to say of them, and it is known who gets
-# the patches.  Details are in build/log/series-NAME.log.
+# and 4K and to boot and pass the tests that it brings (LONG=1: and all before).
+# After the last one the files of ours compile in allmodconfig, coccinelle has
+# nothing to say of them, and it is known who gets the patches.  Details are in
+# build/log/series-NAME.log.
+#
+# ONLY=objects compiles what the patches touch, and boots nothing.  STEPS="38 39"
+# checks only these patches, on top of those before.
 #
 # check-fixes.sh begins with what is here.
 
@@ -14,6 +18,7 @@
 part=${part:-series}
 targets=${targets:-vmlinux modules}	# what each patch must build
 work=$build/$part-tree
+selftests=tools/testing/selftests/vfio/spapr_tce
 patches=$build/$part
 make_log=$logs/$part-make.log
 
@@ -55,6 +60,38 @@ boots() {
 	"$here/results.pl" series "$rc" "$logs/series-console.log" | grep '^not ok' || :
 }
 
+# programs: the test programs that the tree has now
+programs() { sed -n 's/^TEST_GEN_PROGS [:+]= //p' "$work/$selftests/Makefile" 2>/dev/null || :; }
+
+# What works with any driver, also between two patches, and what this one brings
+tests_of_step() {
+	{ echo example_v1; programs; } | sort -u | comm -23 - "$tmp/before" >"$tmp/new"
+	[ -z "$LONG" ] || programs >"$tmp/new"
+	{ echo example_v1; cat "$tmp/new"; } | sort -u | paste -sd , -
+}
+
+# The objects of the series that this tree has, also those that are not built yet.
+# New KVM files are no use to the old ones' headers, which go with the old files.
+objects() {
+	sed -n 's|^+++ b/\(.*\)\.c$|\1|p' "$patches"/0*.patch | sort -u |
+		grep -E '^(arch|drivers)/' | while read -r f; do
+		[ -f "$work/$f.c" ] || continue
+		case $f in
+		*kvm/book3s_64_vio_list) ;;
+		*kvm/book3s_64_vio*) [ ! -f "$work/arch/powerpc/kvm/book3s_64_vio_list.c" ] || continue ;;
+		esac
+		echo "$f.o"
+	done
+}
+
+# Warnings of the base's files are the base's.
+compile_objects() {
+	objects | xargs make -C "$work" O="$work/obj-$1" W=1 -k -j "$JOBS" \
+		CC="ccache ${CROSS_COMPILE}gcc" >"$make_log" 2>&1 </dev/null ||
+		tail -n 30 "$make_log"
+	grep -E 'warning:' "$make_log" | grep -F "$(whole_files)" || :
+}
+
 touches_kernel() {
 	sed -n 's|^+++ b/||p' "$1" | grep -qE '^(arch|drivers|include|virt)/'
 }
@@ -64,16 +101,21 @@ apply_patch() {
 	verdict "$nr-checkpatch" "$nr checkpatch" checkpatch "$p"
 	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 	touches_kernel "$p" || return 0
-	for config in default 4k; do
+	for config in $configs; do
+		[ -z "$ONLY" ] || {
+			verdict "$nr-$config" "$nr: its objects compile ($config, W=1)" compile_objects "$config"
+			continue
+		}
 		# shellcheck disable=SC2086 # a list of words
 		verdict "$nr-$config" "$nr builds ($config)" \
 			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $targets
 	done
 }
 
+# But for who answers for them
 same_as_tree() {
 	overlaid | while read -r f; do
-		cmp "$tree/$f" "$work/$f"
+		[ "$f" = MAINTAINERS ] || cmp "$tree/$f" "$work/$f"
 	done
 	removed_files | while read -r f; do
 		[ ! -e "$work/$f" ] || echo "$f: still there"
@@ -139,7 +181,8 @@ mkdir -p "$logs"
 rm -rf "$work"
 cp -al "$base" "$work"
 rm -rf "$work"/obj-*
-for config in default 4k; do
+configs=${CONFIG:-default 4k}
+for config in $configs; do
 	mkdir -p "$work/obj-$config"
 	fragments "$config" >"$work/obj-$config/fragment"
 	kmake "$config" -s KCONFIG_ALLCONFIG="$work/obj-$config/fragment" allnoconfig
@@ -149,12 +192,18 @@ for p in "$patches"/0*.patch; do
 	nr=${p##*/}
 	nr=${nr%%-*}
 	[ "$nr" != 0000 ] || continue
+	programs | sort >"$tmp/before"
+	if [ -n "$STEPS" ] && ! echo " $STEPS " | grep -q " ${nr#"${nr%%[1-9]*}"} "; then
+		patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
+		continue
+	fi
 	apply_patch
-	# What works with any driver, also between two patches
-	! touches_kernel "$p" ||
-		verdict "$nr-boot" "$nr boots, and devices do DMA" boots example_v1
+	[ -n "$ONLY" ] || ! touches_kernel "$p" ||
+		verdict "$nr-boot" "$nr boots, and its tests pass" boots "$(tests_of_step)"
 done
+[ -z "$STEPS" ] || exit 0
 verdict same	"all of them are what is in the tree"	same_as_tree
+[ -z "$ONLY" ] || exit 0
 verdict last	"the tests pass after the last"		boots dma,prereg,window,kvm
 verdict allmod	"our files in allmodconfig, W=1" \
 	of_ours quiet allmodconfig 'warning:|error:' allmodconfig

@@ -17,7 +17,7 @@ cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/spapr-tce
 # Where there is no home, or it cannot be written to
 mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache=$build/cache
 
-: "${CONFIG:=}" "${MACHINE:=}" "${V:=}" "${BASE:=}" "${KSRC:=}" "${TESTS:=}" "${TIME:=}" "${LONG:=}"
+: "${CONFIG:=}" "${RFC:=}" "${ONLY:=}" "${STEPS:=}" "${MACHINE:=}" "${V:=}" "${BASE:=}" "${KSRC:=}" "${TESTS:=}" "${TIME:=}" "${LONG:=}"
 : "${JOBS:=$(nproc)}" "${part:=}"
 
 export ARCH=powerpc CROSS_COMPILE=powerpc64le-linux-gnu-

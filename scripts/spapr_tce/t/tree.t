@@ -119,4 +119,37 @@ t "series: a path that is nowhere" '
 t "series: a state that does not apply" '
 	new_series && assemble && sed -i s/^-three/-THREE/ $w/repo/series/01-a.d/mm/hooked.c.diff &&
 	fails "hunk does not apply" series --check'
+t "series: a file that moves out of the way, and goes" '
+	new_series && echo "mm/other.c -> mm/old.c" >>$w/repo/series/01-a &&
+	echo ours >$w/repo/mm/other.c && printf "%s\n" mm/other.c mm/old.c >>$w/repo/series/02-b &&
+	series && series --check && grep -x "rename to mm/old.c" $P/0001-* &&
+	grep -x -e "--- a/mm/old.c" $P/0002-* && grep -x "+++ b/mm/other.c" $P/0002-*'
+# Code of ours in two steps: the first is without what the arguments say
+without() {
+	new_series && printf "%s\n" "#include <a.h>" "" "/* One */" "static int one(void)" "{" \
+		"	return 1;" "}" "" "/**" " * two() - two" " */" "int two(void)" "{" "	return 2;" \
+		"}" "EXPORT_SYMBOL(two);" "" "int three(void);" >"$w/repo/mm/new.c" &&
+	mkdir -p "$w/repo/series/01-a.d/mm" && printf "%s\n" "$@" >"$w/repo/series/01-a.d/mm/new.c.without" &&
+	echo mm/new.c >>"$w/repo/series/02-b"
+}
+t "series: a function that comes later" '
+	without two /include/ && series && grep "int one" $P/0001-* && grep "int three" $P/0001-* &&
+	! grep -E "^[+].*(two|include)" $P/0001-* && grep -x "+EXPORT_SYMBOL(two);" $P/0002-*'
+t "series: a function that is not there to come later" '
+	without two four && assemble && fails "there is no four" series --check'
+t "series: a patch of more than 600 lines of kernel code" '
+	new_series && mkdir $w/repo/virt && seq 601 >$w/repo/virt/new.c && patch_of 03-c virt/new.c &&
+	assemble && series --check 2>&1 | grep "03-c: 601 lines"'
+t "series: a patch of more than 600 lines of tests" '
+	new_series && mkdir $w/repo/tools && seq 601 >$w/repo/tools/new.c && patch_of 03-c tools/new.c &&
+	assemble && series --check >$w/out 2>&1 && ! grep lines $w/out'
+t "series: RFC=domain is a series of its own" '
+	new_series && printf "part\n\nletter\n" >$w/repo/series/90-cover && echo x >$w/repo/mm/x.c &&
+	patch_of 91-c mm/x.c && RFC=domain series && D=$w/repo/build/domain && [ $(ls $D/0*.patch | wc -l) = 2 ] &&
+	grep "Subject: .RFC.*0/1. part" $D/0000-* && [ $(grep -c ^prereq $D/0000-*) = 2 ]'
+t "series: who sends it answers for it" '
+	new_series && printf "%s\n" A B >$w/base/MAINTAINERS &&
+	printf "%s\n" A "VFIO SPAPR TCE DRIVER" B | diff -U1 --label a/MAINTAINERS --label b/MAINTAINERS \
+		$w/base/MAINTAINERS - >$w/repo/MAINTAINERS.diff; patch_of 03-c MAINTAINERS && series &&
+	grep -x "+M:	n <e>" $P/0003-*'
 end
