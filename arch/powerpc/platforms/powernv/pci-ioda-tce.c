@@ -296,6 +296,15 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 	return opal_error_code(rc);
 }
 
+/*
+ * A process makes and removes windows as often as it likes. Theirs are traced, not
+ * logged: to print a line takes longer than all else about a window.
+ */
+static bool pnv_window_is_told(const struct iommu_table *tbl)
+{
+	return !tbl || !tbl->it_user;
+}
+
 /**
  * pnv_pci_ioda2_set_window() - make a PE use a table
  * @table_group: the PE's
@@ -319,9 +328,10 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 	if (table_group->tables[num])
 		return -EBUSY;
 
-	pe_info(pe, "DMA window#%d %llx..%llx, pages of %lx, levels %u\n", num,
-		start, start + size - 1, IOMMU_PAGE_SIZE(tbl),
-		tbl->it_tree.levels);
+	if (pnv_window_is_told(tbl))
+		pe_info(pe, "DMA window#%d %llx..%llx, pages of %lx, levels %u\n",
+			num, start, start + size - 1, IOMMU_PAGE_SIZE(tbl),
+			tbl->it_tree.levels);
 
 	/* A kill must find the PE from its first translation on (R17) */
 	ret = pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
@@ -356,7 +366,8 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 	struct iommu_table *tbl = table_group->tables[num];
 	long ret;
 
-	pe_info(pe, "Removing DMA window #%d\n", num);
+	if (pnv_window_is_told(tbl))
+		pe_info(pe, "Removing DMA window #%d\n", num);
 
 	ret = pnv_pe_map_window(pe, num, NULL);
 	table_group->tables[num] = NULL;

@@ -98,6 +98,7 @@ extern void (*host_stuck)(void);
 extern __thread bool host_stuck_wait;
 int mm_fault(struct mm_struct *mm);
 extern unsigned long host_sleeps;
+extern unsigned int host_pe_messages;
 extern __thread bool host_mmap_locked;
 extern __thread unsigned int host_mutexes;
 #ifdef HOST_BENCH

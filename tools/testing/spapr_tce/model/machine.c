@@ -64,11 +64,15 @@ int of_property_read_u32_index(const struct device_node *np, const char *name,
 	return 0;
 }
 
+/* How many lines the kernel's log would have */
+unsigned int host_pe_messages;
+
 void host_pe_printk(struct pnv_ioda_pe *pe, const char *fmt, ...)
 {
 	static int verbose = -1;
 	va_list args;
 
+	host_pe_messages++;
 	if (verbose < 0)
 		verbose = getenv("V") && *getenv("V");
 	if (!verbose)

@@ -34,6 +34,19 @@ TEST_F(world, window_default)
 	EXPECT_FAILS(-ENXIO, req_unmap(self->c, 0, PG));
 }
 
+/* However often a process makes windows, the log does not grow */
+TEST_F(world, window_is_not_logged)
+{
+	u64 start;
+
+	EXPECT_WORKS(make_default(self->c));
+	host_pe_messages = 0;
+	EXPECT_WORKS(req_create(self->c, 16, MB, 1, &start));
+	EXPECT_WORKS(req_remove(self->c, start));
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_EQ(host_pe_messages, 0);
+}
+
 TEST_F(world, window_remove_arguments)
 {
 	struct vfio_iommu_spapr_tce_remove remove = {
