@@ -217,6 +217,13 @@ noinline void shadow_refs_next(struct iommu_table *tbl,
 					   &refs->bounds));
 }
 
+static noinline void shadow_put_pin(unsigned long shadow)
+{
+	struct page *page = pfn_to_page(shadow >> PAGE_SHIFT);
+
+	unpin_user_pages_dirty_lock(&page, 1, shadow & TCE_SHADOW_WRITE);
+}
+
 /**
  * shadow_unpin() - drop the pin of a TCE
  * @refs: references collected so far; they are dropped
@@ -227,29 +234,26 @@ noinline void shadow_refs_next(struct iommu_table *tbl,
  */
 noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 {
-	struct page *page = pfn_to_page(shadow >> PAGE_SHIFT);
-
 	shadow_refs_drop(refs);
 	rcu_read_unlock();
-	unpin_user_pages_dirty_lock(&page, 1, shadow & TCE_SHADOW_WRITE);
+	shadow_put_pin(shadow);
 	rcu_read_lock();
 }
 
 /*
- * A single page, the request that guests and drivers make most often, whose
- * leaf is there: no iterator, and nothing that is kept from step to step.
+ * A single page whose leaf is there, the request that guests and drivers make most
+ * often: no iterator, and nothing that is kept from step to step.
  */
 
 static void shadow_unref_one(struct iommu_table *tbl,
 			     struct mm_iommu_table_group_mem_t *hint,
 			     unsigned long shadow)
 {
-	struct shadow_refs refs = { };
-
-	rcu_read_lock();
-	shadow_unref(tbl, hint, &refs, shadow);
-	shadow_refs_drop(&refs);
-	rcu_read_unlock();
+	if (unlikely(shadow & TCE_SHADOW_PIN))
+		shadow_put_pin(shadow);
+	else
+		WARN_ON_ONCE(!mm_iommu_unref_one(tbl->it_user->mm, hint,
+						 shadow & ~TCE_SHADOW_FLAGS));
 }
 
 /* The TCE of a single page, if it can be done so; else NULL */
@@ -263,21 +267,21 @@ user_table_find_one(struct iommu_table *tbl, unsigned long entry,
 	return tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
 }
 
-static long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
-			       unsigned long entry,
-			       const struct mm_iommu_range *range,
-			       unsigned long perm)
+static noinline long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
+					unsigned long entry,
+					const struct mm_iommu_range *range,
+					enum dma_data_direction direction)
 {
+	unsigned long perm = user_table_perm(tbl, direction), new, old;
 	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
-	unsigned long old;
 	long ret;
 
-	ret = mm_iommu_ref_range(range, perm & TCE_PCI_WRITE);
+	ret = mm_iommu_ref_one(range, perm, &new);
 	if (ret)
 		return ret;
 
 	user_table_lock(tbl);
-	mm_iommu_translate_range(range, perm, tce);
+	tce_store(tce, new);
 	user_table_kill(tbl, entry, 1);
 	old = tce_load(shadow);
 	tce_store(shadow, tce_shadow_make(range->ua | perm, TCE_SHADOW_UA));
@@ -289,9 +293,9 @@ static long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
 	return 0;
 }
 
-static void user_table_unmap_one(struct iommu_table *tbl, __be64 *tce,
-				 unsigned long entry,
-				 struct mm_iommu_table_group_mem_t *hint)
+static noinline void user_table_unmap_one(struct iommu_table *tbl, __be64 *tce,
+					  unsigned long entry,
+					  struct mm_iommu_table_group_mem_t *hint)
 {
 	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	unsigned long old;
@@ -308,27 +312,18 @@ static void user_table_unmap_one(struct iommu_table *tbl, __be64 *tce,
 	user_table_unlock(tbl);
 }
 
-/*
- * A traced request is a wrapper of its own, so that an untraced one need not keep
- * the arguments of the event until its end.
- */
-
 static noinline long
-user_table_do_map(struct iommu_table *tbl, unsigned long entry,
-		  const struct mm_iommu_range *range,
-		  enum dma_data_direction direction, unsigned long *made)
+user_table_map_range(struct iommu_table *tbl, unsigned long entry,
+		     const struct mm_iommu_range *range,
+		     enum dma_data_direction direction, unsigned long *made)
 {
 	struct tce_source src = {
 		.range = range,
 		.perm = user_table_perm(tbl, direction),
 	};
-	__be64 *tce = user_table_find_one(tbl, entry, range->npages);
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
 	long ret;
-
-	if (likely(tce))
-		return user_table_map_one(tbl, tce, entry, range, src.perm);
 
 	ret = mm_iommu_ref_range(range, src.perm & TCE_PCI_WRITE);
 	if (ret)
@@ -355,6 +350,24 @@ unref:
 
 	return ret;
 }
+
+static __always_inline long
+user_table_do_map(struct iommu_table *tbl, unsigned long entry,
+		  const struct mm_iommu_range *range,
+		  enum dma_data_direction direction, unsigned long *made)
+{
+	__be64 *tce = user_table_find_one(tbl, entry, range->npages);
+
+	if (tce)
+		return user_table_map_one(tbl, tce, entry, range, direction);
+
+	return user_table_map_range(tbl, entry, range, direction, made);
+}
+
+/*
+ * A traced request is a wrapper of its own, so that an untraced one need not keep
+ * the arguments of the event until its end.
+ */
 
 static noinline long
 user_table_trace_map(struct iommu_table *tbl, unsigned long entry,
@@ -541,19 +554,13 @@ user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
 }
 
 static noinline int
-user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
-		    unsigned long npages,
-		    struct mm_iommu_table_group_mem_t *hint)
+user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long npages,
+		       struct mm_iommu_table_group_mem_t *hint)
 {
-	__be64 *tce = user_table_find_one(tbl, entry, npages);
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
 	int ret = 0;
-
-	if (likely(tce)) {
-		user_table_unmap_one(tbl, tce, entry, hint);
-		return 0;
-	}
 
 	user_table_lock(tbl);
 	if (unlikely(!user_table_in_memory(tbl))) {
@@ -568,6 +575,20 @@ user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
 	user_table_unlock(tbl);
 
 	return ret;
+}
+
+static __always_inline int
+user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
+		    unsigned long npages,
+		    struct mm_iommu_table_group_mem_t *hint)
+{
+	__be64 *tce = user_table_find_one(tbl, entry, npages);
+
+	if (!tce)
+		return user_table_unmap_range(tbl, entry, npages, hint);
+	user_table_unmap_one(tbl, tce, entry, hint);
+
+	return 0;
 }
 
 static noinline int

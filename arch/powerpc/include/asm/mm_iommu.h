@@ -104,6 +104,11 @@ long mm_iommu_ref_range(const struct mm_iommu_range *range, bool write);
 void mm_iommu_unref_range(const struct mm_iommu_range *range);
 void mm_iommu_translate_range(const struct mm_iommu_range *range,
 			      unsigned long perm, __be64 *tces);
+long mm_iommu_ref_one(const struct mm_iommu_range *range, unsigned long perm,
+		      unsigned long *tce);
+bool mm_iommu_unref_one(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *hint,
+			unsigned long ua);
 bool mm_iommu_find_bounds(struct mm_struct *mm,
 			  struct mm_iommu_table_group_mem_t *hint,
 			  unsigned long ua, struct mm_iommu_bounds *bounds);

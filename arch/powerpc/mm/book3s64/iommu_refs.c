@@ -299,14 +299,88 @@ void mm_iommu_translate_range(const struct mm_iommu_range *range,
 	/* The references keep the regions (R2) */
 	rcu_read_lock();
 	for_each_region_part(&part, range) {
-		/* Many requests are for a single page: the short way for these */
-		if (part.nr == 1)
-			tce_store(tces, region_hpa(part.mem, part.ua) | perm);
-		else
-			region_translate(&part, range->page_shift, perm, tces);
+		region_translate(&part, range->page_shift, perm, tces);
 		tces += part.nr;
 	}
 	rcu_read_unlock();
+}
+
+static noinline struct mm_iommu_table_group_mem_t *
+region_find(struct mm_struct *mm, unsigned long ua)
+{
+	return region_at(mm, ua);
+}
+
+/* The region of @ua. The caller must be in an RCU section; @hint stays (R3) */
+static __always_inline struct mm_iommu_table_group_mem_t *
+region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
+	      unsigned long ua)
+{
+	return hint && region_has(hint, ua) ? hint : region_find(mm, ua);
+}
+
+/**
+ * mm_iommu_ref_one() - reference and translate a single IOMMU page
+ * @range: the page; @range->npages is 1
+ * @perm: permission bits of its TCE
+ * @tce: set to the TCE
+ *
+ * mm_iommu_ref_range() and mm_iommu_translate_range() with one search, for the
+ * request that is made most often.
+ *
+ * Context: any in virtual mode, does not sleep.
+ *
+ * Return: as mm_iommu_ref_range().
+ */
+long mm_iommu_ref_one(const struct mm_iommu_range *range, unsigned long perm,
+		      unsigned long *tce)
+{
+	unsigned int page_shift = range->page_shift;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long ua = range->ua;
+	long ret = -EINVAL;
+
+	rcu_read_lock();
+	mem = region_hinted(range->mm, range->hint, ua);
+	if (!mem || !region_pages(mem, ua, 1, page_shift))
+		goto unlock;
+	if (!region_backs(mem, ua, 1, page_shift)) {
+		ret = -EPERM;
+		goto unlock;
+	}
+	if (mm_iommu_ref(mem, 1, perm & TCE_PCI_WRITE)) {
+		*tce = region_hpa(mem, ua) | perm;
+		ret = 0;
+	}
+unlock:
+	rcu_read_unlock();
+
+	return ret;
+}
+
+/**
+ * mm_iommu_unref_one() - drop the reference of a single IOMMU page
+ * @mm: whose memory
+ * @hint: a region that the caller has registered, probably the one; or NULL
+ * @ua: user address of the page
+ *
+ * Context: as mm_iommu_unref_range(), which says what must be true of the TCE.
+ *
+ * Return: true, or false when @ua is in no region.
+ */
+bool mm_iommu_unref_one(struct mm_struct *mm,
+			struct mm_iommu_table_group_mem_t *hint,
+			unsigned long ua)
+{
+	struct mm_iommu_table_group_mem_t *mem;
+
+	rcu_read_lock();
+	mem = region_hinted(mm, hint, ua);
+	if (mem)
+		region_unref(mem, 1);
+	rcu_read_unlock();
+
+	return mem;
 }
 
 /**
@@ -327,10 +401,8 @@ bool mm_iommu_find_bounds(struct mm_struct *mm,
 			  struct mm_iommu_table_group_mem_t *hint,
 			unsigned long ua, struct mm_iommu_bounds *bounds)
 {
-	struct mm_iommu_table_group_mem_t *mem = hint;
+	struct mm_iommu_table_group_mem_t *mem = region_hinted(mm, hint, ua);
 
-	if (!mem || !region_has(mem, ua))
-		mem = region_at(mm, ua);
 	if (!mem)
 		return false;
 	bounds->mem = mem;
