@@ -9,10 +9,10 @@
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
-#include <linux/maple_tree.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/overflow.h>
+#include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/vfio.h>
 
@@ -37,6 +37,20 @@ struct tce_group {
 };
 
 /**
+ * struct tce_region - memory that a container has registered (v2)
+ * @node: in tce_container::regions
+ * @start: its first user address
+ * @last: its last user address
+ * @mem: the region, which other containers may have registered as well
+ */
+struct tce_region {
+	struct rb_node node;
+	unsigned long start;
+	unsigned long last;
+	struct mm_iommu_table_group_mem_t *mem;
+};
+
+/**
  * struct tce_container - a container
  * @lock: covers everything here; shared by requests that change nothing of it, but
  *	  the TCEs of @tables and @recent
@@ -55,7 +69,7 @@ struct tce_group {
  * @groups: of struct tce_group
  * @last_seq: tce_group::seq of the group that came last
  * @registered_pages: v2: size of all of @regions, in system pages
- * @regions: v2: registrations, user address range to region
+ * @regions: v2: of struct tce_region, in the order of their addresses
  * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
  *	    request is mostly about the same memory as the one before. Who shares
  *	    @lock may set it to any of @regions
@@ -74,8 +88,8 @@ struct tce_container {
 	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
 	struct list_head groups;
 	u64 last_seq;
-	struct maple_tree regions;
-	struct mm_iommu_table_group_mem_t *recent;
+	struct rb_root regions;
+	struct tce_region *recent;
 };
 
 static inline struct iommu_table_group *tce_table_group(struct tce_group *grp)
@@ -114,6 +128,14 @@ static inline bool tce_bad_range(u64 start, u64 size)
 	return !size || check_add_overflow(start, size, &end);
 }
 
+/* What an unmap may be about: the memory that was mapped last, or NULL */
+static inline struct mm_iommu_table_group_mem_t *tce_hint(struct tce_container *c)
+{
+	struct tce_region *recent = READ_ONCE(c->recent);
+
+	return recent ? recent->mem : NULL;
+}
+
 /* spapr_tce_windows.c */
 long tce_group_set_window(struct tce_group *grp, int num,
 			  struct iommu_table *tbl);
@@ -138,6 +160,7 @@ void tce_container_detach(void *iommu_data, struct iommu_group *iommu_group);
 void tce_detach(struct tce_container *c, struct tce_group *grp);
 
 /* spapr_tce_regions.c */
+struct tce_region *tce_find_region(struct tce_container *c, unsigned long ua);
 long tce_register(struct tce_container *c, void __user *arg);
 long tce_unregister(struct tce_container *c, void __user *arg);
 void tce_release_regions(struct tce_container *c);

@@ -230,8 +230,7 @@ static void *tce_container_open(unsigned long arg)
 	mutex_init(&c->show_lock);
 	mutex_init(&c->eeh_lock);
 	INIT_LIST_HEAD(&c->groups);
-	mt_init_flags(&c->regions, MT_FLAGS_LOCK_EXTERN);
-	mt_set_external_lock(&c->regions, &c->lock);
+	c->regions = RB_ROOT;
 	c->v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
 
 	return c;

@@ -41,40 +41,42 @@ tce_find_table(struct tce_container *c, u64 iova, u64 size)
 	return tce_no_table(iova, size, -ENXIO);
 }
 
-/* The same where no single registration has all of it: they must leave no hole */
-static noinline struct mm_iommu_table_group_mem_t *
-tce_registered_range(struct tce_container *c, unsigned long ua,
-		     unsigned long size)
-{
-	MA_STATE(mas, &c->regions, ua, ua);
-	struct mm_iommu_table_group_mem_t *mem = mas_walk(&mas), *first = mem;
-
-	while (mem && mas.last < ua + size - 1) {
-		mas_set(&mas, mas.last + 1);
-		mem = mas_walk(&mas);
-	}
-
-	return mem ? first : NULL;
-}
-
 /*
  * Is all of [@ua, @ua + @size) registered in this container? Returns the first
- * region of it, or NULL.
+ * region of it, or NULL. Several must leave no hole.
  */
-static struct mm_iommu_table_group_mem_t *
-tce_registered(struct tce_container *c, unsigned long ua, unsigned long size)
+static noinline struct tce_region *tce_find_regions(struct tce_container *c,
+						    unsigned long ua,
+						    unsigned long size)
 {
-	struct mm_iommu_table_group_mem_t *mem = READ_ONCE(c->recent);
+	struct tce_region *first = tce_find_region(c, ua), *region = first;
+	unsigned long last = ua + size - 1, end;
 
-	if (mem && mm_iommu_covers(mem, ua, size))
-		return mem;
+	while (region && region->last < last) {
+		end = region->last + 1;
+		region = rb_entry_safe(rb_next(&region->node),
+				       struct tce_region, node);
+		if (region && region->start != end)
+			return NULL;
+	}
 
-	mem = mtree_load(&c->regions, ua);
-	if (!mem || !mm_iommu_covers(mem, ua, size))
-		return tce_registered_range(c, ua, size);
-	WRITE_ONCE(c->recent, mem);
+	return region ? first : NULL;
+}
 
-	return mem;
+/* The same, beginning with the one that was mapped last */
+static struct tce_region *tce_registered(struct tce_container *c,
+					 unsigned long ua, unsigned long size)
+{
+	struct tce_region *region = READ_ONCE(c->recent);
+
+	if (region && ua >= region->start && ua + size - 1 <= region->last)
+		return region;
+
+	region = tce_find_regions(c, ua, size);
+	if (region)
+		WRITE_ONCE(c->recent, region);
+
+	return region;
 }
 
 static noinline long tce_not_registered(u64 ua, u64 size)
@@ -116,6 +118,7 @@ long tce_map(struct tce_container *c, void __user *arg)
 	struct vfio_iommu_type1_dma_map param;
 	enum dma_data_direction direction;
 	struct mm_iommu_range range;
+	struct tce_region *region;
 	struct iommu_table *tbl;
 	unsigned long entry;
 	int ret;
@@ -150,9 +153,10 @@ long tce_map(struct tce_container *c, void __user *arg)
 	if (!c->v2)
 		return tce_map_v1(tbl, entry, &range, direction);
 
-	range.hint = tce_registered(c, param.vaddr, param.size);
-	if (!range.hint)
+	region = tce_registered(c, param.vaddr, param.size);
+	if (!region)
 		return tce_not_registered(param.vaddr, param.size);
+	range.hint = region->mem;
 
 	return user_table_map(tbl, entry, &range, direction);
 }
@@ -211,6 +215,5 @@ long tce_unmap(struct tce_container *c, void __user *arg)
 		return -EINVAL;
 
 	return user_table_unmap(tbl, param.iova >> tbl->it_page_shift,
-				param.size >> tbl->it_page_shift,
-				READ_ONCE(c->recent));
+				param.size >> tbl->it_page_shift, tce_hint(c));
 }

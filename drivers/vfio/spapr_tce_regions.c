@@ -2,6 +2,7 @@
 /*
  * Version 2: what a container has registered, and thus may map.
  */
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "spapr_tce.h"
@@ -19,18 +20,50 @@ static int tce_copy_region(struct vfio_iommu_spapr_register_memory *param,
 	return 0;
 }
 
-/* The registration of exactly this range, NULL if there is none */
-static struct mm_iommu_table_group_mem_t *
-tce_find_region(struct ma_state *mas, u64 ua, u64 size)
+/**
+ * tce_find_region() - find what was registered at an address
+ * @c: the container
+ * @ua: user address
+ *
+ * Context: any. The caller must hold tce_container::lock, shared.
+ *
+ * Return: the region that has @ua in it, or NULL.
+ */
+struct tce_region *tce_find_region(struct tce_container *c, unsigned long ua)
 {
-	struct mm_iommu_table_group_mem_t *mem;
+	struct rb_node *node = c->regions.rb_node;
+	struct tce_region *region;
 
-	mas_set(mas, ua);
-	mem = mas_walk(mas);
-	if (!mem || mas->index != ua || mas->last != ua + size - 1)
+	lockdep_assert_held(&c->lock);
+	while (node) {
+		region = rb_entry(node, struct tce_region, node);
+		if (ua < region->start)
+			node = node->rb_left;
+		else if (ua > region->last)
+			node = node->rb_right;
+		else
+			return region;
+	}
+
+	return NULL;
+}
+
+/* The registration of exactly this range, NULL if there is none */
+static struct tce_region *tce_find_exactly(struct tce_container *c,
+					   u64 ua, u64 size)
+{
+	struct tce_region *region = tce_find_region(c, ua);
+
+	if (!region || region->start != ua || region->last != ua + size - 1)
 		return NULL;
 
-	return mem;
+	return region;
+}
+
+static bool tce_region_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct tce_region, node)->start <
+		rb_entry(b, struct tce_region, node)->start;
 }
 
 /**
@@ -46,27 +79,30 @@ tce_find_region(struct ma_state *mas, u64 ua, u64 size)
  */
 long tce_register(struct tce_container *c, void __user *arg)
 {
-	MA_STATE(mas, &c->regions, 0, 0);
 	struct vfio_iommu_spapr_register_memory param;
-	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_region *region;
 	int ret;
 
 	ret = tce_copy_region(&param, arg);
 	if (ret)
 		return ret;
-	if (tce_find_region(&mas, param.vaddr, param.size))
+	if (tce_find_exactly(c, param.vaddr, param.size))
 		return -EBUSY;
 
-	ret = mm_iommu_new(c->mm, param.vaddr, param.size >> PAGE_SHIFT, &mem);
-	if (ret)
-		return ret;
-
-	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
-	ret = mas_store_gfp(&mas, mem, GFP_KERNEL);
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return -ENOMEM;
+	region->start = param.vaddr;
+	region->last = param.vaddr + param.size - 1;
+	/* Refuses what overlaps with anything that the process has registered */
+	ret = mm_iommu_new(c->mm, param.vaddr, param.size >> PAGE_SHIFT,
+			   &region->mem);
 	if (ret) {
-		mm_iommu_release(c->mm, mem);
+		kfree(region);
 		return ret;
 	}
+
+	rb_add(&region->node, &c->regions, tce_region_less);
 	WRITE_ONCE(c->registered_pages,
 		   c->registered_pages + (param.size >> PAGE_SHIFT));
 	c->enabled = true;
@@ -99,35 +135,34 @@ static bool tce_maps(struct tce_container *c, u64 ua, u64 size)
  */
 long tce_unregister(struct tce_container *c, void __user *arg)
 {
-	MA_STATE(mas, &c->regions, 0, 0);
 	struct vfio_iommu_spapr_register_memory param;
-	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_region *region;
 	int ret;
 
 	ret = tce_copy_region(&param, arg);
 	if (ret)
 		return ret;
 
-	mem = tce_find_region(&mas, param.vaddr, param.size);
-	if (!mem)
+	region = tce_find_exactly(c, param.vaddr, param.size);
+	if (!region)
 		return -ENOENT;
 
-	ret = mm_iommu_unregister(c->mm, mem, false);
+	ret = mm_iommu_unregister(c->mm, region->mem, false);
 	if (ret == -EAGAIN) {
 		/* Registered elsewhere, too: look at this container's tables */
 		if (tce_maps(c, param.vaddr, param.size))
 			return -EBUSY;
-		ret = mm_iommu_unregister(c->mm, mem, true);
+		ret = mm_iommu_unregister(c->mm, region->mem, true);
 	}
 	if (ret)
 		return ret;
 
-	if (c->recent == mem)
+	if (c->recent == region)
 		c->recent = NULL;
 	WRITE_ONCE(c->registered_pages,
 		   c->registered_pages - (param.size >> PAGE_SHIFT));
-	mas_set_range(&mas, param.vaddr, param.vaddr + param.size - 1);
-	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
+	rb_erase(&region->node, &c->regions);
+	kfree(region);
 
 	return 0;
 }
@@ -140,10 +175,12 @@ long tce_unregister(struct tce_container *c, void __user *arg)
  */
 void tce_release_regions(struct tce_container *c)
 {
-	MA_STATE(mas, &c->regions, 0, 0);
-	struct mm_iommu_table_group_mem_t *mem;
+	struct tce_region *region, *next;
 
-	mas_for_each(&mas, mem, ULONG_MAX)
-		mm_iommu_release(c->mm, mem);
-	__mt_destroy(&c->regions);
+	rbtree_postorder_for_each_entry_safe(region, next, &c->regions, node) {
+		mm_iommu_release(c->mm, region->mem);
+		kfree(region);
+	}
+	c->regions = RB_ROOT;
+	c->recent = NULL;
 }

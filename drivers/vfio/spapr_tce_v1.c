@@ -55,7 +55,7 @@ static int tce_unmap_all(struct tce_container *c)
 		if (!tbl)
 			continue;
 		err = user_table_unmap(tbl, tbl->it_offset, tbl->it_size,
-				       c->recent);
+				       tce_hint(c));
 		if (err)
 			ret = err;
 	}

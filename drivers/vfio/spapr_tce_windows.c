@@ -112,7 +112,7 @@ void tce_remove_window(struct tce_container *c, int num)
 
 	lockdep_assert_held_write(&c->lock);
 	trace_tce_window_remove(tbl, num);
-	user_table_revoke(tbl, c->recent);
+	user_table_revoke(tbl, tce_hint(c));
 	tce_unset_window(c, num, NULL);
 	tce_set_table(c, num, NULL);
 	iommu_tce_table_put(tbl);

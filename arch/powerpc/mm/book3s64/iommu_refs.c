@@ -23,7 +23,6 @@ bool mm_iommu_covers(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 {
 	return region_has(mem, ua) && size - 1 <= region_last(mem) - ua;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_covers);
 
 /*
  * Test if an IOMMU page that is larger than a granule is nevertheless a

@@ -7,8 +7,7 @@
 void glue_container_get(void *data, struct glue_container *state)
 {
 	struct tce_container *c = data;
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long index = 0;
+	struct rb_node *node;
 
 	*state = (struct glue_container) {
 		.mm = c->mm,
@@ -18,7 +17,7 @@ void glue_container_get(void *data, struct glue_container *state)
 		.enabled_pages = c->enabled_pages,
 		.tables = { c->tables[0], c->tables[1] },
 	};
-	mt_for_each(&c->regions, mem, index, ULONG_MAX)
+	for (node = rb_first(&c->regions); node; node = rb_next(node))
 		state->nr_regions++;
 }
 

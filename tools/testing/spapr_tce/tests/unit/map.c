@@ -133,8 +133,27 @@ TEST_F(world, map_into_regions_of_others)
 	EXPECT_WORKS(req_map(b, 0, UA(8), PG, RW));
 	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(7), 2 * PG, RW));
 	EXPECT_FAILS(-EINVAL, req_map(b, 0, UA(7), 2 * PG, RW));
+	/* Nor does it fill a hole */
+	EXPECT_WORKS(req_register(self->c, UA(16), 8 * PG));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, 0, UA(7), 10 * PG, RW));
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
+	EXPECT_WORKS(req_map(self->c, 0, UA(7), 10 * PG, RW));
 	EXPECT_WORKS(req_map(self->c, 0, UA(7), 2 * PG, RW));
+}
+
+/* Each has a half of the folio, so neither may map the IOMMU page */
+TEST_F(world, map_page_of_two_regions)
+{
+	u64 start;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), MB));
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE) + MB, MB));
+	EXPECT_WORKS(make_default(self->c));
+	EXPECT_WORKS(req_create(self->c, 21, 64 * MB, 1, &start));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, start, UA(UA_HUGE), 2 * MB, RW));
+	EXPECT_FAILS(-EINVAL, req_map(self->c, start, UA(UA_HUGE), 4 * MB, RW));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), MB));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE) + MB, MB));
 }
 
 TEST_F(world, map_arguments)
