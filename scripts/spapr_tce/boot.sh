@@ -13,6 +13,8 @@
 #             nvme: those of edu, and the disk build/nvme.img in a group with
 #                  one more edu
 #             clients: the two disks build/nvme.img and build/clients.ext4
+#             clients-iommufd: the same with build/clients-iommufd.ext4, and two network
+#                  devices on one wire; what is there goes to build/clients/wire-MACHINE
 #             +rng: a virtio entropy device alone in its group (powernv)
 #             deb: an edu, the disks build/nvme.img and build/deb/disk.ext4, which is
 #                  written to
@@ -101,13 +103,27 @@ deb)
 	drive deb/disk.ext4 d1,cache=unsafe
 	device "$nvme,bus=pcie.0" virtio-blk-pci,drive=d1,bus=pcie.1 "$edu,bus=pcie.2"
 	;;
-clients)
+clients | clients-iommufd)
 	drive nvme.img d0,snapshot=on
-	drive clients.ext4 d1,readonly=on
+	drive "$DEVICES.ext4" d1,readonly=on
 	case $MACHINE in
 	pseries) device "$nvme,bus=phb2.0" virtio-blk-pci,drive=d1,bus=phb1.0 ;;
 	*)	device "$nvme,bus=pcie.0" virtio-blk-pci,drive=d1,bus=pcie.1 ;;
 	esac
+	;;
+esac
+case $DEVICES in
+clients-iommufd)
+	for i in 1 2; do
+		qemu="$qemu -netdev hubport,id=wire$i,hubid=0"
+	done
+	qemu="$qemu -object filter-dump,id=dump,netdev=wire1,file=$build/clients/wire-$MACHINE"
+	# powernv8 has three host bridges
+	device x3130-upstream,bus=pcie.2,id=up
+	for i in 1 2; do
+		device "xio3130-downstream,bus=up,id=down$i,chassis=1$i,slot=$i" \
+			"e1000e,netdev=wire$i,bus=down$i,romfile="
+	done
 	;;
 esac
 

@@ -12,10 +12,14 @@
 
 . "$(dirname "$0")/lib.sh"
 
+iommufd=q35,testpmd
 all=passthrough,io,trace,user,user64,memlock,fill,pull,unplug,kill${LONG:+,lpar}
+case ${LONG:+long},$TESTS, in
+*,q35,*|*,testpmd,*|long*) all=$all,$iommufd ;;
+esac
 # MACHINE, CONFIG and TESTS may be meant for other parts of the check.
-machines=$(printf '%s\n' powernv9 powernv8 ${LONG:+pseries} |
-	grep -x "${MACHINE:-.*}" || :)
+machines=$(printf '%s\n' powernv9 powernv8 ${LONG:+pseries} powernv9-iommufd powernv8-iommufd |
+	grep -xE "${MACHINE:-.*}(-iommufd)?" || :)
 tests=$(echo "$all" | tr , '\n' | grep -xE "$(echo "${TESTS:-.*}" | tr , '|')" || :)
 limit=900
 case ${CONFIG:=default} in
@@ -49,6 +53,9 @@ build_programs() {
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -Werror -static $bare_flags \
 		-T "$src/bare.lds" -o "$out/bare.elf" "$src/bare.S" "$src/bare.c" &&
 	"${CROSS_COMPILE}objcopy" -O binary "$out/bare.elf" "$out/bare.bin" &&
+	x86_64-linux-gnu-as --32 -o "$out/boot.o" "$src/boot.S" &&
+	x86_64-linux-gnu-ld -m elf_i386 -Ttext 0x7c00 -e _start --oformat binary \
+		-o "$out/boot.bin" "$out/boot.o" &&
 	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$build/vmlinux$(kernel_name default)"
 }
 
@@ -69,7 +76,8 @@ cpio() {
 tests_on() {
 	case $1 in
 	pseries) echo "$tests" | grep -x lpar ;;
-	*) echo "$tests" | grep -vx lpar ;;
+	*-iommufd) echo "$tests" | grep -xE "$(echo $iommufd | tr , '|')" ;;
+	*) echo "$tests" | grep -vxE "$(echo lpar,$iommufd | tr , '|')" ;;
 	esac | paste -sd , -
 }
 
@@ -80,7 +88,7 @@ tests_on() {
 append="nosoftlockup rcupdate.rcu_cpu_stall_suppress=1 spapr_tce.warmup=1"
 boot() {
 	rc=0
-	MACHINE=$1 DEVICES=clients TIMEOUT=$((4 * limit)) ACCEL=$2 \
+	MACHINE=${1%-*} DEVICES=clients${iommu:+-$iommu} TIMEOUT=$((4 * limit)) ACCEL=$2 \
 		"$here/boot.sh" "$build/vmlinux$(kernel_name "$CONFIG")" "$out/host.cpio" \
 		"$append spapr_tce.tests=$(tests_on "$1") spapr_tce.timeout=$limit" \
 		>"$logs/$name.log" 2>&1 || rc=$?
@@ -91,8 +99,9 @@ boot() {
 # registers that it uses while another one moves those of a device.  With one
 # thread for all of them it did not.
 boot_one() {
-	name=clients-${BASE:+base-}$1$suffix
+	name=clients-${BASE:+base-}$1$suffix iommu=
 	case $1 in
+	*-iommufd) iommu=iommufd; boot "$1" tcg ;;
 	powernv9) boot "$1" tcg,thread=single ;;
 	*)	boot "$1" tcg ;;
 	esac
@@ -102,6 +111,12 @@ boot_one() {
 		boot "$1" tcg,thread=single
 	fi
 	"$here/results.pl" "clients ${name#clients-}" "$rc" "$logs/$name.log"
+	case $iommu,$(tests_on "$1") in
+	iommufd,*testpmd*)
+		"$here/wire.pl" "clients ${name#clients-}" "$out/wire-${1%-*}" "$logs/$name.log"
+		rm -f "$out/wire-${1%-*}"
+		;;
+	esac
 }
 
 suffix=
@@ -111,14 +126,26 @@ if [ "$CONFIG" != default ]; then
 fi
 CONFIG=default "$here/kernel.sh" >&2
 "$here/initrd.sh" >&2
-"$here/clients-root.sh" >&2
+rows=$machines machines=
+for m in $rows; do
+	[ "$tests" = shell ] || [ -n "$(tests_on "$m")" ] || continue
+	case $m in *-iommufd) root=iommufd ;; *) root= ;; esac
+	if "$here/clients-root.sh" $root >&2; then
+		machines=${machines:+$machines }$m
+	elif [ -n "$root" ]; then
+		echo "skip    clients $m (no Debian root with QEMU 9 and DPDK)"
+	else
+		exit 1
+	fi
+done
 mkdir -p "$out"
 long "clients" "$logs/clients.log" build_programs
 cpio guest "$out/guest" </dev/null
 cpio host "$initrd/init" <<EOF2
 $(echo "$tests" | sed "s|.*|file /tests/& $out/enter 0755 0 0|")
 file /clients/host.sh $src/host.sh 0755 0 0
-$(printf "file /clients/%s $out/%s 0644 0 0\n" vmlinux vmlinux guest.cpio guest.cpio bare.bin bare.bin)
+file /clients/iommufd.sh $src/iommufd.sh 0644 0 0
+$(printf "file /clients/%s $out/%s 0644 0 0\n" vmlinux vmlinux guest.cpio guest.cpio bare.bin bare.bin boot.bin boot.bin)
 EOF2
 
 [ "${1:-}" != --build ] || exit 0
@@ -132,7 +159,8 @@ fi
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 for m in $machines; do
-	[ -n "$(tests_on "$m")" ] || continue
+	# Other emulators within emulators would be too much
+	case $m in *-iommufd) wait ;; esac
 	say "booting clients $m (console: $logs/clients-${BASE:+base-}$m$suffix.log)"
 	boot_one "$m" >"$tmp/$m" &
 	[ "$JOBS" -gt 1 ] || wait

@@ -4,6 +4,10 @@
 # Make build/clients.ext4, a disk with a Debian root for ppc64el and Debian's
 # QEMU, perf and trace-cmd in it, from the mirrors that this machine's apt uses.
 # It is kept in the cache, under a name made of all that it depends on.
+#
+# clients-root.sh iommufd: build/clients-iommufd.ext4 instead, with what knows
+# /dev/iommu: QEMU for PCs from the backports, since it has to be 9 or newer, and
+# DPDK's testpmd with a driver for QEMU's e1000e.  Fails where no mirror has them.
 
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
@@ -28,12 +32,14 @@ if [ -z "$(sources)" ]; then
 		die "apt knows no archive of Debian $suite; see $logs/clients-root.log"
 fi
 
+kind=${1:-}
+name=clients${kind:+-$kind}
 key=$({
 	cat "$here/clients-root.sh"
 	sources
-	apt-cache policy qemu-system-ppc | grep Candidate:
+	[ -n "$kind" ] || apt-cache policy qemu-system-ppc | grep Candidate:
 } | sha256sum | cut -c 1-16)
-image=$cache/clients-$key.ext4
+image=$cache/$name-$key.ext4
 
 tmp=$(mktemp -d)
 trap '$as_root rm -rf "$tmp"' EXIT
@@ -43,21 +49,45 @@ extract() {
 	sources | $as_root mmdebstrap --variant=extract --architectures=ppc64el \
 		--include="$packages" --aptopt="$tmp/apt.conf" "$suite" "$tmp/root" -
 }
+# What testpmd is linked with, and the plugins that it needs here; its own package
+# wants everything that a developer would.
+dpdk_packages() {
+	apt-cache depends --no-recommends --no-suggests "dpdk-dev/$suite" |
+		sed -n 's/^ *Depends: //p' | grep -vxE 'libdpdk-dev|python3'
+	apt-cache pkgnames librte- | grep -xE 'librte-(net-e1000|mempool-ring)-?[0-9]+'
+}
+get_iommufd() {
+	own_apt "$cache/apt-clients" ppc64el "$suite" "$suite-backports" &&
+	apt-get -q update || return
+	cp "$apt/sources.list" "$tmp/sources.list"
+	packages=coreutils,dash,grep,mawk,mount,sed,util-linux,qemu-system-x86
+	packages=$packages,$(dpdk_packages | paste -sd ,)
+	content dpdk-dev "$suite" >"$tmp/testpmd.tar" || return
+	unset APT_CONFIG
+	echo "APT::Default-Release \"$suite-backports\";" >>"$tmp/apt.conf"
+	# shellcheck disable=SC2317 # called later
+	sources() { cat "$tmp/sources.list"; }
+}
 make_root() {
 	# How to get through to a mirror is in this machine's apt, too.
 	apt-config dump | grep -E '^Acquire::(https?::|Retries)' >"$tmp/apt.conf" || :
 	echo 'Acquire::Retries "3";' >>"$tmp/apt.conf"
+	[ -z "$kind" ] || "get_$kind" || return
 	extract || extract || return
+	[ -z "$kind" ] || $as_root tar -C "$tmp/root" -xf "$tmp/testpmd.tar" \
+		./usr/bin/dpdk-testpmd || return
 	(cd "$tmp/root" && $as_root rm -rf etc/apt usr/share/doc usr/share/man \
-		usr/share/locale usr/lib/*/gconv var/cache var/lib/apt &&
-	$as_root mkdir -p clients dev proc sys tmp) || return
+		usr/share/locale usr/lib/*/gconv usr/bin/qemu-system-i386 var/cache \
+		var/lib/apt &&
+	$as_root mkdir -p clients dev proc run sys tmp && $as_root ln -sfn ../run var/run) ||
+		return
 	$as_root mke2fs -q -F -t ext4 -d "$tmp/root" "$tmp/image" 400M &&
 	$as_root chown "$(id -u):$(id -g)" "$tmp/image"
 }
 if [ ! -f "$image" ]; then
-	long "Debian root" "$logs/clients-root.log" make_root
-	rm -f "$cache"/clients-*.ext4
+	long "Debian root${kind:+ with $kind}" "$logs/clients-root.log" make_root
+	rm -f "$cache/$name"-[0-9a-f]*.ext4
 	cp --sparse=always "$tmp/image" "$image.new"
 	mv "$image.new" "$image"
 fi
-ln -sfn "$image" "$build/clients.ext4"
+ln -sfn "$image" "$build/$name.ext4"

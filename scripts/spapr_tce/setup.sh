@@ -14,7 +14,7 @@ for group in "$@"; do
 	case $group in
 	host)	packages="$packages clang libclang-rt-dev liburcu-dev spin
 			gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
-	clients) packages="$packages mmdebstrap e2fsprogs" ;;
+	clients) packages="$packages mmdebstrap e2fsprogs binutils-x86-64-linux-gnu" ;;
 	deb)	packages="$packages debhelper dpkg-dev kmod cpio openssl zstd" ;;
 	bench)	packages="$packages gnuplot-nox" ;;
 	docs)	packages="$packages python3-sphinx codespell" ;;

@@ -17,6 +17,8 @@
 #   lpar	as passthrough, on an LPAR and without KVM: all goes through VFIO
 #   unplug	the device is unplugged and plugged in a mapping storm, ROUNDS times
 #   shell	no test: a shell on the console
+#
+# and those of iommufd.sh.
 
 # Functions are called by name, and counts are read from a file.
 # shellcheck disable=SC2317,SC2154
@@ -98,6 +100,8 @@ take_disk() {
 		head -c $((32 << 20)) /dev/nvme0n1 | cksum | cut -d ' ' -f 1 >$tmp/cksum
 		head -c $((8 << 20)) /dev/zero | dd of=/dev/nvme0n1 bs=1M \
 			seek=40 oflag=direct 2>/dev/null
+		[ ! -f /clients/boot.bin ] || dd if=/clients/boot.bin \
+			of=/dev/nvme0n1 conv=notrunc,fsync 2>/dev/null
 	fi
 	echo vfio-pci >"$dev/driver_override"
 	[ ! -e "$dev/driver" ] || echo "$disk" >"$dev/driver/unbind"
@@ -620,6 +624,8 @@ test_shell() {
 	exit
 }
 
+# shellcheck source=/dev/null
+[ ! -f /clients/iommufd.sh ] || . /clients/iommufd.sh
 mkdir -p $tmp
 chmod 777 $tmp
 as_user=
@@ -637,6 +643,8 @@ kill)		test_kill ;;
 lpar)		test_lpar ;;
 unplug)		test_unplug ;;
 pull)		test_pull ;;
+q35)		test_q35 ;;
+testpmd)	test_testpmd ;;
 shell)		test_shell ;;
 *)		die "there is no such test" ;;
 esac
