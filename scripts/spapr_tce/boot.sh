@@ -12,6 +12,8 @@
 #             nodes: two, each with a processor and a node of its own (powernv)
 #             nvme: those of edu, and the disk build/nvme.img in a group with
 #                  one more edu
+#             igb: a network device with MSI-X and functions to come, for a QEMU that
+#                  has it
 #             clients: the two disks build/nvme.img and build/clients.ext4
 #             clients-iommufd: the same with build/clients-iommufd.ext4, and two network
 #                  devices on one wire; what is there goes to build/clients/wire-MACHINE
@@ -24,6 +26,7 @@
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
 #   ACCEL     what follows QEMU's -accel
+#   QEMU      the emulator, default qemu-system-ppc64
 #   PLUGIN    a TCG plugin to run with, and its arguments
 #   SERIAL    default stdio, with no input; else standard input is the console's
 
@@ -64,6 +67,7 @@ pseries)
 	;;
 esac
 case $MACHINE-$DEVICES in
+powernv*-igb) device "igb,bus=pcie.0,romfile=" ;;
 powernv*-edu | powernv*-nvme) device "$edu,bus=pcie.0" "$edu,bus=pcie.1" ;;
 # Each chip has six host bridges and half of the memory.
 powernv*-nodes)
@@ -142,7 +146,7 @@ fi
 # The log buffer is large so that no line of a test gets lost, and devkmsg=on
 # because init writes there.  In the foreground, so that Ctrl-C reaches it.
 # shellcheck disable=SC2086 # a list of words
-exec timeout --foreground "${TIMEOUT:-600}" qemu-system-ppc64 $qemu \
+exec timeout --foreground "${TIMEOUT:-600}" "${QEMU:-qemu-system-ppc64}" $qemu \
 	${ACCEL:+-accel "$ACCEL"} ${PLUGIN:+-plugin "$PLUGIN"} \
 	-m "${MEM:-4G}" -smp "$smp" -no-reboot -display none -vga none \
 	-serial "${SERIAL:-stdio}" -monitor none -kernel "$kernel" ${initrd:+-initrd "$initrd"} \

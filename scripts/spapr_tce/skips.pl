@@ -23,7 +23,7 @@ for my $class (grep { $sum{$_} } map({ $$_[0] } @classes), 'other') {
 	printf "%10d  %s\n", $$n{$_}, $_ for sort { $$n{$b} <=> $$n{$a} || $a cmp $b } keys %$n;
 }
 __DATA__
-machine	no second window on this machine|the window is the machine's|the machine places its windows elsewhere|more than two windows|no second group with a window like the first's|groups cannot share windows on this machine|no second group that can join|no dynamic DMA windows.*|no window so large|no window of any size can be made|no such IOMMU page size on this machine|the IOMMU has no .*|no larger IOMMU pages?.*|no 64K pages|no windows of .*|hypercalls always leave the run loop on this machine|no bypass on this machine|the hypervisor's affair|the hypervisor keeps the entries|IOMMU type not supported by this machine|no VFIO_SPAPR_TCE_v2_IOMMU.*|no 16 TB of address space|booted with disable_ddw
+machine	no second window on this machine|the window is the machine's|the machine places its windows elsewhere|more than two windows|no second group with a window like the first's|groups cannot share windows on this machine|no second group that can join|no dynamic DMA windows.*|no window so large|no window of any size can be made|no such IOMMU page size on this machine|the IOMMU has no .*|no larger IOMMU pages?.*|no 64K pages|no windows of .*|hypercalls always leave the run loop on this machine|no bypass on this machine|the hypervisor's affair|the hypervisor keeps the entries|IOMMU type not supported by this machine|no VFIO_SPAPR_TCE_v2_IOMMU.*|no 16 TB of address space|booted with disable_ddw|maps a GiB in 30 s, too much for an emulator
 lpar	not an LPAR|real mode is not for LPARs|an LPAR host without memory for its own window stays without
 eeh	no EEH on this machine
 kvm	KVM has no .*|no KVM on this machine|no guest: .*|KVM PR may lose timer interrupts on an emulated powernv|no KVM (HV|PR).*|no call came at the right moment
@@ -33,4 +33,4 @@ devices	no edu device|not an edu device|no PCI device to take: .*|no VFIO device
 nodes	one NUMA node only|no memory can be taken offline|memory blocks cannot go offline here
 modules	VFIO is built in
 kernel	no /dev/iommu|no vp-vdpa driver|no debugfs.*|no tracefs|no tracepoint of hypercalls|no memfd|no vm.compact_memory here|physical addresses are not told|no CONFIG_IOMMU_DEBUGFS|.*cgroup.*
-network	no package of Debian's configuration|no Debian root.*
+network	no package of Debian's configuration|no Debian root.*|no QEMU with igb
