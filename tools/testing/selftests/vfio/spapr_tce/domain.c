@@ -22,7 +22,7 @@ static int rounds(void)
 {
 	const char *s = getenv("DOMAIN_ROUNDS");
 
-	return s ? atoi(s) : 12;
+	return s ? atoi(s) : 6;
 }
 
 FIXTURE(domain)

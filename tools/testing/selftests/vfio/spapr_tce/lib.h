@@ -193,6 +193,8 @@ long mem_hugetlb_reserve(unsigned int shift, long count);
  * Answers NULL where the machine has no such pages.
  */
 void *mem_huge(size_t *size, unsigned int shift, unsigned int *pool);
+/* Does this machine have huge pages of any kind? */
+bool mem_has_huge(void);
 void mem_huge_free(void *va, size_t size, unsigned int pool);
 /* Bytes of a transparent huge page, and of [@va, @va + @size) in such pages */
 size_t mem_thp_size(void);

@@ -140,6 +140,11 @@ size_t mem_thp_size(void)
 	return atol(buf);
 }
 
+bool mem_has_huge(void)
+{
+	return mem_thp_size() || !access("/sys/kernel/mm/hugepages", F_OK);
+}
+
 void *mem_huge(size_t *size, unsigned int shift, unsigned int *pool)
 {
 	const unsigned int shifts[4] = { 21, 24, 30, 34 };
