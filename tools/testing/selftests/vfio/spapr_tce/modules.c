@@ -165,6 +165,7 @@ TEST_F(modules, kvm_in_use)
 	struct guest g;
 	const char *missing;
 	bool hv = true;
+	int table;
 
 	missing = guest_open(&g, KVM_VM_PPC_HV);
 	if (missing) {
@@ -180,13 +181,17 @@ TEST_F(modules, kvm_in_use)
 	EXPECT_EQ(-EWOULDBLOCK, unload("kvm"));
 
 	EXPECT_EQ(0, guest_window(&g, SZ_1G));
-	EXPECT_LE(0, guest_plug(&g, 1));
+	table = guest_plug(&g, 1);
+	EXPECT_LE(0, table);
 	EXPECT_EQ(-EWOULDBLOCK, unload("vfio_iommu_spapr_tce"));
 	guest_unplug(&g);
 	/* Its kvm-vfio device has the group's file still */
 	EXPECT_EQ(-EWOULDBLOCK, unload("vfio"));
 	EXPECT_EQ(-EWOULDBLOCK, unload(hv ? "kvm-hv" : "kvm-pr"));
 	guest_close(&g);
+	/* The table of its own has the VM, too */
+	EXPECT_EQ(-EWOULDBLOCK, unload(hv ? "kvm-hv" : "kvm-pr"));
+	close(table);
 	EXPECT_EQ(0, unload(hv ? "kvm-hv" : "kvm-pr"));
 	EXPECT_EQ(0, load(hv ? "kvm-hv" : "kvm-pr"));
 }
@@ -235,8 +240,8 @@ static void *use_over_and_over(void *arg)
 
 	while (!__atomic_load_n(&u->stop, __ATOMIC_ACQUIRE)) {
 		ret = use(u->self);
-		/* No driver there for such a container */
-		if (ret == -EINVAL && u->self->c < 0)
+		/* No driver there for such a container, or no more */
+		if ((ret == -EINVAL || ret == -ENODEV) && u->self->c < 0)
 			continue;
 		if (!ret)
 			ret = map(u->self);
