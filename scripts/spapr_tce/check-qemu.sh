@@ -13,7 +13,7 @@ initrd=$build/$(initrd_name)
 # The programs for one boot, with commas between; "all!x": but x
 tests_of() {
 	case $1 in
-	all*) grep -vxE "nvme|handover|stress|unplug|vdpa|${1#all!}" "$initrd/tests.list" ;;
+	all*) grep -vxE "demo|nvme|handover|stress|unplug|vdpa|${1#all!}" "$initrd/tests.list" ;;
 	*) grep -xE "$1" "$initrd/tests.list" ;;
 	esac | paste -sd , -
 }

@@ -33,12 +33,12 @@ build_all() {
 }
 long "test programs" "$logs/selftests.log" build_all
 
-# What measures or shows is not a test.
+# What measures is not a test.
 if [ -n "$TESTS" ]; then
 	echo "$TESTS" | tr , '\n'
 else
 	make -s -C "$tests" OUTPUT="$out" TOP="$tree" COLLECTION=t emit_tests |
-		sed -n 's/^t://p' | grep -vxE "bench|demo|hcalls"
+		sed -n 's/^t://p' | grep -vxE "bench|hcalls"
 fi | sort >"$root/tests.list"
 
 {
