@@ -40,6 +40,8 @@ check-docs: ## build our documents; spelling, and figures as they were printed
 	@$S/check.sh docs
 check-host: ## the scripts, and the kernel's files compiled for this machine
 	@$S/check.sh host
+check-kunit: ## the KUnit tests alone, by kunit.py on an emulated LPAR
+	@$S/check.sh kunit
 check-mutants: ## break the kernel's files one by one: a test must notice
 	@$S/check.sh mutants
 mutants: ## the same with all mutants that are made, which takes hours

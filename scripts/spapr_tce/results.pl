@@ -106,12 +106,26 @@ if (($all[0] // "") =~ /^(?:TAP version|(?:not )?ok\b|#|1\.\.\d)/) {
 	exit;
 }
 
+# What KUnit says before there is an /init: suites, and a line for each test below
+my ($suite, @cases);
+sub kunit {
+	if (/^    # Subtest: (.*)/) {
+		($suite, @cases) = ($1);
+	} elsif (defined $suite && /^    (.*)/) {
+		push @cases, $1;
+	} elsif (defined $suite && /^(?:not )?ok \d+ \Q$suite\E/) {
+		program("kunit $suite", $_, @cases);
+		$suite = undef;
+	}
+}
+
 my ($current, @tap, @kernel);
 for (@all) {
 	# Another layer of the machine (firmware) has other time stamps.
 	next unless s/^\[ *\d+\.\d+\] //;
 	if (!s/^tce: //) {
 		push @kernel, $_;
+		kunit();
 	} elsif (s/^  //) {
 		push @tap, $_;
 	} elsif (/^# Subtest: (.*)/) {
@@ -128,6 +142,7 @@ for (@all) {
 		$ended = 1;
 	}
 }
+program("kunit $suite", 'not ok # did not end', @cases) if defined $suite;
 program($current, 'not ok # did not end', @tap) if defined $current;
 health('kernel', $current, @kernel);
 if (!$ended) {

@@ -38,6 +38,11 @@ sub oom {
 		"Out of memory: Killed process 9 ($killed) total-vm:1kB");
 }
 sub refused { after('Subtest', "$_[0]: page allocation failure: order:0", 'Call Trace:', @_[1 .. $#_]) }
+my @suite = ('KTAP version 1', '1..1', '    KTAP version 1', '    # Subtest: tree', '    1..2', '    ok 1 a',
+	'        KTAP version 1', '        # Subtest: b', '        not ok 1 of b', '    ok 2 b', '# tree: pass:2', 'ok 1 tree');
+# kunit PATTERN LINE: with LINE for what matches
+sub kunit { my ($p, $l) = @_; return after('OPAL', map { $p && /$p/ ? $l // () : $_ } @suite) }
+my @kunit = map { "ok      m: kunit tree: $_" } 'a', 'b';
 my $failed = sub { s/ok 1 abi.one/not $&/; s/ok 1 abi # .*/not ok 1 abi # exit 1/ };
 sub as { my ($p) = @_; return (replaced('abi', $p), map { s/abi/$p/gr } $one, $two) }
 my ($pressure, @pressure) = as('pressure');
@@ -91,6 +96,12 @@ my @cases = (
 		'not ok  m: abi (did not end)', 'not ok  m: boot (no end of tests on the console)'],
 	['no program run', 0, [sub { s/.*Subtest(.*\n)*?.*abi #.*\n// }], 'not ok  m: boot (planned 1 programs, ran 0)'],
 	['an emulator that fails', 1, [], $one, $two, 'not ok  m: boot (QEMU ended with 1)'],
+	['KUnit', 0, [kunit()], @kunit, $one, $two, $clean],
+	['KUnit, one failed', 0, [kunit('  ok 1 a', '    not ok 1 a')], 'not ok  m: kunit tree: a', $kunit[1], $one, $two, $clean],
+	['KUnit, too few', 0, [kunit('  ok 2 b')], $kunit[0],
+		'not ok  m: kunit tree (planned 2 tests, ran 1)', $one, $two, $clean],
+	['KUnit, a suite without an end', 0, [kunit('^ok 1')], $one, $two, @kunit,
+		'not ok  m: kunit tree (did not end)', $clean],
 	['an empty one', 0, [sub { $_ = '' }], 'not ok  m: boot (no end of tests on the console)'],
 	['the TAP of a program', 0, [sub { $_ = "TAP version 13\n1..2\nok 1 one\nok 2 two\n" }], 'ok      m: one', 'ok      m: two'],
 	['... that fails', 1, [sub { $_ = "TAP version 13\n1..1\n# x: y:1: no\nnot ok 1 one\n" }], 'not ok  m: one (x: y:1: no)'],
