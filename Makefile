@@ -21,7 +21,7 @@ help:   ## this text
 	@sed -n 's/^#V  */  /p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 setup:  ## install the Debian packages that are missing
-	@$S/setup.sh host bench clients docs
+	@$S/setup.sh static host bench clients docs
 source: ## fetch the newest kernel source of SUITE, and say where it is, for KSRC=
 	@$S/source.sh
 tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
@@ -91,10 +91,10 @@ clean:  ## remove build/ (the compiler cache stays)
 #V KSRC=PATH	another 6.12 or 7.x source: a directory or a tarball
 #V SUITE=NAME	source: of which Debian suite (default trixie-backports)
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
-#V CONFIG=NAME	default (64K pages), 4k, debian, debug or kcsan
+#V CONFIG=NAME	default (64K pages), 4k, debian, debug, kcsan or run (smaller)
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V CHECKS=a,b	check-static, check-docs: only these
-#V BASE=1	kernel: the base kernel, without a file of ours
+#V BASE=1	kernel, run: the base kernel, without a file of ours
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
 #V SMALL=1	deb: only the modules that a host with VFIO and KVM needs
 #V FLAVOUR=NAME	deb: powerpc64le (default) or powerpc64le-64k, as Debian has them

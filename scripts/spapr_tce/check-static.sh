@@ -223,6 +223,7 @@ base_config() {
 
 exec 3>&2	# for who waits, not for a verdict
 mkdir -p "$logs"
+"$here/setup.sh" static
 "$here/tree.sh"
 verdict shellcheck	"shellcheck"				shell_clean
 verdict checkpatch	"checkpatch --strict, our files"	checkpatch_files

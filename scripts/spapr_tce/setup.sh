@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [host] [bench] [clients] [docs] [series] [deb]: install the Debian packages
+# setup.sh [static] [host] [bench] [clients] [docs] [series] [deb]: install the Debian packages
 # that are missing, for kernels and emulated machines, and for what is named.
 # Fast when none is.
 
@@ -9,9 +9,10 @@
 
 packages='gcc libc6-dev make git patch perl xz-utils rsync flex bison bc
 	libelf-dev libssl-dev ccache gcc-powerpc64le-linux-gnu
-	libc6-dev-ppc64el-cross qemu-system-ppc sparse shellcheck'
+	libc6-dev-ppc64el-cross qemu-system-ppc python3'
 for group in "$@"; do
 	case $group in
+	static)	packages="$packages sparse shellcheck" ;;
 	host)	packages="$packages clang libclang-rt-dev liburcu-dev spin
 			gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user" ;;
 	clients) packages="$packages mmdebstrap e2fsprogs binutils-x86-64-linux-gnu" ;;

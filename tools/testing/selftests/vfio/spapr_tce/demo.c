@@ -5,6 +5,7 @@
  * Every figure is what the kernel reports at that moment. Exits 0 only when
  * everything was as it must be, 4 where the machine cannot show it.
  */
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,28 @@ static int done(int code)
 	puts("=== demo end ===");
 	fflush(stdout);
 	return code;
+}
+
+/* What tce-map draws a picture of, where the kernel has it. */
+static void map_files(void)
+{
+	glob_t found;
+	size_t i;
+
+	if (glob("/sys/kernel/debug/spapr_tce/table-*/map", 0, NULL, &found))
+		return;
+	puts("=== map begin ===");
+	for (i = 0; i < found.gl_pathc; i++) {
+		FILE *map = fopen(found.gl_pathv[i], "r");
+		char line[256];
+
+		while (map && fgets(line, sizeof(line), map))
+			fputs(line, stdout);
+		if (map)
+			fclose(map);
+	}
+	globfree(&found);
+	puts("=== map end ===");
 }
 
 /* ---- the data ----------------------------------------------------------- */
@@ -299,6 +322,7 @@ int main(void)
 		return done(1);
 	snprintf(text, sizeof(text), "map %u TCEs, %s apart", TCES, human(step));
 	row(text, t);
+	map_files();
 	full = sys_vmlck() - base - size;
 	must(full < SZ_1M, "16 TCEs cost 1 MiB and more");
 	if (told) {
