@@ -77,7 +77,7 @@ deb:    ## build/deb/linux-image-*.deb for POWER hosts, configured as Debian's o
 	@$S/deb.sh
 check-deb: ## install it in an emulated host's Debian, boot that, use it, go back
 	@SMALL=1 $S/check.sh deb
-check-newcomer: ## install, assemble, compile in fresh roots of Debian and Ubuntu
+check-newcomer: ## make run, and compile for this machine, in fresh roots of Debian and Ubuntu
 	@$S/check.sh newcomer
 check-series: ## apply, build and boot the series patch by patch
 	@$S/check.sh series

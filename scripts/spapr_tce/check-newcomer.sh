@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What a newcomer meets: in a fresh root of each distribution that a mirror of this
-# machine has, with gcc, make and git, packages are installed, the tree is assembled
-# and the kernel's files compile for this machine.  Roots are in build/newcomer.
+# machine has, with gcc, make and git, packages are installed, make run does what it
+# promises, and the kernel's files compile for this machine.  The roots are in
+# build/newcomer.
 
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
@@ -54,12 +55,7 @@ while read -r suite name; do
 	fi
 	verdict "$suite-told"	"$name: an ordinary user is told what to install"	quiet told
 	verdict "$suite-setup"	"$name: packages are installed"	quiet inside 'make setup'
-	verdict "$suite-tree"	"$name: the tree is assembled"	quiet inside 'make tree'
-	# shellcheck disable=SC2016 # it is said inside
-	verdict "$suite-kernel"	"$name: the kernel is configured, and begins"	quiet inside \
-		'. scripts/spapr_tce/lib.sh; mkdir -p $build/o && fragments default >$build/f &&
-		make -C $tree O=$build/o -s KCONFIG_ALLCONFIG=$build/f allnoconfig &&
-		make -C $tree O=$build/o -s -j'"$JOBS"' drivers/vfio/'
+	verdict "$suite-run"	"$name: make run"	quiet inside 'make run'
 	verdict "$suite-host"	"$name: the kernel's files compile for this machine"	quiet inside \
 		'scripts/spapr_tce/host.sh asan-16 && build/host/asan-16/tce_tree_kunit'
 done <<'END'
