@@ -26,13 +26,12 @@
 /* asm/byteorder.h is empty here */
 #define __LITTLE_ENDIAN_BITFIELD
 #include <linux/perf_event.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "host.h"
+#include "steps.h"
 
 /* TCEs of a sample, made of as many requests as it takes */
 #define SAMPLE		16384UL
@@ -192,35 +191,16 @@ static const struct step {
 
 #define NR_STEPS	ARRAY_SIZE(steps)
 
-/* Steps that a child takes between two stops of its own */
 static long count_child(const struct step *step, const struct work *w)
 {
-	pid_t pid;
-	int status;
-	long n = 0;
+	pid_t pid = steps_begin();
 
-	fflush(NULL);
-	pid = fork();
 	if (!pid) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-			_exit(1);
-		raise(SIGSTOP);
 		step->run(w);
-		raise(SIGSTOP);
-		_exit(0);
+		steps_end();
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		return -1;
-	do {
-		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) ||
-		    waitpid(pid, &status, 0) != pid)
-			return -1;
-		n++;
-	} while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
 
-	return n;
+	return steps_count(pid);
 }
 
 /* Instructions for each TCE of one request, 0 when they cannot be counted */

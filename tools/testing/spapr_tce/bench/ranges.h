@@ -11,13 +11,11 @@
 #ifndef BENCH_RANGES_H
 #define BENCH_RANGES_H
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "steps.h"
 
 /* A range begins in a leaf; where it lies in memory is aligned otherwise */
 #define AT	((1UL << 30) + 8 * PAGE_SIZE)
@@ -36,37 +34,19 @@ static unsigned long ranges_now(void)
 	return t.tv_sec * 1000000000UL + t.tv_nsec;
 }
 
-/* Instructions of a child that calls @fn, between two stops of its own */
+/* Instructions of a child that calls @fn */
 static long ranges_steps(void (*fn)(unsigned long, unsigned long),
 			 unsigned long nr)
 {
-	int status;
-	long n = 0;
-	pid_t pid;
+	pid_t pid = steps_begin();
 
-	fflush(NULL);
-	pid = fork();
 	if (!pid) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-			_exit(1);
-		raise(SIGSTOP);
 		if (fn)
 			fn(AT, nr);
-		raise(SIGSTOP);
-		_exit(0);
+		steps_end();
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		return -1;
-	do {
-		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) ||
-		    waitpid(pid, &status, 0) != pid)
-			return -1;
-		n++;
-	} while (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
 
-	return n;
+	return steps_count(pid);
 }
 
 static int ranges_compare(const void *a, const void *b)
