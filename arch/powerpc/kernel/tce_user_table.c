@@ -553,16 +553,17 @@ user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
 	}
 }
 
+/* The caller must hold the lock */
 static noinline int
-user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
-		       unsigned long npages,
-		       struct mm_iommu_table_group_mem_t *hint)
+user_table_unmap_locked(struct iommu_table *tbl, unsigned long entry,
+			unsigned long npages,
+			struct mm_iommu_table_group_mem_t *hint)
 {
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
 	int ret = 0;
 
-	user_table_lock(tbl);
+	tce_lock_assert_held(&tbl->it_user->lock);
 	if (unlikely(!user_table_in_memory(tbl))) {
 		ret = user_table_unmap_batches(tbl, index, npages, hint);
 	} else if (user_table_sparse(tbl, npages)) {
@@ -572,6 +573,23 @@ user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
 		user_table_drop_refs(tbl, &iter, index, npages, hint);
 	}
 	user_table_check(tbl, index, npages);
+
+	return ret;
+}
+
+/*
+ * Nothing is to be unmapped in a revoked table, and a hypervisor must not be asked:
+ * the LIOBN may be another table's by now.
+ */
+static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
+				  unsigned long npages,
+				  struct mm_iommu_table_group_mem_t *hint)
+{
+	int ret = 0;
+
+	user_table_lock(tbl);
+	if (likely(!tbl->it_user->revoked))
+		ret = user_table_unmap_locked(tbl, entry, npages, hint);
 	user_table_unlock(tbl);
 
 	return ret;
@@ -636,20 +654,23 @@ EXPORT_SYMBOL_GPL(user_table_unmap);
  * @tbl: a user table that the container is about to drop
  * @hint: as for user_table_unmap()
  *
- * Others may keep references of the table, but can map nothing in it any more:
- * batches that they commit are discarded.
+ * Others may keep references of the table, but change nothing in it any more: batches
+ * that they commit are discarded, and what they unmap is unmapped already.
  *
  * Context: process, may sleep. Takes the table's lock.
  */
 void user_table_revoke(struct iommu_table *tbl,
 		       struct mm_iommu_table_group_mem_t *hint)
 {
+	int ret;
+
 	user_table_lock(tbl);
 	WRITE_ONCE(tbl->it_user->revoked, true);
+	ret = user_table_unmap_locked(tbl, tbl->it_offset, tbl->it_size, hint);
+	tbl->it_user->emptied = !ret;
 	user_table_unlock(tbl);
 
-	if (!user_table_unmap(tbl, tbl->it_offset, tbl->it_size, hint))
-		tbl->it_user->emptied = true;
+	trace_tce_unmap(tbl, tbl->it_offset, tbl->it_size, ret);
 }
 EXPORT_SYMBOL_GPL(user_table_revoke);
 

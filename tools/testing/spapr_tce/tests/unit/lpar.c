@@ -252,6 +252,53 @@ TEST_F(lpar, close_refused)
 	EXPECT_EQ(self->mm->locked_vm, 0);
 }
 
+/*
+ * Somebody (KVM) keeps a table whose container has gone. The LIOBN is that of another
+ * container by now, and what is unmapped in the old table is not asked for there.
+ */
+TEST_F(lpar, revoked_table_is_silent)
+{
+	struct iommu_table *old;
+
+	EXPECT_DONE(req_register(&self->c, UA(0), 1700 * PG));
+	EXPECT_DONE(req_map(&self->c, 0, UA(0), LPAR_MAP * 4096, RW));
+	old = iommu_tce_table_get(table_of(&self->c, 0));
+	vfio_close(&self->c);
+	check_all();
+	/* Nobody has it */
+	EXPECT_DONE(user_table_unmap(old, 0, LPAR_MAP, NULL));
+
+	vfio_attach(&self->c, &lpar_pe);
+	ASSERT_EQ(vfio_set_iommu(&self->c, VFIO_SPAPR_TCE_v2_IOMMU), 0);
+	EXPECT_DONE(req_register(&self->c, UA(0), 1700 * PG));
+	EXPECT_DONE(req_map(&self->c, 0, UA(0), LPAR_MAP * 4096, RW));
+	EXPECT_DONE(user_table_unmap(old, 0, LPAR_MAP, NULL));
+	EXPECT_DONE(user_table_unmap(old, 0, 1, NULL));
+	EXPECT_DONE(put_list(old, 0, (unsigned long[]) { 0, 0 }, 2, 12));
+	EXPECT_EQ(lpar.tces[0][0], hpa_of(self->mm, UA(0)) + 3);
+	iommu_tce_table_put(old);
+	check_all();
+}
+
+/* The hypervisor did not clear all: nobody tries again when the window has gone */
+TEST_F(lpar, revoked_table_that_was_not_emptied)
+{
+	struct iommu_table *old;
+
+	EXPECT_DONE(req_register(&self->c, UA(0), 1700 * PG));
+	EXPECT_DONE(req_map(&self->c, 0, UA(0), LPAR_MAP * 4096, RW));
+	old = iommu_tce_table_get(table_of(&self->c, 0));
+	lpar.plans[0] = refuse_clear(0, 10000);
+	vfio_close(&self->c);
+	lpar.plans[0].times = 0;
+	EXPECT_DONE(user_table_unmap(old, 0, LPAR_MAP, NULL));
+	/* What its shadows refer to goes with it */
+	EXPECT_NE(host_usage.pins, 0);
+	iommu_tce_table_put(old);
+	check_all();
+	EXPECT_EQ(host_usage.pins, 0);
+}
+
 /* A guest's list, of which some is to be unmapped */
 TEST_F(lpar, list_refused)
 {
