@@ -53,7 +53,9 @@ awk '{ print $3 }' "$rows" | sort -u | while read -r c; do
 	CONFIG=$c "$here/kernel.sh" >&2
 done
 "$here/initrd.sh" >&2
-# Two at a time, because an emulated machine keeps one processor busy.
-slots=2
-[ "$JOBS" -gt 1 ] || slots=1
+# Two per processor, because half of the time a machine waits: for resets, above
+# all.  Each may use 5 GB.
+slots=$((2 * JOBS)) room=$(awk '/^MemAvailable:/ { print int($2 / 5000000) }' /proc/meminfo)
+[ "$room" -ge "$slots" ] || slots=$room
+[ "$slots" -gt 0 ] || slots=1
 xargs -a "$rows" -L 1 -P $slots "$0" --boot
