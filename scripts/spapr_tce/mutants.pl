@@ -188,7 +188,7 @@ sub same_code {
 # run N PROGRAM LOG: the first thing that went wrong, in which test and how
 sub run {
 	my ($n, $program, $log) = @_;
-	my $command = "timeout -k 5 300 ./$program";
+	my $command = "timeout -k 5 100 ./$program";
 	$command = "TSAN_OPTIONS=halt_on_error=1 timeout -k 5 100 ./$program 100" if $program =~ /threads$/;
 	$command = "mkdir new; timeout -k 5 100 ./$program -max_len=1024 -max_total_time=20 " .
 		"-timeout=20 -rss_limit_mb=4096 new $work/corpus" if $program =~ /fuzz$/;
