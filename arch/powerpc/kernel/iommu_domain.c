@@ -18,8 +18,10 @@
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
-#include <linux/memblock.h>
+#include <linux/memory_hotplug.h>
+#include <linux/pfn.h>
 #include <linux/rcupdate.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 
@@ -82,17 +84,22 @@ static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
 	spin_unlock(&d->lock);
 }
 
-/* No TCE of a domain leads to another device, or to what is no memory at all */
+/* Memory is online, or none at all, in parts no smaller than this */
+#define TCE_DOMAIN_RAM_STEP	(SZ_2M >> PAGE_SHIFT)
+
+/*
+ * No TCE of a domain leads to another device, or to what is no memory at all. What
+ * somebody has pinned does not go offline meanwhile.
+ */
 static bool tce_domain_is_ram(phys_addr_t start, size_t size)
 {
-	phys_addr_t addr;
+	unsigned long pfn = PHYS_PFN(start), end = PHYS_PFN(start + size - 1);
 
-	if (memblock_is_region_memory(start, size))
-		return true;
-	/* It may begin on one node and end on another */
-	for (addr = start; addr < start + size; addr += PAGE_SIZE)
-		if (!memblock_is_memory(addr))
+	do {
+		if (!pfn_to_online_page(pfn))
 			return false;
+		pfn = ALIGN(pfn + 1, TCE_DOMAIN_RAM_STEP);
+	} while (pfn <= end);
 
 	return true;
 }
@@ -237,7 +244,7 @@ static void tce_domain_flush(struct tce_domain *d, unsigned long index,
 	spin_unlock(&d->lock);
 
 	/* Bridges keep the addresses of levels apart from TCEs */
-	if (taken.nr[TCE_LEAF])
+	if (taken.nr[TCE_INNER] || taken.nr[TCE_LEAF])
 		nr = ULONG_MAX;
 	if (!nr)
 		return;

@@ -24,6 +24,7 @@ static void usage_max(long *counter, long n)
 static bool alloc_fails(gfp_t gfp)
 {
 	virtual_only("an allocation");
+	another_thread(host_preempt);
 
 	return !(gfp & __GFP_NOFAIL) && fail_step();
 }
@@ -35,7 +36,6 @@ void *__wrap_kmalloc(size_t size, gfp_t gfp)
 {
 	void *p;
 
-	another_thread(host_preempt);
 	if (alloc_fails(gfp))
 		return NULL;
 	usage_add(&host_usage.slab, 1);

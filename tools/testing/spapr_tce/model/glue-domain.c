@@ -5,15 +5,11 @@
 
 #include "host.h"
 
-bool memblock_is_memory(phys_addr_t addr)
+struct page *pfn_to_online_page(unsigned long pfn)
 {
-	return addr >= HOST_RAM && addr < HOST_RAM_END;
-}
+	unsigned long addr = pfn << PAGE_SHIFT;
 
-bool memblock_is_region_memory(phys_addr_t base, phys_addr_t size)
-{
-	return base >= HOST_RAM && base + size <= HOST_RAM_END &&
-		(base >= HOST_RAM_NODE || base + size <= HOST_RAM_NODE);
+	return addr >= HOST_RAM && addr < HOST_RAM_END ? host_mem_map : NULL;
 }
 
 struct iommu_resv_region *iommu_alloc_resv_region(phys_addr_t start,
