@@ -297,12 +297,12 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 }
 
 /*
- * A process makes and removes windows as often as it likes. Theirs are traced, not
- * logged: to print a line takes longer than all else about a window.
+ * Who owns a group makes and removes windows as often as he likes. His are traced,
+ * not logged: to print a line takes longer than all else about a window.
  */
-static bool pnv_window_is_told(const struct iommu_table *tbl)
+static bool pnv_window_is_told(const struct pnv_ioda_pe *pe)
 {
-	return !tbl || !tbl->it_user;
+	return pe->owner == PNV_PE_HOST;
 }
 
 /**
@@ -328,7 +328,7 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 	if (table_group->tables[num])
 		return -EBUSY;
 
-	if (pnv_window_is_told(tbl))
+	if (pnv_window_is_told(pe))
 		pe_info(pe, "DMA window#%d %llx..%llx, pages of %lx, levels %u\n",
 			num, start, start + size - 1, IOMMU_PAGE_SIZE(tbl),
 			tbl->it_tree.levels);
@@ -366,7 +366,7 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 	struct iommu_table *tbl = table_group->tables[num];
 	long ret;
 
-	if (pnv_window_is_told(tbl))
+	if (pnv_window_is_told(pe))
 		pe_info(pe, "Removing DMA window #%d\n", num);
 
 	ret = pnv_pe_map_window(pe, num, NULL);
@@ -398,6 +398,8 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 {
 	struct iommu_table_group *table_group = &pe->table_group;
 	struct iommu_table *host = pe->host_table;
+	/* Then it still has the link and the reference of its window */
+	bool aside = host && table_group->tables[0] != host;
 	int num;
 
 	if (!pe->dma_setup_done)
@@ -409,13 +411,13 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 	pnv_pci_ioda2_set_bypass(pe, false);
 
 	iommu_unregister_group(table_group);
-	if (!host)
-		return;
-	/* Set aside, it still has the link and the reference of its window */
-	if (pe->owner != PNV_PE_HOST)
+	if (aside)
 		pnv_pci_unlink_table(table_group, host);
 	pe->host_table = NULL;
-	iommu_tce_table_put(host);
+	if (host)
+		iommu_tce_table_put(host);
+	/* Who invalidates TCEs may have found the PE by a link that is gone now */
+	synchronize_rcu();
 }
 
 /*
@@ -550,33 +552,6 @@ bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
  * killed, so it comes back without an allocation that could fail.
  */
 
-static void pnv_pe_set_dev_dma(struct pnv_ioda_pe *pe, struct pci_dev *dev)
-{
-	set_iommu_table_base(&dev->dev, pe->host_table);
-	dev->dev.archdata.dma_offset = pe->tce_bypass_base;
-}
-
-static void pnv_pe_set_bus_dma(struct pnv_ioda_pe *pe, struct pci_bus *bus)
-{
-	struct pci_dev *dev;
-
-	list_for_each_entry(dev, &bus->devices, bus_list) {
-		pnv_pe_set_dev_dma(pe, dev);
-
-		if ((pe->flags & PNV_IODA_PE_BUS_ALL) && dev->subordinate)
-			pnv_pe_set_bus_dma(pe, dev->subordinate);
-	}
-}
-
-/* A bypass by window 0 is over: the PE's devices have what they began with */
-static void pnv_pe_set_dma(struct pnv_ioda_pe *pe)
-{
-	if (pe->pbus)
-		pnv_pe_set_bus_dma(pe, pe->pbus);
-	else if (pe->pdev)
-		pnv_pe_set_dev_dma(pe, pe->pdev);
-}
-
 /*
  * Set the host's table aside and have @tbl, or nothing, in window 0. Whatever
  * state the host left the PE in (a window or none, both kinds of bypass), no
@@ -628,48 +603,56 @@ static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
 		pnv_pci_ioda2_set_bypass(pe, true);
 }
 
+/*
+ * The core of 7.x blocks a device that can do ATS while it is reset. One that a
+ * driver of the host uses shares the windows with others that go on.
+ */
+static bool pnv_dev_is_host_s(struct device *dev)
+{
+	return dev->driver && !to_pci_driver(dev->driver)->driver_managed_dma;
+}
+
 static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
-				     struct device *dev __maybe_unused)
+				     struct device *dev)
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
+	enum pnv_pe_owner was = pe->owner;
 	long ret = 0;
 
-	switch (pe->owner) {
-	case PNV_PE_HOST:
-		ret = pe->window_stuck ? -EIO : pnv_pe_park(pe, NULL);
-		if (ret)
-			return ret;
-		break;
-	case PNV_PE_DOMAIN:
-		/* Also when firmware refuses: the domain is done with the PE */
-		ret = pnv_pci_ioda2_unset_window(table_group, 0);
-		break;
-	case PNV_PE_BLOCKED:
+	if (was == PNV_PE_HOST && pnv_dev_is_host_s(dev))
 		return 0;
-	}
+
 	pe->owner = PNV_PE_BLOCKED;
+	if (was == PNV_PE_HOST)
+		ret = pe->window_stuck ? -EIO : pnv_pe_park(pe, NULL);
+	else if (was == PNV_PE_DOMAIN)
+		/* Firmware may refuse: then nobody gets the PE, the table stays */
+		pnv_pci_ioda2_unset_window(table_group, 0);
+	if (ret)
+		pe->owner = was;
 
 	return ret;
 }
 
+/* Devices that share a bus may be of other PEs, so only the one that is asked for */
 static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
-					struct device *dev __maybe_unused)
+					struct device *dev)
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
 
-	if (pe->owner == PNV_PE_HOST)
-		return;
-
-	if (pe->host_table) {
-		pnv_pe_unpark(pe);
-	} else {
-		/* There was no memory for one when the PE was set up */
-		if (table_group->tables[0])
-			pnv_pci_ioda2_unset_window(table_group, 0);
-		pnv_pci_ioda2_setup_default_config(pe);
+	if (pe->owner != PNV_PE_HOST) {
+		if (pe->host_table) {
+			pnv_pe_unpark(pe);
+		} else {
+			/* There was no memory for one when the PE was set up */
+			if (table_group->tables[0])
+				pnv_pci_ioda2_unset_window(table_group, 0);
+			pnv_pci_ioda2_setup_default_config(pe);
+		}
+		pe->owner = PNV_PE_HOST;
 	}
-	pe->owner = PNV_PE_HOST;
-	pnv_pe_set_dma(pe);
+	set_iommu_table_base(dev, pe->host_table);
+	dev->archdata.dma_offset = pe->tce_bypass_base;
 }
 
 /*
@@ -694,32 +677,34 @@ static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
 	struct iommu_table *old = table_group->tables[0];
+	enum pnv_pe_owner was = pe->owner;
 	long ret;
 
-	if (pe->owner == PNV_PE_DOMAIN && old == tbl)
+	if (was == PNV_PE_DOMAIN && old == tbl)
 		return 0;
 	if (pe->window_stuck)
 		return -EIO;
-	if (pe->owner == PNV_PE_BLOCKED && (old || table_group->tables[1]))
+	if (was == PNV_PE_BLOCKED && (old || table_group->tables[1]))
 		return -EBUSY;
 
 	ret = pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
 	if (ret)
 		return ret;
 
-	if (pe->owner == PNV_PE_HOST)
+	pe->owner = PNV_PE_DOMAIN;
+	if (was == PNV_PE_HOST)
 		ret = pnv_pe_park(pe, tbl);
 	else
 		ret = pnv_pe_map_window(pe, 0, tbl);
 	if (ret) {
+		pe->owner = was;
 		pnv_pci_unlink_table(table_group, tbl);
 		return ret;
 	}
 
 	table_group->tables[0] = tbl;
-	if (pe->owner == PNV_PE_DOMAIN)
+	if (was == PNV_PE_DOMAIN)
 		pnv_pci_unlink_table(table_group, old);
-	pe->owner = PNV_PE_DOMAIN;
 
 	return 0;
 }

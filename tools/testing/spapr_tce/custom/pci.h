@@ -17,17 +17,11 @@ struct pci_controller {
 	int node;
 };
 
-struct pci_bus;
-
-struct pci_dev {
-	struct list_head bus_list;
-	struct pci_bus *subordinate;
-	struct device dev;
+struct pci_driver {
+	struct device_driver driver;
+	bool driver_managed_dma;
 };
-
-struct pci_bus {
-	struct list_head devices;
-};
+#define to_pci_driver(d)	container_of(d, struct pci_driver, driver)
 
 enum pnv_phb_model {
 	PNV_PHB_MODEL_UNKNOWN,
@@ -55,8 +49,6 @@ enum pnv_pe_owner {
 struct pnv_ioda_pe {
 	unsigned long flags;
 	struct pnv_phb *phb;
-	struct pci_dev *pdev;
-	struct pci_bus *pbus;
 	unsigned int pe_number;
 	struct iommu_table_group table_group;
 	bool tce_bypass_enabled;

@@ -88,6 +88,9 @@ void *host_user_data(struct mm_struct *mm, unsigned long ua);
 void quiet_lock(struct mutex *m);
 void another_thread(void (*fn)(void));
 
+/* For those to whom one device of a group is as good as another */
+extern struct device host_device;
+
 extern void (*host_preempt)(void);
 extern void (*host_copied)(void);
 extern void (*host_preempt_rm)(void);

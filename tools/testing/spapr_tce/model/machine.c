@@ -125,6 +125,8 @@ static struct host_pe *to_host_pe(struct pnv_ioda_pe *pe)
 	return container_of(pe, struct host_pe, pe);
 }
 
+struct device host_device;
+
 /*
  * Translation.
  */
@@ -859,7 +861,7 @@ void machine_reset(void)
 
 	for (i = 0; i < HOST_PES; i++) {
 		group = &host_pes[i].pe.table_group;
-		if (group->ops->take_ownership(group, NULL))
+		if (group->ops->take_ownership(group, &host_device))
 			host_die("pe %u is not given up\n", i);
 		pnv_pci_ioda2_release_pe_dma(&host_pes[i].pe);
 	}

@@ -102,14 +102,14 @@ static int attach(struct host_container *c, struct host_pe *hpe)
 	struct iommu_table_group *group = &hpe->pe.table_group;
 	int ret;
 
-	ret = group->ops->take_ownership(group, NULL);
+	ret = group->ops->take_ownership(group, &host_device);
 	if (ret)
 		return ret;
 	if (c->data) {
 		ret = host_driver->attach_group(c->data, host_group(hpe),
 						VFIO_IOMMU);
 		if (ret) {
-			group->ops->release_ownership(group, NULL);
+			group->ops->release_ownership(group, &host_device);
 			return ret;
 		}
 	}
@@ -140,7 +140,7 @@ static void detach(struct host_container *c, struct host_pe *hpe)
 		i++;
 	if (c->data)
 		host_driver->detach_group(c->data, host_group(hpe));
-	group->ops->release_ownership(group, NULL);
+	group->ops->release_ownership(group, &host_device);
 	group_remove(c, i);
 	if (!c->nr_groups && c->data) {
 		rcu_assign_pointer(c->instance, NULL);

@@ -140,13 +140,13 @@ TEST_F(world, ownership_without_a_window)
 
 	machine_removal_fails = true;
 	for (n = 1; n < 20; n++) {
-		EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
-		EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+		EXPECT_EQ(group->ops->take_ownership(group, &host_device), 0);
+		EXPECT_EQ(group->ops->take_ownership(group, &host_device), 0);
 		fail_arm(n);
-		group->ops->release_ownership(group, NULL);
+		group->ops->release_ownership(group, &host_device);
 		for (m = 1; m < 4; m++) {
 			fail_arm(m);
-			ret = group->ops->take_ownership(group, NULL);
+			ret = group->ops->take_ownership(group, &host_device);
 			EXPECT_EQ(host_pes[1].pe.owner, ret ? PNV_PE_HOST :
 				  PNV_PE_BLOCKED);
 			fail_arm(0);
@@ -154,14 +154,14 @@ TEST_F(world, ownership_without_a_window)
 			world_check();
 			EXPECT_TRUE(host_pes[1].pe.owner == PNV_PE_HOST ||
 				    faults(host_pes + 1, WINDOW1 + 0x1000));
-			EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+			EXPECT_EQ(group->ops->take_ownership(group, &host_device), 0);
 			EXPECT_FAULTS(host_pes + 1, WINDOW1 + 0x1000);
-			group->ops->release_ownership(group, NULL);
+			group->ops->release_ownership(group, &host_device);
 			EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1, true), 0);
 		}
 	}
 	/* Not taken: nothing to release */
-	group->ops->release_ownership(group, NULL);
+	group->ops->release_ownership(group, &host_device);
 	world_check();
 }
 
@@ -185,7 +185,7 @@ TEST_F(world, unplug)
 	EXPECT_EQ(host_usage.tables, tables);
 
 	/* a process: whoever else has a reference keeps its tables */
-	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
+	EXPECT_EQ(group->ops->take_ownership(group, &host_device), 0);
 	for (num = 0; num < 2; num++) {
 		EXPECT_EQ(group->ops->create_user_table(group, num, 16, SZ_1G, 1,
 							current->mm, &tbl), 0);
@@ -200,7 +200,7 @@ TEST_F(world, unplug)
 		iommu_tce_table_put(used[num]);
 	}
 	hpe->no_iommudata = false;
-	group->ops->release_ownership(group, NULL);
+	group->ops->release_ownership(group, &host_device);
 	world_check();
 }
 
@@ -211,7 +211,7 @@ TEST_F(world, ownership_refused)
 
 	machine_removal_fails = true;
 	fail_arm(2);	/* the first ends the bypass */
-	EXPECT_EQ(group->ops->take_ownership(group, NULL), -EIO);
+	EXPECT_EQ(group->ops->take_ownership(group, &host_device), -EIO);
 	EXPECT_TRUE(fail_fired());
 	host_pes[1].stuck = false;
 	world_check();
@@ -224,29 +224,30 @@ TEST_F(world, ownership_refused)
 TEST_F(world, ownership_and_the_dma_api)
 {
 	struct iommu_table_group *group = &host_pes[1].pe.table_group;
-	struct pci_bus bus = { LIST_HEAD_INIT(bus.devices) };
-	struct pci_bus below = { LIST_HEAD_INIT(below.devices) };
-	struct pci_dev bridge = { .subordinate = &below }, dev = { };
+	struct pci_driver of_host = { }, of_vfio = { .driver_managed_dma = true };
+	struct iommu_table *tbl = group->tables[0];
+	struct device dev = { }, sibling = { };
 
-	list_add(&bridge.bus_list, &bus.devices);
-	list_add(&dev.bus_list, &below.devices);
-	host_pes[1].pe.pbus = &bus;
-	host_pes[1].pe.flags = PNV_IODA_PE_BUS_ALL;
-	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
-	group->ops->release_ownership(group, NULL);
-	EXPECT_EQ(bridge.dev.archdata.iommu_table_base, group->tables[0]);
-	EXPECT_EQ(dev.dev.archdata.iommu_table_base, group->tables[0]);
-	EXPECT_EQ(dev.dev.archdata.dma_offset, WINDOW1);
-	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
-	EXPECT_NE(dev.dev.archdata.iommu_table_base, NULL);
-	group->ops->release_ownership(group, NULL);
-	host_pes[1].pe.pbus = NULL;
-	host_pes[1].pe.pdev = &dev;
-	EXPECT_EQ(group->ops->take_ownership(group, NULL), 0);
-	EXPECT_NE(dev.dev.archdata.iommu_table_base, NULL);
-	group->ops->release_ownership(group, NULL);
-	EXPECT_EQ(dev.dev.archdata.iommu_table_base, group->tables[0]);
-	host_pes[1].pe.pdev = NULL;
+	EXPECT_EQ(group->ops->take_ownership(group, &dev), 0);
+	EXPECT_EQ(group->ops->take_ownership(group, &sibling), 0);
+	group->ops->release_ownership(group, &dev);
+	EXPECT_EQ(dev.archdata.iommu_table_base, tbl);
+	EXPECT_EQ(dev.archdata.dma_offset, WINDOW1);
+	EXPECT_EQ(sibling.archdata.iommu_table_base, NULL);
+	group->ops->release_ownership(group, &sibling);
+	EXPECT_EQ(sibling.archdata.iommu_table_base, tbl);
+
+	/* A driver of the host resets its device: the others go on */
+	dev.driver = &of_host.driver;
+	EXPECT_EQ(group->ops->take_ownership(group, &dev), 0);
+	EXPECT_EQ(group->tables[0], tbl);
+	EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1 + 0x1000, true), 0x1000);
+	group->ops->release_ownership(group, &dev);
+	EXPECT_EQ(group->tables[0], tbl);
+	dev.driver = &of_vfio.driver;
+	EXPECT_EQ(group->ops->take_ownership(group, &dev), 0);
+	EXPECT_EQ(group->tables[0], NULL);
+	group->ops->release_ownership(group, &dev);
 }
 
 TEST_F(world, page_sizes_of_bridges)

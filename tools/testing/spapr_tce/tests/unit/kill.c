@@ -70,14 +70,14 @@ static void prepare_to_join(struct host_container *c, struct host_pe *hpe)
 	joins.tbl = table_of(c, 1);
 	joins.index = joins.tbl->it_offset + 3;
 	joins.hpe = hpe;
-	hpe->pe.table_group.ops->take_ownership(&hpe->pe.table_group, NULL);
+	hpe->pe.table_group.ops->take_ownership(&hpe->pe.table_group, &host_device);
 }
 
 static void joiner_leaves(void)
 {
 	struct iommu_table_group *group = &joins.hpe->pe.table_group;
 
-	group->ops->release_ownership(group, NULL);
+	group->ops->release_ownership(group, &host_device);
 }
 
 TEST_F(world, joins_while_tces_change)
