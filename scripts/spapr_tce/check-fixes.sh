@@ -6,20 +6,26 @@
 # this machine fail its test before it and no longer.  Then the kselftests that
 # series/fixes/tests names: red on the base, green with all the fixes, and nothing
 # else red that was not.  LONG=1 boots before and after every single patch as well.
+# CONFIG=default is for the kernel with pages of 64K alone.
 
 part=fixes targets="arch/powerpc/ drivers/vfio/"
 . "$(dirname "$0")/check-series.sh"
 
 data=$top/series/fixes/tests
 
+# wanted_tests: the lines of the data for the configurations that are built
+wanted_tests() {
+	awk -v configs=" $configs " '/^[0-9]/ && $3 != "-" && index(configs, " " $4 " ")' "$data"
+}
+
 # boots_of WHEN [NR]: one boot for each machine that the data ask for, or that they
 # ask for because of patch NR, with all the programs that are wanted there
 boots_of() {
-	awk -v nr="${2:-}" '/^[0-9]/ && $3 != "-" && (nr == "" || $1 == nr) {
+	wanted_tests | awk -v nr="${2:-}" 'nr == "" || $1 == nr {
 		key = $3 " " $4 " " $5 " " $6
 		all[key] = all[key] "," $7
 	}
-	END { for (key in all) print key, substr(all[key], 2) }' "$data" | sort |
+	END { for (key in all) print key, substr(all[key], 2) }' | sort |
 	while read -r machine config devices append programs; do
 		out=$logs/fixes-$1-$(echo "$machine-$config-$devices-$append" | tr -d +=)
 		programs=$(echo "$programs" | tr , '\n' | sort -u | paste -sd , -)
@@ -43,8 +49,11 @@ passed() {
 
 # red_and_green NR FROM TO: the tests of this patch
 red_and_green() {
-	awk -v nr="$1" '$1 == nr { key = $3 "-" $4 "-" $5 "-" $6; gsub(/[+=]/, "", key)
-		for (i = 8; i <= NF; i++) print key, $i }' "$data" | sort -u >"$tmp/tests"
+	wanted_tests | awk -v nr="$1" '$1 == nr {
+		key = $3 "-" $4 "-" $5 "-" $6
+		gsub(/[+=]/, "", key)
+		for (i = 8; i <= NF; i++) print key, $i
+	}' | sort -u >"$tmp/tests"
 	# A machine that has not come up would be red for any reason.
 	cut -d' ' -f1 "$tmp/tests" | sort -u | while read -r m; do
 		passed "$2" ok | grep -q "^$m " || echo "$m: nothing passes without the fix"
@@ -75,7 +84,7 @@ host_red_and_green() {
 }
 
 kernels() {
-	for config in default 4k; do
+	for config in $configs; do
 		long "fixes: $1 ($config)" "$make_log" kmake "$config" vmlinux
 	done
 }
@@ -105,6 +114,9 @@ while read -r name; do
 	nr=${name##*/}
 	nr=${nr%%-*}
 	title="$nr $(head -n 1 "$top/$name")" why=$(sed -n "s/^$nr [a-z]* -[- ]*//p" "$data")
+	if [ -z "$why" ] && ! wanted_tests | grep -q "^$nr "; then
+		why="tested with CONFIG=4k"
+	fi
 	if [ -n "$why" ]; then
 		echo "skip    fixes: $title ($why)"
 	else
