@@ -5,6 +5,9 @@
 # lists of its own and none of the machine's changed.  It checks what it gets against
 # the keys of the Debian archive, and needs no root.
 
+# shellcheck source=/dev/null
+codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+
 # own_apt DIR ARCHITECTURE SUITE...: fails where there are no keys or no mirror
 own_apt() {
 	apt=$1 arch=$2

@@ -59,19 +59,6 @@ build_programs() {
 	"${CROSS_COMPILE}strip" -o "$out/vmlinux" "$build/vmlinux$(kernel_name default)"
 }
 
-# cpio NAME INIT: an archive with INIT, and what standard input says
-cpio() {
-	{
-		for d in dev proc sys tmp tests clients; do
-			echo "dir /$d 0755 0 0"
-		done
-		echo "nod /dev/console 0600 0 0 c 5 1"
-		echo "file /init $2 0755 0 0"
-		cat
-	} >"$out/$1.spec"
-	"$initrd/gen_init_cpio" "$out/$1.spec" >"$out/$1.cpio"
-}
-
 # tests_on MACHINE: an LPAR has KVM for nothing, but for QEMU as it is without
 tests_on() {
 	case $1 in
@@ -140,8 +127,8 @@ for m in $rows; do
 done
 mkdir -p "$out"
 long "clients" "$logs/clients.log" build_programs
-cpio guest "$out/guest" </dev/null
-cpio host "$initrd/init" <<EOF2
+initramfs "$out/guest" "$out/guest" clients </dev/null
+initramfs "$out/host" "$initrd/init" clients <<EOF2
 $(echo "$tests" | sed "s|.*|file /tests/& $out/enter 0755 0 0|")
 file /clients/host.sh $src/host.sh 0755 0 0
 file /clients/iommufd.sh $src/iommufd.sh 0644 0 0

@@ -14,17 +14,13 @@
 export SMALL MACHINE
 deb=$build/deb
 disk=$deb/disk.ext4
-# shellcheck source=/dev/null
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-as_root=
-[ "$(id -u)" = 0 ] || as_root=sudo
 
 # The packages, by apt, and an image with all of them unpacked and none configured
 packages='?essential apt systemd-sysv udev initramfs-tools kmod linux-image-powerpc64le
 	qemu-system-ppc python3'
 fetch() {
 	# shellcheck disable=SC2086 # a list of words
-	own_apt "$deb/apt" ppc64el "$suite" && apt-get -q update &&
+	own_apt "$deb/apt" ppc64el "$codename" && apt-get -q update &&
 	apt-get -q -y --no-install-recommends --download-only install $packages </dev/null
 }
 # unpacked FILE: as dpkg --unpack, which would run scripts of another architecture

@@ -33,9 +33,8 @@ fetch() {
 	tar -C "$up/src" --strip-components=1 --wildcards -xf "$source" '*/Makefile' \
 		'*/scripts' '*.h' '*.mk' '*/Kbuild' '*/arch/powerpc' '*/usr/include' \
 		'*/tools/testing/selftests/vfio' &&
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME") &&
-	own_apt "$up/apt" ppc64el "$suite" &&
-	apt-get -q update && content uuid-dev "$suite" | tar -C "$up/uuid" -xf - &&
+	own_apt "$up/apt" ppc64el "$codename" &&
+	apt-get -q update && content uuid-dev "$codename" | tar -C "$up/uuid" -xf - &&
 	echo "$source" >"$up/id"
 }
 
@@ -51,17 +50,10 @@ compile() {
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -static -o "$up/root/device" \
 		"$top/tools/testing/spapr_tce/upstream.c" &&
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -static -o "$up/root/init" \
-		"$top/tools/testing/spapr_tce/init.c" &&
-	gcc -O2 -o "$up/gen_init_cpio" "$tree/usr/gen_init_cpio.c"
+		"$top/tools/testing/spapr_tce/init.c"
 }
 
-spec() {
-	echo "dir /dev 0755 0 0"
-	echo "nod /dev/console 0600 0 0 c 5 1"
-	for d in proc sys tmp tests upstream; do
-		echo "dir /$d 0755 0 0"
-	done
-	echo "file /init $up/root/init 0755 0 0"
+in_initramfs() {
 	echo "file /tests.list $up/root/tests.list 0644 0 0"
 	for t in $tests; do
 		echo "file /tests/$t $up/root/device 0755 0 0"
@@ -81,17 +73,16 @@ find_qemu() {
 }
 fetch_qemu() (
 	lock qemu
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 	dir=$cache/qemu
-	own_apt "$cache/apt-qemu" "$(dpkg --print-architecture)" "$suite" "$suite-backports" &&
+	own_apt "$cache/apt-qemu" "$(dpkg --print-architecture)" "$codename" "$codename-backports" &&
 	apt-get -q update || return
 	cp "$apt/sources.list" "$dir.list"
 	unset APT_CONFIG
 	apt-config dump | grep -E '^Acquire::(https?::|Retries)' >"$dir.conf" || :
-	echo "APT::Default-Release \"$suite-backports\";" >>"$dir.conf"
+	echo "APT::Default-Release \"$codename-backports\";" >>"$dir.conf"
 	rm -rf "$dir" "$dir.new"
 	mmdebstrap --variant=extract --include=qemu-system-ppc --aptopt="$dir.conf" \
-		"$suite" "$dir.new" - <"$dir.list" || return
+		"$codename" "$dir.new" - <"$dir.list" || return
 	# shellcheck disable=SC2016 # it is a script
 	printf '%s\n' '#!/bin/sh' 'root=$(dirname "$0")' \
 		'LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu):$(echo "$root"/lib/*-linux-gnu)' \
@@ -123,8 +114,7 @@ mkdir -p "$up"
 	long "upstream's selftests" "$logs/upstream.log" fetch
 long "upstream's selftests, compiled" "$logs/upstream.log" compile
 echo "$tests" | xargs -n 1 >"$up/root/tests.list"
-spec >"$up/spec"
-"$up/gen_init_cpio" "$up/spec" >"$up/initrd.cpio"
+in_initramfs | initramfs "$up/initrd" "$up/root/init" upstream
 "$here/setup.sh" clients
 ! find_qemu || CONFIG=4k "$here/kernel.sh" >&2
 for m in ${MACHINE:-powernv9 powernv8}; do

@@ -11,12 +11,8 @@
 
 part=newcomer
 mkdir -p "$logs" "$build/newcomer"
-as_root=
-[ "$(id -u)" = 0 ] || as_root=sudo
 root=$build/newcomer/root
 trap '$as_root rm -rf "$root"' EXIT
-# shellcheck source=/dev/null
-codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 
 # sources SUITE: of this machine's apt, or its Debian mirror with another suite
 sources() {

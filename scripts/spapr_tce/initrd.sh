@@ -26,7 +26,6 @@ build_all() {
 		$(echo "${TESTS:-all}" | tr , '\n' | sed "/^all$/!s|^|$out/|") &&
 	"${CROSS_COMPILE}gcc" -O2 -Wall -Wextra -static \
 		-o "$root/init" "$top/tools/testing/spapr_tce/init.c" &&
-	gcc -O2 -o "$root/gen_init_cpio" "$tree/usr/gen_init_cpio.c" &&
 	gcc -O2 -Wall -o "$build/disk" "$here/disk.c" &&
 	"$build/disk" $((64 << 20)) >"$build/nvme.img.new" &&
 	mv "$build/nvme.img.new" "$build/nvme.img"
@@ -42,13 +41,6 @@ else
 fi | sort >"$root/tests.list"
 
 {
-	for d in dev proc sys tmp tests; do
-		echo "dir /$d 0755 0 0"
-	done
-	echo "nod /dev/console 0600 0 0 c 5 1"
-	echo "file /init $root/init 0755 0 0"
 	echo "file /tests.list $root/tests.list 0644 0 0"
 	sed "s|.*|file /tests/& $out/& 0755 0 0|" "$root/tests.list"
-} >"$root/spec"
-"$root/gen_init_cpio" "$root/spec" >"$root/new.cpio"
-mv "$root/new.cpio" "$root.cpio"
+} | initramfs "$root" "$root/init"

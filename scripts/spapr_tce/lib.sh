@@ -25,6 +25,9 @@ export CCACHE_DIR="$cache/ccache" LC_ALL=C
 # A kernel make must see neither the variables of our own nor its job server.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL GNUMAKEFLAGS KBUILD_OUTPUT O
 
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+
 say() { printf '== %s\n' "$*" >&2; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
@@ -190,6 +193,30 @@ long() {
 		grep -nE 'error|Error|undefined|\*\*\*|^E:' "$2" | head -n 30 >&2 || :
 		die "$1 failed; all of it is in $2"
 	fi
+}
+
+# initramfs NAME INIT DIR...: NAME.cpio, with INIT as /init, empty directories of
+# these names, and what standard input lists for usr/gen_init_cpio
+initramfs() {
+	archive=$1
+	gcc -O2 -o "$archive.gen" "$tree/usr/gen_init_cpio.c"
+	{
+		echo "file /init $2 0755 0 0"
+		shift 2
+		printf 'dir /%s 0755 0 0\n' dev proc sys tmp tests "$@"
+		echo "nod /dev/console 0600 0 0 c 5 1"
+		cat
+	} >"$archive.spec"
+	"$archive.gen" "$archive.spec" >"$archive.new"
+	mv "$archive.new" "$archive.cpio"
+}
+
+# plugin EMULATOR: build/count.so, which counts instructions in it
+plugin() {
+	version=1
+	[ "$("$1" --version | sed -n 's/.* version \([0-9]*\).*/\1/p')" -lt 9 ] || version=3
+	gcc -O2 -Wall -Wextra -Werror -shared -fPIC -DPLUGIN_VERSION=$version \
+		-o "$build/count.so" "$here/count.c"
 }
 
 # wanted FRAGMENT CONFIG: the options of which CONFIG has another value than the

@@ -33,12 +33,8 @@ missing=$({
 	$2 == "wanted" && !($1 in have) { printf " %s", $1 }')
 [ -n "$missing" ] || exit 0
 
-as_root=
-if [ "$(id -u)" != 0 ]; then
-	command -v sudo >/dev/null ||
-		die "as root, please: apt-get install --no-install-recommends$missing"
-	as_root=sudo
-fi
+[ -z "$as_root" ] || command -v sudo >/dev/null ||
+	die "as root, please: apt-get install --no-install-recommends$missing"
 say "installing$missing"
 apt() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
