@@ -68,9 +68,9 @@ profile: ## which functions the instructions of a one-page request are in
 	@$S/count.sh profile
 bench-host: ## ns per TCE on this processor, the base's files beside ours
 	@$S/bench-host.sh
-	@$S/bench-domain.sh
+	@$S/bench-host.sh domain
 bench-domain: ## ns per page of a paging domain, generic_pt of x86 beside ours
-	@$S/bench-domain.sh
+	@$S/bench-host.sh domain
 series: ## export build/series/*.patch for git am or git send-email, signed off by git's user
 	@$S/series.sh
 deb:    ## build/deb/linux-image-*.deb for POWER hosts, configured as Debian's own

@@ -1,34 +1,71 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a TCE costs on this processor: the base kernel's files and ours, each
-# compiled for this machine into the same harness, one after the other in
-# rounds. What they print is told at the top of tools/testing/spapr_tce/bench.c.
+# What requests cost on this processor; tools/testing/spapr_tce/bench/ has the
+# programs.
+#
+#   bench-host.sh            a TCE: the base kernel's files and ours, each compiled
+#                            into the same harness; build/bench-host.csv has all
+#   bench-host.sh domain     a page of a paging domain: ours beside the page table
+#                            that iommufd has on x86 since 7.x (drivers/iommu/
+#                            generic_pt).  Its files come out of the source package
+#                            that source.sh fetches, whatever kernel is tested; they
+#                            stay in build/ and are no part of this.  Then the
+#                            instructions for POWER, counted in an emulator, and the
+#                            bytes of a table with few pages; build/bench-domain.csv
 #
 # A loop that falls badly into the lines of the processor's caches costs up to
-# a quarter more, and any change elsewhere may move it. So both are compiled with
+# a quarter more, and any change elsewhere may move it. So all are compiled with
 # the code in several places, and the rounds take turns.
-#
-#   build/bench-host.csv	all figures
 
 . "$(dirname "$0")/lib.sh"
 
+kind=${1:-host}
 ROUNDS=${ROUNDS:-9}
 MS=${MS:-15}		# for each line of each round
 LAYOUTS='16-1 64-1 64-32'	# alignment of functions and of loops
+out=$build/bench-$kind
+harness=$tree/tools/testing/spapr_tce
+align() { echo "-falign-functions=${1%-*} -falign-loops=${1#*-}"; }
 
-variant() { [ "$1" = ours ] && echo bench || echo bench-base; }
-
-compile_all() {
-	for layout in $LAYOUTS; do
-		for which in base ours; do
-			make -C "$tree/tools/testing/spapr_tce" -j"$JOBS" \
-				VARIANT="$(variant $which)" BASE_TREE="$base" \
-				OUT="$build/host/layout-$layout" \
-				LAYOUT="-falign-functions=${layout%-*} -falign-loops=${layout#*-}" ||
-				return
+# rounds WHICH...: run them in turn, with the code in each place; instructions are
+# counted in the first round alone, since single steps are slow, and always the same
+rounds() {
+	: >"$out.new"
+	round=0 first=1
+	while [ "$round" -lt "$ROUNDS" ]; do
+		for layout in $LAYOUTS; do
+			[ "$round" -lt "$ROUNDS" ] || break
+			round=$((round + 1))
+			say "$kind: round $round of $ROUNDS"
+			for which in "$@"; do
+				# Kernel memory is mapped by large pages; let that of these be, too.
+				GLIBC_TUNABLES=glibc.malloc.hugetlb=1 "run_$kind" >"$out.one" ||
+					die "the benchmark of $which failed"
+				sed "s/^/$which	/" "$out.one" >>"$out.new"
+			done
+			first=
 		done
 	done
+	mv "$out.new" "$out"
+}
+compiled() {
+	lock "bench-$kind"
+	long "compiling the benchmark ($kind)" "$logs/bench-$kind.log" "compile_$kind"
+}
+
+variant() { [ "$1" = ours ] && echo bench || echo bench-base; }
+compile_host() {
+	for layout in $LAYOUTS; do
+		for which in base ours; do
+			make -C "$harness" -j"$JOBS" VARIANT="$(variant $which)" \
+				BASE_TREE="$base" OUT="$build/host/layout-$layout" \
+				LAYOUT="$(align "$layout")" || return
+		done
+	done
+}
+run_host() {
+	"$build/host/layout-$layout/$(variant "$which")-16/bench" "$MS" $((256 * ${first:-0}))
 }
 
 # busy: processor time since boot, of all processors, in 1/100 s.
@@ -52,31 +89,71 @@ threads() {
 			$14 == "-" ? "" : $14 >= 1.8 ? "met" : "NOT MET" }'
 }
 
-"$here/tree.sh"
-lock bench-host
-long "compiling the host benchmark" "$logs/bench-host-build.log" compile_all
-: >"$build/bench-host"
-was_busy=$(busy) began=$(date +%s) round=0
-# Single steps, where they are needed, are slow, and always the same.
-stepped=256
-while [ "$round" -lt "$ROUNDS" ]; do
+pt=$build/generic-pt
+# Headers that generic-pt.h makes superfluous
+stubs='args atomic bitfield bitops bits bug build_bug cacheflush cleanup container_of
+	dma-mapping export iommu kconfig log2 mem_encrypt mm_types stringify'
+fetch() {
+	rm -rf "$pt"
+	mkdir -p "$pt/src" "$pt/include/linux"
+	tar -C "$pt/src" --strip-components=1 --wildcards -xf "$source" \
+		'*/drivers/iommu/generic_pt' '*/drivers/iommu/iommu-pages.h' \
+		'*/include/linux/generic_pt' &&
+	mv "$pt/src/include/linux/generic_pt" "$pt/include/linux/" &&
+	for h in $stubs; do
+		: >"$pt/include/linux/$h.h"
+	done &&
+	echo "$source" >"$pt/id"
+}
+compile_domain() {
 	for layout in $LAYOUTS; do
-		[ "$round" -lt "$ROUNDS" ] || break
-		round=$((round + 1))
-		say "round $round of $ROUNDS"
-		for which in base ours; do
-			# Kernel memory is mapped by large pages; let that of the harness be, too.
-			GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
-				"$build/host/layout-$layout/$(variant $which)-16/bench" "$MS" $stepped \
-				>"$build/bench-host.new" || die "the benchmark of $which failed"
-			sed "s/^/$which	/" "$build/bench-host.new" >>"$build/bench-host"
-		done
-		stepped=0
+		# shellcheck disable=SC2046 # a list of words
+		gcc -std=gnu11 -O2 -fno-tree-vectorize -fomit-frame-pointer -fno-strict-aliasing \
+			$(align "$layout") -I"$pt/include" -I"$pt/src/drivers/iommu/generic_pt" \
+			-I"$harness/bench" -include generic-pt.h -o "$pt/bench-$layout" \
+			"$harness/bench/generic-pt.c" &&
+		make -C "$harness" -j "$JOBS" VARIANT=bench PAGE_SHIFT=12 \
+			OUT="$build/host/layout-$layout" LAYOUT="$(align "$layout")" || return
 	done
-done
+	for shift in 12 16; do
+		make -C "$harness" -j "$JOBS" VARIANT=bench-ppc PAGE_SHIFT=$shift OUT="$build/host" ||
+			return
+	done
+	plugin qemu-ppc64le
+}
+run_domain() {
+	program=$pt/bench-$layout
+	[ "$which" = x86 ] || program=$build/host/layout-$layout/bench-12/bench-domain
+	"$program" "$MS" ${first:+count}
+}
+# staged SHIFT STAGE: how many instructions there were by the end of it
+staged() {
+	qemu-ppc64le -plugin "$build/count.so,out=$out.count,total=1" \
+		"$build/host/bench-ppc-$1/bench-domain" stage "$2" >/dev/null &&
+	cat "$out.count"
+}
+
+if [ "$kind" = domain ]; then
+	source=$(SUITE='' KSRC='' "$here/source.sh")
+	"$here/setup.sh" host
+	"$here/tree.sh"
+	[ "$(cat "$pt/id" 2>/dev/null)" = "$source" ] || long "generic_pt" "$logs/bench-domain.log" fetch
+	compiled
+	rounds x86 ours
+	for shift in 12 16; do
+		echo "power	$shift	$(staged $shift 0)	$(staged $shift 1)	$(staged $shift 2)"
+	done >>"$out"
+	"$here/bench.pl" domain "$out.csv" "$out" | tee "$out.txt"
+	exit
+fi
+
+"$here/tree.sh"
+compiled
+was_busy=$(busy) began=$(date +%s)
+rounds base ours
 took=$(($(date +%s) - began)) was_busy=$(($(busy) - was_busy))
 # The goal is in ns per TCE.
-"$here/bench.pl" host "$build/bench-host.csv" 1.5 "$build/bench-host"
+"$here/bench.pl" host "$out.csv" 1.5 "$out"
 echo "On: $(lscpu | sed -n 's/^Model name: *//p'); $(gcc --version | head -n 1)"
 echo "Of $(nproc) processors, $((was_busy / took / 100)).$((was_busy * 10 / took / 100 % 10)) were busy on average, with this and all else."
 echo "All figures: build/bench-host.csv"

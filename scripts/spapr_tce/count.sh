@@ -37,10 +37,7 @@ counted() {
 
 "$here/setup.sh"
 "$here/initrd.sh"
-version=1
-[ "$(qemu-system-ppc64 --version | sed -n 's/.* version \([0-9]*\).*/\1/p')" -lt 9 ] || version=3
-gcc -O2 -Wall -Wextra -Werror -shared -fPIC -DPLUGIN_VERSION=$version \
-	-o "$build/count.so" "$here/count.c"
+plugin qemu-system-ppc64
 
 if [ "$what" = hcalls ]; then
 	for b in 1 ''; do
