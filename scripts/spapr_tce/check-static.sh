@@ -56,8 +56,7 @@ checkpatch_hooks() {
 
 # A hook is a -U1 diff, with more context only where that tells one base from the
 # other.  One that has grown belongs in a file of ours.  What it takes out may have
-# moved there already, so only new lines count.  One has grown and is to be cut: the
-# hand-over of an LPAR's windows.
+# moved there already, so only new lines count.
 small_hooks() {
 	cd "$top" || return
 	for f in $(overlay_files | grep '\.diff$' | to_paths); do
@@ -66,7 +65,7 @@ small_hooks() {
 		/^ /		{ if (++ctx == 3) print f ": more than one line of context: " $0 }' "$f.diff"
 		cat "$f.diff" "$f.$(base_name).diff" 2>/dev/null | awk -v f="$f" '
 		/^\+/ && !/^\+\+\+ /	{ n++ }
-		END	{ if (n > (f ~ /pseries\/iommu.c/ ? 110 : 40)) print f ": " n " new lines" }'
+		END	{ if (n > 40) print f ": " n " new lines" }'
 	done
 }
 

@@ -11,35 +11,17 @@
  * check iommu_table_group::user_owned.
  */
 #include <linux/device.h>
+#include <linux/errno.h>
 #include <linux/iommu.h>
+#include <linux/lockdep.h>
 #include <linux/of.h>
 #include <linux/pci.h>
-#include <linux/string.h>
 
 #include <asm/iommu.h>
 #include <asm/pci-bridge.h>
 
 #include "tce_user.h"
-
-/**
- * pseries_find_table_group() - find the group whose windows a device uses
- * @dn: the node of the device or bus
- *
- * Unlike its windows, the group of a node does not change.
- *
- * Context: any.
- *
- * Return: the group of the nearest node from @dn upwards; NULL if there is none
- * yet.
- */
-struct iommu_table_group *pseries_find_table_group(struct device_node *dn)
-{
-	for (; dn && PCI_DN(dn); dn = dn->parent)
-		if (PCI_DN(dn)->table_group)
-			return PCI_DN(dn)->table_group;
-
-	return NULL;
-}
+#include "tce_window.h"
 
 /**
  * pseries_user_owned() - test if a process owns the windows that a device would use
@@ -65,50 +47,48 @@ bool pseries_user_owned(struct device_node *dn)
 	return false;
 }
 
-static int pseries_get_first_pci_dev(struct device *dev, void *data)
-{
-	struct pci_dev **pdev = data;
-
-	*pdev = pci_dev_get(to_pci_dev(dev));
-
-	return 1;
-}
-
 /**
- * pseries_get_pci_dev() - get a device of a group, to name the group to firmware
- * @table_group: the group
+ * pseries_dma_bus_setup() - pci_controller_ops::dma_bus_setup
+ * @bus: a bus that appears
  *
- * Context: process, may sleep; must not be called from a callback of the IOMMU
- * core.
- *
- * Return: any device of the group, with a reference to drop by pci_dev_put(); or
- * NULL.
+ * Context: process, may sleep.
  */
-struct pci_dev *pseries_get_pci_dev(struct iommu_table_group *table_group)
+void pseries_dma_bus_setup(struct pci_bus *bus)
 {
-	struct pci_dev *pdev = NULL;
-
-	if (table_group->group)
-		iommu_group_for_each_dev(table_group->group, &pdev,
-					 pseries_get_first_pci_dev);
-
-	return pdev;
+	mutex_lock(&dma_win_init_mutex);
+	if (!pseries_user_owned(pci_bus_to_OF_node(bus)))
+		pseries_host_bus_setup(bus);
+	mutex_unlock(&dma_win_init_mutex);
 }
 
 /**
- * pseries_take_ownership() - iommu_table_group_ops::take_ownership
- * @table_group: the group
- * @dev: one of its devices
+ * pseries_dma_dev_setup() - pci_controller_ops::dma_dev_setup
+ * @dev: a device that appears
  *
+ * Context: process, may sleep.
+ */
+void pseries_dma_dev_setup(struct pci_dev *dev)
+{
+	struct device_node *dn = pci_device_to_OF_node(dev);
+	struct device_node *pe;
+
+	mutex_lock(&dma_win_init_mutex);
+	if (!pseries_user_owned(dn))
+		pseries_host_dev_setup(dev);
+	mutex_unlock(&dma_win_init_mutex);
+
+	pe = pseries_find_pe(dn);
+	if (pe)
+		iommu_add_device(PCI_DN(pe)->table_group, &dev->dev);
+}
+
+/*
  * Called for each device of the group, and for one that appears while a process
- * owns the group. Afterwards the group has no window and @dev has no table.
- *
- * Context: process, may sleep. The caller holds the lock of the IOMMU group.
- *
- * Return: 0 or a negative error.
+ * owns the group. Afterwards the group has no window and @dev has no table. The
+ * caller holds the lock of the IOMMU group.
  */
-long pseries_take_ownership(struct iommu_table_group *table_group,
-			    struct device *dev)
+static long pseries_take_ownership(struct iommu_table_group *table_group,
+				   struct device *dev)
 {
 	long ret = 0;
 
@@ -125,90 +105,39 @@ long pseries_take_ownership(struct iommu_table_group *table_group,
 }
 
 /*
- * Drop the tables of windows that could not be removed when the process was done.
- * The caller removes all windows of the PE next, these included.
+ * Called for each device of the group, and for one that appears while the host
+ * owns the group. The first call makes the default window; if that fails for lack
+ * of memory, the devices have no DMA until the next hand-over. The caller holds the
+ * lock of the IOMMU group.
  */
-static void pseries_put_user_tables(struct iommu_table_group *table_group)
+static void pseries_release_ownership(struct iommu_table_group *table_group,
+				      struct device *dev)
 {
 	int num;
 
-	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
-		if (table_group->tables[num])
-			iommu_tce_table_put(table_group->tables[num]);
-		table_group->tables[num] = NULL;
-	}
-}
-
-/**
- * pseries_release_ownership() - iommu_table_group_ops::release_ownership
- * @table_group: the group
- * @dev: one of its devices
- *
- * Called for each device of the group, and for one that appears while the host
- * owns the group. The first call makes the default window; if that fails for lack
- * of memory, the devices have no DMA until the next hand-over.
- *
- * Context: process, may sleep. The caller holds the lock of the IOMMU group.
- */
-void pseries_release_ownership(struct iommu_table_group *table_group,
-			       struct device *dev)
-{
 	mutex_lock(&dma_win_init_mutex);
 	if (table_group->user_owned) {
-		pseries_put_user_tables(table_group);
-		pseries_setup_default_iommu_config(table_group, dev);
+		/* Windows that could not be removed, the reset removes */
+		for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+			pseries_put_table(table_group, num);
+		pseries_make_host_window(table_group, to_pci_dev(dev));
 		table_group->user_owned = false;
 	}
 	set_iommu_table_base(dev, table_group->tables[0]);
 	mutex_unlock(&dma_win_init_mutex);
 }
 
-/**
- * pseries_find_dead_property() - find a property that was removed from a node
- * @np: the node
- * @name: name of the property
- * @length: length of its value
- *
- * A property that of_remove_property() has removed stays until its node is freed,
- * since there may be readers. So a property that is added and removed with each
- * hand-over must be used again, or memory would leak.
- *
- * Context: process. The caller must hold dma_win_init_mutex, and so must readers
- * of the value.
- *
- * Return: the property, for of_add_property(); NULL if there is no such property.
- */
-struct property *pseries_find_dead_property(struct device_node *np,
-					    const char *name, int length)
+/* A table is made with its window, and cannot be another one's */
+static long pseries_set_window(struct iommu_table_group *table_group, int num,
+			       struct iommu_table *tbl)
 {
-	struct property *prop;
-
-	lockdep_assert_held(&dma_win_init_mutex);
-
-	/* Others only add to the list, at its head */
-	for (prop = READ_ONCE(np->deadprops); prop; prop = prop->next)
-		if (!strcmp(prop->name, name) && prop->length == length)
-			break;
-
-	return prop;
+	return table_group->tables[num] == tbl ? 0 : -EPERM;
 }
 
-/**
- * pseries_revive_property() - add a property again that was removed from a node
- * @np: the node
- * @name: name of the property
- * @value: its value
- * @length: length of @value
- *
- * Context: process. The caller must hold dma_win_init_mutex.
- *
- * Return: true if there was such a property, and @np has it again.
- */
-bool pseries_revive_property(struct device_node *np, const char *name,
-			     const void *value, int length)
-{
-	struct property *prop = pseries_find_dead_property(np, name, length);
-
-	return prop && !memcmp(prop->value, value, length) &&
-	       !of_add_property(np, prop);
-}
+struct iommu_table_group_ops pseries_table_group_ops = {
+	.create_user_table = pseries_create_user_table,
+	.set_window = pseries_set_window,
+	.unset_window = pseries_unset_window,
+	.take_ownership = pseries_take_ownership,
+	.release_ownership = pseries_release_ownership,
+};

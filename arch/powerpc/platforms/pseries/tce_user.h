@@ -5,33 +5,22 @@
 #ifndef _PSERIES_TCE_USER_H
 #define _PSERIES_TCE_USER_H
 
-#include <linux/mutex.h>
 #include <linux/types.h>
 
-struct device;
 struct device_node;
-struct iommu_table_group;
+struct iommu_table_group_ops;
+struct pci_bus;
 struct pci_dev;
-struct property;
+
+extern struct iommu_table_group_ops pseries_table_group_ops;
 
 /* iommu.c */
-extern struct mutex dma_win_init_mutex;
-int pseries_remove_host_windows(struct iommu_table_group *table_group,
-				struct pci_dev *pdev);
-long pseries_setup_default_iommu_config(struct iommu_table_group *table_group,
-					struct device *dev);
+void pseries_host_bus_setup(struct pci_bus *bus);
+void pseries_host_dev_setup(struct pci_dev *dev);
 
 /* tce_user.c */
-struct iommu_table_group *pseries_find_table_group(struct device_node *dn);
 bool pseries_user_owned(struct device_node *dn);
-struct pci_dev *pseries_get_pci_dev(struct iommu_table_group *table_group);
-long pseries_take_ownership(struct iommu_table_group *table_group,
-			    struct device *dev);
-void pseries_release_ownership(struct iommu_table_group *table_group,
-			       struct device *dev);
-struct property *pseries_find_dead_property(struct device_node *np,
-					    const char *name, int length);
-bool pseries_revive_property(struct device_node *np, const char *name,
-			     const void *value, int length);
+void pseries_dma_bus_setup(struct pci_bus *bus);
+void pseries_dma_dev_setup(struct pci_dev *dev);
 
 #endif

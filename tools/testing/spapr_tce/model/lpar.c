@@ -2,8 +2,8 @@
 /*
  * An LPAR with one PE, whose TCEs its hypervisor has. A device uses a TCE as
  * soon as it is stored: the page behind it is taken for one whose translation
- * is remembered, so it may not be unpinned. What pseries/iommu.c does for the
- * files under test is done here.
+ * is remembered, so it may not be unpinned. What pseries/tce_window.c does for
+ * the files under test is done here.
  */
 #include "tce_batch.h"
 #include "lpar.h"
@@ -158,7 +158,7 @@ void lpar_check(void)
 }
 
 /*
- * What pseries/iommu.c does.
+ * What pseries/tce_window.c does.
  */
 
 static void lpar_table_free(struct iommu_table *tbl)
