@@ -5,6 +5,7 @@
  */
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/iommu.h>
 #include <linux/mutex.h>
 
 #include "tce_user.h"
@@ -26,8 +27,23 @@ static bool user_table_serves(struct iommu_table *tbl,
 }
 
 /**
+ * user_tables_forget() - have nobody find a PE by its group any more
+ * @grp: the group, which VFIO and KVM may keep
+ *
+ * Afterwards the PE may be freed.
+ *
+ * Context: process, may sleep.
+ */
+void user_tables_forget(struct iommu_group *grp)
+{
+	mutex_lock(&user_tables_mutex);
+	iommu_group_set_iommudata(grp, NULL, NULL);
+	mutex_unlock(&user_tables_mutex);
+}
+
+/**
  * user_table_get() - find the table behind a window of a PE
- * @table_group: the PE's
+ * @grp: the PE's group, referenced
  * @mm: the mm that must own the table
  * @page_shift: log2 of the largest acceptable IOMMU page size
  * @start: PCI address where the window starts
@@ -36,18 +52,24 @@ static bool user_table_serves(struct iommu_table *tbl,
  * Context: process, may sleep.
  *
  * Return: the table with a reference; ERR_PTR(-EINVAL) when the PE has no such
- * table; ERR_PTR(-EPERM) when another process owns it.
+ * table; ERR_PTR(-EPERM) when another process owns it; ERR_PTR(-ENODEV) when the
+ * group has no PE any more.
  */
-struct iommu_table *user_table_get(struct iommu_table_group *table_group,
+struct iommu_table *user_table_get(struct iommu_group *grp,
 				   struct mm_struct *mm,
-					 unsigned int page_shift, u64 start,
-					 u64 size)
+				   unsigned int page_shift, u64 start, u64 size)
 {
 	struct iommu_table *found = ERR_PTR(-EINVAL), *tbl;
+	struct iommu_table_group *table_group;
 	struct user_table *user;
 
-	/* A table is removed from the list before it is freed */
+	/* A table is removed from the list, and a PE from its group, before it goes */
 	mutex_lock(&user_tables_mutex);
+	table_group = iommu_group_get_iommudata(grp);
+	if (!table_group) {
+		found = ERR_PTR(-ENODEV);
+		goto unlock;
+	}
 	list_for_each_entry(user, &user_tables, node) {
 		tbl = user->tbl;
 		if (READ_ONCE(user->revoked) || tbl->it_page_shift > page_shift ||
@@ -61,6 +83,7 @@ struct iommu_table *user_table_get(struct iommu_table_group *table_group,
 			found = tbl;
 		break;
 	}
+unlock:
 	mutex_unlock(&user_tables_mutex);
 
 	return found;

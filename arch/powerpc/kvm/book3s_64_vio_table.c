@@ -319,18 +319,14 @@ static bool kvmppc_tce_add_link(struct kvmppc_spapr_tce_table *stt,
 static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 			      struct iommu_group *grp)
 {
-	struct iommu_table_group *table_group = iommu_group_get_iommudata(grp);
 	struct kvmppc_tce_link *link;
 	struct iommu_table *tbl;
 	LIST_HEAD(gone);
 	int ret;
 
-	if (!table_group)
-		return -ENODEV;
-
-	tbl = user_table_get(table_group, stt->kvm->mm, stt->page_shift,
+	tbl = user_table_get(grp, stt->kvm->mm, stt->page_shift,
 			     stt->offset << stt->page_shift,
-				   stt->size << stt->page_shift);
+			     stt->size << stt->page_shift);
 	if (IS_ERR(tbl)) {
 		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %ld\n",
 				     stt->liobn, iommu_group_id(grp),

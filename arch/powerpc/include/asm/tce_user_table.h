@@ -20,7 +20,7 @@
 #include <asm/tce_batch.h>
 
 struct iommu_table;
-struct iommu_table_group;
+struct iommu_group;
 struct tce_iter;
 
 /* The most TCEs that a hypervisor takes in one batch, a page of 4K */
@@ -106,7 +106,8 @@ bool user_table_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size);
 
 /* Batches of a guest: tce_user_batch.c */
-struct iommu_table *user_table_get(struct iommu_table_group *table_group,
+void user_tables_forget(struct iommu_group *grp);
+struct iommu_table *user_table_get(struct iommu_group *grp,
 				   struct mm_struct *mm,
 				   unsigned int page_shift, u64 start,
 				   u64 size);

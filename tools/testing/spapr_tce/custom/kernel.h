@@ -598,6 +598,8 @@ int of_property_read_u32_index(const struct device_node *np, const char *name,
 void host_preempt_real(void);
 
 void *iommu_group_get_iommudata(struct iommu_group *group);
+void iommu_group_set_iommudata(struct iommu_group *group, void *data,
+			       void (*release)(void *data));
 struct iommu_group *iommu_group_ref_get(struct iommu_group *group);
 void iommu_group_put(struct iommu_group *group);
 int iommu_group_id(struct iommu_group *group);

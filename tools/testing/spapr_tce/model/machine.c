@@ -100,6 +100,12 @@ void *iommu_group_get_iommudata(struct iommu_group *group)
 	return hpe->no_iommudata ? NULL : &hpe->pe.table_group;
 }
 
+void iommu_group_set_iommudata(struct iommu_group *group, void *data,
+			       void (*release)(void *data))
+{
+	((struct host_pe *)group)->no_iommudata = !data;
+}
+
 static struct host_pe *group_pe(struct iommu_group *group)
 {
 	return (struct host_pe *)group;
@@ -705,7 +711,7 @@ void iommu_unregister_group(struct iommu_table_group *table_group)
 	struct pnv_ioda_pe *pe = container_of(table_group, struct pnv_ioda_pe,
 					      table_group);
 
-	to_host_pe(pe)->no_iommudata = true;
+	user_tables_forget(host_group(to_host_pe(pe)));
 }
 
 long pnv_pci_ioda2_setup_default_config(struct pnv_ioda_pe *pe)

@@ -77,6 +77,22 @@ TEST_F(kvm, create_beyond_the_limit)
 	CHECK();
 }
 
+static void the_device_goes(void)
+{
+	host_preempt = NULL;
+	PHB3->no_iommudata = true;
+}
+
+/* A PE is freed with its last device, while KVM waits for the tables */
+TEST_F(kvm, attach_while_the_device_goes)
+{
+	host_preempt = the_device_goes;
+	EXPECT_FAILS(-ENODEV, attach(self->kvm, self->fds[0], PHB3));
+	EXPECT_EQ(host_preempt, NULL);
+	PHB3->no_iommudata = false;
+	EXPECT_WORKS(attach(self->kvm, self->fds[0], PHB3));
+}
+
 /* A descriptor may outlive its guest, and the other way round */
 TEST_F(kvm, release_in_any_order)
 {

@@ -125,7 +125,7 @@ TEST_F(world, list_out_of_memory)
 
 TEST_F(world, table_behind_a_window)
 {
-	struct iommu_table_group *group = &host_pes[0].pe.table_group;
+	struct iommu_group *group = host_group(host_pes);
 	struct iommu_table *tbl;
 	u64 start;
 
@@ -140,8 +140,8 @@ TEST_F(world, table_behind_a_window)
 		  -EINVAL);
 	EXPECT_EQ(PTR_ERR(user_table_get(group, self->other, 16, start, MB)),
 		  -EPERM);
-	EXPECT_EQ(PTR_ERR(user_table_get(&host_pes[1].pe.table_group,
-					 self->mm, 16, start, MB)),
+	EXPECT_EQ(PTR_ERR(user_table_get(host_group(host_pes + 1), self->mm, 16,
+					 start, MB)),
 		  -EINVAL);
 	tbl = user_table_get(group, self->mm, 21, start, K64);
 	ASSERT_EQ(tbl, table_of(self->c, 1));
@@ -150,4 +150,8 @@ TEST_F(world, table_behind_a_window)
 	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 16, start, MB)),
 		  -EINVAL);
 	iommu_tce_table_put(tbl);
+	host_pes[0].no_iommudata = true;
+	EXPECT_EQ(PTR_ERR(user_table_get(group, self->mm, 16, start, MB)),
+		  -ENODEV);
+	host_pes[0].no_iommudata = false;
 }
