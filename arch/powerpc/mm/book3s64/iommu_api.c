@@ -198,6 +198,10 @@ static bool region_take_apart(struct mm_iommu_registry *reg,
 static void region_reap(struct mm_iommu_registry *reg,
 			struct mm_iommu_table_group_mem_t *mem)
 {
+	struct mm_struct *mm = mem->mm;
+
+	/* With the lock goes the region, and with its mm the lock, which is in use still */
+	mmgrab(mm);
 	mutex_lock(&reg->lock);
 	mem->reaped = true;
 	if (!mem->removed) {
@@ -210,6 +214,7 @@ static void region_reap(struct mm_iommu_registry *reg,
 	mutex_unlock(&reg->lock);
 	if (mem)
 		region_retire(mem);
+	mmdrop(mm);
 }
 
 /*
