@@ -11,9 +11,9 @@
  *   containers of a process.
  *
  * One lock covers all of it, from the first look at a request's arguments to
- * the end of its effects. Map and unmap share it, because tables have locks of
- * their own; what changes windows, registrations or groups has it alone. Three do
- * not wait for it: a request of a process that is not the owner, which is refused;
+ * the end of its effects. Unmap and map of version 2 share it, because tables have
+ * locks of their own; what changes windows, registrations or groups has it alone.
+ * Three do not wait for it: a request of a process that is not the owner, which is refused;
  * fdinfo; and EEH, whose operations lock devices. Who unbinds a device has locked
  * it when the group leaves, which takes the container's lock.
  *
@@ -59,11 +59,13 @@ static const struct tce_request {
 	unsigned int flags;
 	long (*handle)(struct tce_container *c, void __user *arg);
 } tce_requests[] = {
-	{ VFIO_IOMMU_MAP_DMA, TCE_V1 | TCE_V2 | TCE_SHARED, tce_map },
+	{ VFIO_IOMMU_MAP_DMA, TCE_V2 | TCE_SHARED, tce_map },
 	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2 | TCE_SHARED, tce_unmap },
 	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, TCE_V1 | TCE_V2 | TCE_LOOKS,
 	  tce_get_info },
 	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, tce_eeh },
+	/* Not shared: a whole window may be pinned, and one is all that is charged */
+	{ VFIO_IOMMU_MAP_DMA, TCE_V1, tce_map },
 	{ VFIO_IOMMU_ENABLE, TCE_V1, tce_enable_v1 },
 	{ VFIO_IOMMU_DISABLE, TCE_V1, tce_disable_v1 },
 	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2, tce_register },

@@ -97,6 +97,7 @@ extern void (*host_preempt_rm)(void);
 extern void (*host_waits)(void);
 void host_check_state(const char *what);
 extern void (*host_stuck)(void);
+extern void (*host_unlocked)(void);
 /* Within host_stuck(): others run while one waits for a stuck mm */
 extern __thread bool host_stuck_wait;
 int mm_fault(struct mm_struct *mm);

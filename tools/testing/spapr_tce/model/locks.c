@@ -254,6 +254,9 @@ void mutex_lock(struct mutex *m)
 	mutex_take(m);
 }
 
+/* What others do while this thread has given a mutex back, and still looks at it */
+void (*host_unlocked)(void);
+
 void mutex_unlock(struct mutex *m)
 {
 	WARN_ON(!mutex_is_mine(m));
@@ -261,6 +264,10 @@ void mutex_unlock(struct mutex *m)
 	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
 	host_mutexes--;
 	pthread_mutex_unlock(&m->lock);
+	if (READ_ONCE(host_unlocked)) {
+		another_thread(host_unlocked);
+		(void)READ_ONCE(m->owner);
+	}
 }
 
 /*

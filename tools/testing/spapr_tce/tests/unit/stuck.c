@@ -313,6 +313,66 @@ TEST_F(world, abandoned_region_is_reaped)
 	EXPECT_EQ(host_usage.pins, 1);
 }
 
+/*
+ * ... and leaves it to him, who may be done, and the process gone, before the worker
+ * has got out of mutex_unlock()
+ */
+static pthread_barrier_t reaped;
+static __thread bool reaper;
+static int reaped_mm_count;
+
+static void reaped_and_unlocked(void)
+{
+	if (!reaper)
+		return;
+	reaper = false;
+	pthread_barrier_wait(&reaped);
+	pthread_barrier_wait(&reaped);
+	reaped_mm_count = sibling_mm->count;
+}
+
+static void *reap(void *arg)
+{
+	rcu_register_thread();
+	reaper = true;
+	host_run_works();
+	rcu_unregister_thread();
+
+	return arg;
+}
+
+static void let_worker_reap(void)
+{
+	sibling_mm->stuck = false;
+	pthread_create(&waiter, NULL, reap, NULL);
+	pthread_barrier_wait(&reaped);
+	sibling_ran++;
+}
+
+TEST_F(world, abandoned_region_keeps_the_mm_for_the_worker)
+{
+	int count;
+
+	sibling = second(self->c);
+	sibling_mm = self->mm;
+	pthread_barrier_init(&reaped, NULL, 2);
+	leave_mapped(self->mm, self->c, 16, 1);
+	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
+	count = self->mm->count;
+	host_stuck = let_worker_reap;
+	host_unlocked = reaped_and_unlocked;
+	self->mm->stuck = true;
+	EXPECT_EQ(req_register(sibling, UA(16), PG), 0);
+	EXPECT_EQ(sibling_ran, 1);
+	EXPECT_EQ(req_unregister(sibling, UA(16), PG), 0);
+	/* The region's has gone, that of its new owner has come, and the worker has one */
+	pthread_barrier_wait(&reaped);
+	pthread_join(waiter, NULL);
+	EXPECT_EQ(reaped_mm_count, count + 1);
+	host_unlocked = NULL;
+	host_stuck = NULL;
+}
+
 /* ... or comes last, when all of it is done and the range is another's */
 TEST_F(world, abandoned_region_is_replaced)
 {
@@ -326,6 +386,28 @@ TEST_F(world, abandoned_region_is_replaced)
 	EXPECT_EQ(self->mm->locked_vm, 16);
 	EXPECT_NE(mm_iommu_lookup(self->mm, UA(8), 16 * PG), NULL);
 	world_check();
+}
+
+/* Each thread that maps (version 1) has pinned what no charge pays for twice */
+static struct host_container *beside_v1;
+
+static void map_in_vain(void)
+{
+	current->killed = true;
+	others_ran = req_map(beside_v1, K64, UA(32), K64, RW) == -EINTR;
+	current->killed = false;
+}
+
+TEST_F(world, maps_of_version_1_pin_one_after_the_other)
+{
+	beside_v1 = version1(self->c);
+	ASSERT_EQ(vfio_ioctl(beside_v1, VFIO_IOMMU_ENABLE, NULL), 0);
+	EXPECT_WORKS(req_map(beside_v1, 0, UA(16), PG, RW));
+	host_stuck = map_in_vain;
+	self->mm->stuck_fault = true;
+	EXPECT_WORKS(req_map(beside_v1, 0, UA(17), PG, RW));
+	host_stuck = NULL;
+	EXPECT_TRUE(others_ran);
 }
 
 /* The model does see when another process waits, */
