@@ -131,8 +131,6 @@ static struct host_pe *to_host_pe(struct pnv_ioda_pe *pe)
 	return container_of(pe, struct host_pe, pe);
 }
 
-struct device host_device;
-
 /*
  * Translation.
  */

@@ -5,6 +5,8 @@
 #include "host.h"
 #include "instance.h"
 
+struct device host_device;
+
 const struct vfio_iommu_driver_ops *host_driver;
 static struct vfio_iommu_driver driver;
 
