@@ -14,6 +14,7 @@
 #include <linux/errno.h>
 #include <linux/iommu.h>
 #include <linux/lockdep.h>
+#include <linux/minmax.h>
 #include <linux/of.h>
 #include <linux/pci.h>
 
@@ -125,18 +126,24 @@ unlock:
 static void pseries_release_ownership(struct iommu_table_group *table_group,
 				      struct device *dev)
 {
+	struct iommu_table *left[IOMMU_TABLE_GROUP_MAX_TABLES] = { };
 	int num;
 
 	mutex_lock(&dma_win_init_mutex);
 	if (table_group->user_owned) {
 		/* Windows that could not be removed, the reset removes */
 		for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
-			pseries_put_table(table_group, num);
+			swap(left[num], table_group->tables[num]);
 		pseries_make_host_window(table_group, to_pci_dev(dev));
 		table_group->user_owned = false;
 	}
 	set_iommu_table_base(dev, table_group->tables[0]);
 	mutex_unlock(&dma_win_init_mutex);
+
+	/* To free one waits for the memory of its process, so not with the mutex */
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+		if (left[num])
+			iommu_tce_table_put(left[num]);
 }
 
 /* A table is made with its window, and cannot be another one's */

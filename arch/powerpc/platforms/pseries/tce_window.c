@@ -143,14 +143,8 @@ void pseries_copy_property(struct device_node *np, const char *from,
 		free_property(copy);
 }
 
-/**
- * pseries_put_table() - drop the group's reference to the table of a window
- * @table_group: the group
- * @num: number of the window, which may have no table
- *
- * Context: process, may sleep. The caller must hold dma_win_init_mutex.
- */
-void pseries_put_table(struct iommu_table_group *table_group, int num)
+/* Drop the group's reference to the table of a window, if there is one */
+static void put_table(struct iommu_table_group *table_group, int num)
 {
 	if (table_group->tables[num])
 		iommu_tce_table_put(table_group->tables[num]);
@@ -251,7 +245,7 @@ long pseries_remove_host_windows(struct iommu_table_group *table_group,
 	 */
 	remove_dynamic_dma_windows(pdev, pe);
 	remove_dma_window_named(pe, true, default_name, true);
-	pseries_put_table(table_group, 0);
+	put_table(table_group, 0);
 
 	return 0;
 }
@@ -479,7 +473,7 @@ long pseries_unset_window(struct iommu_table_group *table_group, int num)
 	mutex_lock(&dma_win_init_mutex);
 	pe = pseries_find_pe(pci_device_to_OF_node(pdev));
 	if (pe && !remove_dma_window_named(pe, true, name, false)) {
-		pseries_put_table(table_group, num);
+		put_table(table_group, num);
 		ret = 0;
 	}
 	mutex_unlock(&dma_win_init_mutex);
