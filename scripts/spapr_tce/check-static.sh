@@ -179,10 +179,21 @@ missing_tests() {
 	repo_files | sed -n "s|^Documentation/.*rst$|$top/&|p" |
 		xargs grep -ohE "\\b($programs): [a-z0-9_]+\\.[a-z0-9_]+" | sort -u |
 	while IFS=': .' read -r program fixture test; do
-		grep -qE "^TEST_F(_TIMEOUT)?\\($fixture, ${test}[,)]" "$top/$tests/$program.c" ||
+		has_test "$program" "$fixture" "$test" ||
 			echo "there is no $program: $fixture.$test"
 	done
+	# What shows a fix: "NR who machine config devices append programs tests..."
+	sed -n '/^[0-9]* [a-z]* -/d; s/^[0-9]/&/p' "$top/series/fixes/tests" |
+	while read -r nr _ _ _ _ _ programs shown; do
+		for t in $shown; do
+			[ "$t" = console ] || for p in $(echo "$programs" | tr , ' '); do
+				has_test "$p" "${t%%.*}" "${t##*.}" && break
+			done || echo "fix $nr: no program of $programs has $t"
+		done
+	done
 }
+# has_test PROGRAM FIXTURE TEST
+has_test() { grep -qE "^TEST_F(_TIMEOUT)?\\($2, $3[,)]" "$top/$tests/$1.c"; }
 
 # Each reason to skip a test is in a class, and a document says what that needs.
 skip_classes() {
