@@ -58,4 +58,4 @@ done
 slots=$((2 * JOBS)) room=$(awk '/^MemAvailable:/ { print int($2 / 5000000) }' /proc/meminfo)
 [ "$room" -ge "$slots" ] || slots=$room
 [ "$slots" -gt 0 ] || slots=1
-xargs -a "$rows" -L 1 -P $slots "$0" --boot
+xargs -a "$rows" -L 1 -P "$slots" "$0" --boot

@@ -21,6 +21,7 @@ struct pci_driver {
 	struct device_driver driver;
 	bool driver_managed_dma;
 };
+
 #define to_pci_driver(d)	container_of(d, struct pci_driver, driver)
 
 enum pnv_phb_model {
