@@ -218,7 +218,8 @@ TEST_F_TIMEOUT(stress, all, 86400)
 					  DEFAULT_SECONDS * sys_slowness());
 	unsigned int first_seed = env_number("SPAPR_TCE_STRESS_SEED", now_ms());
 	int i, n = variant->processes ? self->ngroups : 1, lives = 0;
-	u64 end = now_ms() + seconds * 1000, began;
+	u64 end = now_ms() + seconds * 1000, late = end + 3 * seconds * 1000;
+	u64 began;
 	struct report *r = self->report;
 	unsigned int seed = first_seed, seeds[TCE_MAX_DEVS];
 	enum end ends[TCE_MAX_DEVS];
@@ -252,7 +253,9 @@ TEST_F_TIMEOUT(stress, all, 86400)
 		for (i = 0; i < n; i++)
 			end_life(r, pids[i], ends[i], began, seeds[i]);
 		EXPECT_NO_LEAK(&self->leak);
-	} while (!r->bad && _metadata->exit_code == KSFT_PASS && now_ms() < end);
+		/* A machine that is busy elsewhere gets more time to show something */
+	} while (!r->bad && _metadata->exit_code == KSFT_PASS &&
+		 now_ms() < (r->landed ? end : late));
 
 	TH_LOG("%d lives; %llu of %llu requests done; %llu unregistrations refused",
 	       lives, r->done, r->requests, r->busy);
