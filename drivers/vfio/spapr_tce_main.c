@@ -11,11 +11,11 @@
  *   containers of a process.
  *
  * One lock covers all of it, from the first look at a request's arguments to
- * the end of its effects. Unmap and map of version 2 share it, because tables have
- * locks of their own; what changes windows, registrations or groups has it alone.
- * Three do not wait for it: a request of a process that is not the owner, which is refused;
- * fdinfo; and EEH, whose operations lock devices. Who unbinds a device has locked
- * it when the group leaves, which takes the container's lock.
+ * the end of its effects. Unmap, and map of version 2, share it, because tables have
+ * locks of their own; all other requests have it alone. Three things do not wait for
+ * it: a request of a process that is not the owner, which is refused; fdinfo; and EEH,
+ * whose operations lock devices. Who unbinds a device has locked it when the group
+ * leaves, which takes the container's lock.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
  * container without groups, and answer as if there were none.

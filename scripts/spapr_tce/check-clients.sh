@@ -82,21 +82,14 @@ boot() {
 }
 
 # QEMU 7.2 crashed with a POWER9 each time that a device was unplugged from a
-# guest in a storm of hypercalls: as it seems, because a processor looks for the
-# registers that it uses while another one moves those of a device.  With one
-# thread for all of them it did not.
+# guest in a storm of hypercalls, so that one has one thread at once.
 boot_one() {
 	name=clients-${BASE:+base-}$1$suffix iommu=
 	case $1 in
-	*-iommufd) iommu=iommufd; boot "$1" tcg ;;
 	powernv9) boot "$1" tcg,thread=single ;;
-	*)	boot "$1" tcg ;;
+	*-iommufd) iommu=iommufd; emulated "$name" boot "$1" ;;
+	*)	emulated "$name" boot "$1" ;;
 	esac
-	if [ $rc = 139 ]; then
-		say "$name: the emulator crashed; once more with one thread"
-		mv "$logs/$name.log" "$logs/$name.log.crashed"
-		boot "$1" tcg,thread=single
-	fi
 	"$here/results.pl" "clients ${name#clients-}" "$rc" "$logs/$name.log"
 	case $iommu,$(tests_on "$1") in
 	iommufd,*testpmd*)

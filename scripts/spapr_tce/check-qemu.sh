@@ -18,8 +18,8 @@ tests_of() {
 	esac | paste -sd , -
 }
 
-# emulate ACCEL: with the variables of boot()
-emulate() {
+# with_kernel ACCEL: with the variables of boot()
+with_kernel() {
 	rc=0
 	MACHINE=$machine DEVICES=$devices TIMEOUT=$((6 * limit)) ACCEL=$1 \
 		"$here/boot.sh" "$build/vmlinux$(kernel_name "$config")" "$initrd.cpio" \
@@ -40,13 +40,7 @@ boot() {
 		append="$append spapr_tce.stress=$TIME"
 	fi
 	say "booting $name (console: $logs/$name.log)"
-	emulate tcg
-	# QEMU 7.2 may look for registers while another thread moves those of a device.
-	if [ $rc = 139 ]; then
-		say "$name: the emulator crashed; once more with one thread"
-		mv "$logs/$name.log" "$logs/$name.log.crashed"
-		emulate tcg,thread=single
-	fi
+	emulated "$name" with_kernel
 	"$here/results.pl" "$name" "$rc" "$logs/$name.log" >"$logs/$name.results"
 	# Two that end at once do not mix their lines.
 	flock "$logs" cat "$logs/$name.results"

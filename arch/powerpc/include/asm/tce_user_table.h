@@ -12,6 +12,7 @@
 
 #include <linux/dma-direction.h>
 #include <linux/errno.h>
+#include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
@@ -20,7 +21,6 @@
 #include <asm/tce_batch.h>
 
 struct iommu_table;
-struct iommu_group;
 struct tce_iter;
 
 /* The most TCEs that a hypervisor takes in one batch, a page of 4K */
@@ -142,6 +142,11 @@ static inline int user_table_init(struct iommu_table *tbl,
 
 static inline void user_table_destroy(struct iommu_table *tbl)
 {
+}
+
+static inline void user_tables_forget(struct iommu_group *grp)
+{
+	iommu_group_set_iommudata(grp, NULL, NULL);
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 

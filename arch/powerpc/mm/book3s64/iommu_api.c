@@ -200,7 +200,10 @@ static void region_reap(struct mm_iommu_registry *reg,
 {
 	struct mm_struct *mm = mem->mm;
 
-	/* With the lock goes the region, and with its mm the lock, which is in use still */
+	/*
+	 * As soon as the lock is free another thread may drop the region and the last
+	 * reference of the mm. The registry, with this lock, is freed with the mm.
+	 */
 	mmgrab(mm);
 	mutex_lock(&reg->lock);
 	mem->reaped = true;

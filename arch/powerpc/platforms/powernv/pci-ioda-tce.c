@@ -297,8 +297,9 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 }
 
 /*
- * Who owns a group makes and removes windows as often as he likes. His are traced,
- * not logged: to print a line takes longer than all else about a window.
+ * The owner of a group may make and remove windows at any rate. These are traced, not
+ * logged: he could fill the log, and to print a line takes longer than all else about
+ * a window.
  */
 static bool pnv_window_is_told(const struct pnv_ioda_pe *pe)
 {
@@ -603,24 +604,12 @@ static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
 		pnv_pci_ioda2_set_bypass(pe, true);
 }
 
-/*
- * The core of 7.x blocks a device that can do ATS while it is reset. One that a
- * driver of the host uses shares the windows with others that go on.
- */
-static bool pnv_dev_is_host_s(struct device *dev)
-{
-	return dev->driver && !to_pci_driver(dev->driver)->driver_managed_dma;
-}
-
 static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
-				     struct device *dev)
+				     struct device *dev __maybe_unused)
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
 	enum pnv_pe_owner was = pe->owner;
 	long ret = 0;
-
-	if (was == PNV_PE_HOST && pnv_dev_is_host_s(dev))
-		return 0;
 
 	pe->owner = PNV_PE_BLOCKED;
 	if (was == PNV_PE_HOST)

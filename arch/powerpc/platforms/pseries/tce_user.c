@@ -84,15 +84,6 @@ void pseries_dma_dev_setup(struct pci_dev *dev)
 }
 
 /*
- * The core of 7.x blocks a device that can do ATS while it is reset. One that a
- * driver of the host uses shares the windows with others that go on.
- */
-static bool pseries_dev_is_host_s(struct device *dev)
-{
-	return dev->driver && !to_pci_driver(dev->driver)->driver_managed_dma;
-}
-
-/*
  * Called for each device of the group, and for one that appears while a process
  * owns the group. Afterwards the group has no window and @dev has no table. The
  * caller holds the lock of the IOMMU group.
@@ -103,15 +94,12 @@ static long pseries_take_ownership(struct iommu_table_group *table_group,
 	long ret = 0;
 
 	mutex_lock(&dma_win_init_mutex);
-	if (!table_group->user_owned && pseries_dev_is_host_s(dev))
-		goto unlock;
 	if (!table_group->user_owned)
 		ret = pseries_remove_host_windows(table_group, to_pci_dev(dev));
 	if (!ret) {
 		table_group->user_owned = true;
 		set_iommu_table_base(dev, NULL);
 	}
-unlock:
 	mutex_unlock(&dma_win_init_mutex);
 
 	return ret;

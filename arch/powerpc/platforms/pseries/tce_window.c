@@ -201,24 +201,21 @@ static void restore_default_window(struct pci_dev *pdev, struct device_node *pe)
  * @table_group: the group, which has no window
  * @pdev: one of its devices
  *
- * Context: process, may sleep. The caller must hold dma_win_init_mutex.
+ * Without memory for its table the group has none afterwards.
  *
- * Return: 0; -ENODEV if the device has no PE; or -ENOMEM, the group has no table
- * then.
+ * Context: process, may sleep. The caller must hold dma_win_init_mutex.
  */
-long pseries_make_host_window(struct iommu_table_group *table_group,
+void pseries_make_host_window(struct iommu_table_group *table_group,
 			      struct pci_dev *pdev)
 {
 	struct device_node *pe = pseries_find_pe(pci_device_to_OF_node(pdev));
 
 	lockdep_assert_held(&dma_win_init_mutex);
 	if (!pe)
-		return -ENODEV;
+		return;
 
 	restore_default_window(pdev, pe);
 	table_group->tables[0] = make_default_table(pe, ULONG_MAX);
-
-	return table_group->tables[0] ? 0 : -ENOMEM;
 }
 
 /**

@@ -62,7 +62,7 @@ struct property *pseries_reuse_property(struct device_node *np,
 					struct property *fresh);
 void pseries_copy_property(struct device_node *np, const char *from,
 			   const char *to);
-long pseries_make_host_window(struct iommu_table_group *table_group,
+void pseries_make_host_window(struct iommu_table_group *table_group,
 			      struct pci_dev *pdev);
 long pseries_remove_host_windows(struct iommu_table_group *table_group,
 				 struct pci_dev *pdev);

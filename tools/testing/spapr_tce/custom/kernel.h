@@ -571,13 +571,8 @@ struct device_node {
 	int nr_tce_sizes;
 };
 
-struct device_driver {
-	const char *name;
-};
-
 struct device {
 	struct iommu_group *iommu_group;
-	struct device_driver *driver;
 	struct {
 		struct iommu_table *iommu_table_base;
 		u64 dma_offset;

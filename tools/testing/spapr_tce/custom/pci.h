@@ -17,13 +17,6 @@ struct pci_controller {
 	int node;
 };
 
-struct pci_driver {
-	struct device_driver driver;
-	bool driver_managed_dma;
-};
-
-#define to_pci_driver(d)	container_of(d, struct pci_driver, driver)
-
 enum pnv_phb_model {
 	PNV_PHB_MODEL_UNKNOWN,
 	PNV_PHB_MODEL_PHB3,

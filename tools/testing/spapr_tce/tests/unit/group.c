@@ -224,7 +224,6 @@ TEST_F(world, ownership_refused)
 TEST_F(world, ownership_and_the_dma_api)
 {
 	struct iommu_table_group *group = &host_pes[1].pe.table_group;
-	struct pci_driver of_host = { }, of_vfio = { .driver_managed_dma = true };
 	struct iommu_table *tbl = group->tables[0];
 	struct device dev = { }, sibling = { };
 
@@ -236,18 +235,6 @@ TEST_F(world, ownership_and_the_dma_api)
 	EXPECT_EQ(sibling.archdata.iommu_table_base, NULL);
 	group->ops->release_ownership(group, &sibling);
 	EXPECT_EQ(sibling.archdata.iommu_table_base, tbl);
-
-	/* A driver of the host resets its device: the others go on */
-	dev.driver = &of_host.driver;
-	EXPECT_EQ(group->ops->take_ownership(group, &dev), 0);
-	EXPECT_EQ(group->tables[0], tbl);
-	EXPECT_EQ(machine_dma(host_pes + 1, WINDOW1 + 0x1000, true), 0x1000);
-	group->ops->release_ownership(group, &dev);
-	EXPECT_EQ(group->tables[0], tbl);
-	dev.driver = &of_vfio.driver;
-	EXPECT_EQ(group->ops->take_ownership(group, &dev), 0);
-	EXPECT_EQ(group->tables[0], NULL);
-	group->ops->release_ownership(group, &dev);
 }
 
 TEST_F(world, page_sizes_of_bridges)
