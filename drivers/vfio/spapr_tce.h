@@ -92,6 +92,30 @@ struct tce_container {
 	struct tce_region *recent;
 };
 
+/**
+ * struct tce_param - what a request is about
+ * @user: the user's structure, which the answer goes to
+ * @region: REGISTER: what was registered before the lock was taken
+ * @map: a copy of the user's structure, and so are all below
+ * @unmap: likewise
+ * @info: likewise
+ * @memory: likewise
+ * @create: likewise
+ * @remove: likewise
+ */
+struct tce_param {
+	void __user *user;
+	struct tce_region *region;
+	union {
+		struct vfio_iommu_type1_dma_map map;
+		struct vfio_iommu_type1_dma_unmap unmap;
+		struct vfio_iommu_spapr_tce_info info;
+		struct vfio_iommu_spapr_register_memory memory;
+		struct vfio_iommu_spapr_tce_create create;
+		struct vfio_iommu_spapr_tce_remove remove;
+	};
+};
+
 static inline struct iommu_table_group *tce_table_group(struct tce_group *grp)
 {
 	return iommu_group_get_iommudata(grp->iommu_group);
@@ -143,9 +167,9 @@ void tce_group_unset_window(struct tce_group *grp, int num);
 void tce_remove_window(struct tce_container *c, int num);
 void tce_remove_windows(struct tce_container *c);
 int tce_make_default(struct tce_container *c);
-long tce_get_info(struct tce_container *c, void __user *arg);
-long tce_create(struct tce_container *c, void __user *arg);
-long tce_remove(struct tce_container *c, void __user *arg);
+long tce_get_info(struct tce_container *c, struct tce_param *param);
+long tce_create(struct tce_container *c, struct tce_param *param);
+long tce_remove(struct tce_container *c, struct tce_param *param);
 
 /* Make the default window if it is still pending */
 static inline int tce_create_default(struct tce_container *c)
@@ -161,26 +185,28 @@ void tce_detach(struct tce_container *c, struct tce_group *grp);
 
 /* spapr_tce_regions.c */
 struct tce_region *tce_find_region(struct tce_container *c, unsigned long ua);
-long tce_register(struct tce_container *c, void __user *arg);
-long tce_unregister(struct tce_container *c, void __user *arg);
+int tce_prepare_region(struct tce_param *param);
+void tce_cancel_region(struct tce_param *param);
+long tce_register(struct tce_container *c, struct tce_param *param);
+long tce_unregister(struct tce_container *c, struct tce_param *param);
 void tce_release_regions(struct tce_container *c);
 
 /* spapr_tce_map.c */
-long tce_map(struct tce_container *c, void __user *arg);
-long tce_unmap(struct tce_container *c, void __user *arg);
+long tce_map(struct tce_container *c, struct tce_param *param);
+long tce_unmap(struct tce_container *c, struct tce_param *param);
 
 /* spapr_tce_v1.c */
-long tce_enable_v1(struct tce_container *c, void __user *arg);
-long tce_disable_v1(struct tce_container *c, void __user *arg);
+long tce_enable_v1(struct tce_container *c, struct tce_param *param);
+long tce_disable_v1(struct tce_container *c, struct tce_param *param);
 long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		const struct mm_iommu_range *range,
 		enum dma_data_direction direction);
 
 /* spapr_tce_eeh.c */
 #ifdef CONFIG_EEH
-long tce_eeh(struct tce_container *c, void __user *arg);
+long tce_eeh(struct tce_container *c, struct tce_param *param);
 #else
-static inline long tce_eeh(struct tce_container *c, void __user *arg)
+static inline long tce_eeh(struct tce_container *c, struct tce_param *param)
 {
 	return -ENODEV;
 }

@@ -108,7 +108,7 @@ static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
 /**
  * tce_eeh() - VFIO_EEH_PE_OP
  * @c: the container
- * @arg: the user's struct vfio_eeh_pe_op
+ * @param: says where the user's struct vfio_eeh_pe_op is
  *
  * A group may leave in the middle of an operation, as a device may be unplugged in
  * the middle of one.
@@ -121,9 +121,10 @@ static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
  * group; -ENODEV for a group without a PE; -EINTR when the process is killed while it
  * waits; or an error of EEH.
  */
-long tce_eeh(struct tce_container *c, void __user *arg)
+long tce_eeh(struct tce_container *c, struct tce_param *param)
 {
 	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, op);
+	void __user *arg = param->user;
 	struct vfio_eeh_pe_op op;
 	long ret;
 

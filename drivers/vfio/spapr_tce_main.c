@@ -11,11 +11,16 @@
  *   containers of a process.
  *
  * One lock covers all of it, from the first look at a request's arguments to
- * the end of its effects. Unmap, and map of version 2, share it, because tables have
- * locks of their own; all other requests have it alone. Three things do not wait for
- * it: a request of a process that is not the owner, which is refused; fdinfo; and EEH,
- * whose operations lock devices. Who unbinds a device has locked it when the group
- * leaves, which takes the container's lock.
+ * the end of its effects. Unmap shares it, and so does map of version 2, because
+ * tables have locks of their own; what changes windows, registrations or groups has
+ * it alone. Three do not wait for it: a request of a process that is not the owner,
+ * which is refused; fdinfo; and EEH, whose operations lock devices. Who unbinds a
+ * device has locked it when the group leaves, which takes the container's lock.
+ *
+ * So a page fault of the owner's, which the owner can make take any time, must not be
+ * waited for with it: arguments are copied, and what is to be registered is pinned,
+ * before it is taken, and an answer is copied without a fault. Version 1 still pins
+ * with it what it maps.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
  * container without groups, and answer as if there were none.
@@ -37,9 +42,11 @@
 #include <linux/err.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include <asm/eeh.h>
 
@@ -49,29 +56,47 @@
 #define TCE_V2		BIT(1)
 /* Does not make the caller the owner */
 #define TCE_LOOKS	BIT(2)
-/* Runs without the container's lock, and looks for groups itself */
+/* Runs without the container's lock, copies its arguments and looks for groups itself */
 #define TCE_UNLOCKED	BIT(3)
 /* Shares the container's lock with others of its kind */
 #define TCE_SHARED	BIT(4)
+/* Copies something to the user, with the lock */
+#define TCE_ANSWERS	BIT(5)
+
+/* What a request copies from the user, up to @last; all of it is in one union */
+#define TCE_SIZE(last) \
+	(offsetofend(struct tce_param, last) - offsetof(struct tce_param, map))
 
 static const struct tce_request {
 	unsigned int cmd;
 	unsigned int flags;
-	long (*handle)(struct tce_container *c, void __user *arg);
+	unsigned int size;
+	long (*handle)(struct tce_container *c, struct tce_param *param);
+	/* Without the lock, before and if @handle fails */
+	int (*prepare)(struct tce_param *param);
+	void (*cancel)(struct tce_param *param);
 } tce_requests[] = {
-	{ VFIO_IOMMU_MAP_DMA, TCE_V2 | TCE_SHARED, tce_map },
-	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2 | TCE_SHARED, tce_unmap },
-	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO, TCE_V1 | TCE_V2 | TCE_LOOKS,
-	  tce_get_info },
-	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, tce_eeh },
+	{ VFIO_IOMMU_MAP_DMA, TCE_V2 | TCE_SHARED,
+	  TCE_SIZE(map.size), tce_map },
+	{ VFIO_IOMMU_UNMAP_DMA, TCE_V1 | TCE_V2 | TCE_SHARED,
+	  TCE_SIZE(unmap.size), tce_unmap },
+	{ VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+	  TCE_V1 | TCE_V2 | TCE_LOOKS | TCE_ANSWERS,
+	  TCE_SIZE(info.dma32_window_size), tce_get_info },
+	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, 0, tce_eeh },
 	/* Not shared: a whole window may be pinned, and one is all that is charged */
-	{ VFIO_IOMMU_MAP_DMA, TCE_V1, tce_map },
-	{ VFIO_IOMMU_ENABLE, TCE_V1, tce_enable_v1 },
-	{ VFIO_IOMMU_DISABLE, TCE_V1, tce_disable_v1 },
-	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2, tce_register },
-	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, TCE_V2, tce_unregister },
-	{ VFIO_IOMMU_SPAPR_TCE_CREATE, TCE_V2, tce_create },
-	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, TCE_V2, tce_remove },
+	{ VFIO_IOMMU_MAP_DMA, TCE_V1, TCE_SIZE(map.size), tce_map },
+	{ VFIO_IOMMU_ENABLE, TCE_V1, 0, tce_enable_v1 },
+	{ VFIO_IOMMU_DISABLE, TCE_V1, 0, tce_disable_v1 },
+	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2,
+	  TCE_SIZE(memory.size), tce_register,
+	  tce_prepare_region, tce_cancel_region },
+	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, TCE_V2,
+	  TCE_SIZE(memory.size), tce_unregister },
+	{ VFIO_IOMMU_SPAPR_TCE_CREATE, TCE_V2 | TCE_ANSWERS,
+	  TCE_SIZE(create.start_addr), tce_create },
+	{ VFIO_IOMMU_SPAPR_TCE_REMOVE, TCE_V2,
+	  TCE_SIZE(remove.start_addr), tce_remove },
 };
 
 static const struct tce_request *tce_find_request(struct tce_container *c,
@@ -112,14 +137,14 @@ static void tce_disown(struct tce_container *c)
 /* For the process that is going to be the owner if the request succeeds */
 static long tce_handle_first(struct tce_container *c,
 			     const struct tce_request *request,
-			     void __user *arg)
+			     struct tce_param *param)
 {
 	long ret;
 
 	lockdep_assert_held_write(&c->lock);
 	c->mm = current->mm;
 	mmgrab(c->mm);
-	ret = request->handle(c, arg);
+	ret = request->handle(c, param);
 	if (ret)
 		tce_disown(c);
 	else
@@ -129,7 +154,8 @@ static long tce_handle_first(struct tce_container *c,
 }
 
 static long tce_handle(struct tce_container *c,
-		       const struct tce_request *request, void __user *arg)
+		       const struct tce_request *request,
+		       struct tce_param *param)
 {
 	lockdep_assert_held(&c->lock);
 	/* The last group has left since VFIO's core found the container */
@@ -139,9 +165,9 @@ static long tce_handle(struct tce_container *c,
 	if (c->owner && c->owner != current->mm)
 		return tce_not_owner(request->cmd);
 	if (!c->owner && !(request->flags & TCE_LOOKS))
-		return tce_handle_first(c, request, arg);
+		return tce_handle_first(c, request, param);
 
-	return request->handle(c, arg);
+	return request->handle(c, param);
 }
 
 /*
@@ -150,7 +176,7 @@ static long tce_handle(struct tce_container *c,
  */
 static bool tce_handle_shared(struct tce_container *c,
 			      const struct tce_request *request,
-			      void __user *arg, long *ret)
+			      struct tce_param *param, long *ret)
 {
 	bool shared;
 
@@ -159,16 +185,77 @@ static bool tce_handle_shared(struct tce_container *c,
 		return true;
 	shared = !c->default_pending;
 	if (likely(shared))
-		*ret = tce_handle(c, request, arg);
+		*ret = tce_handle(c, request, param);
 	up_read(&c->lock);
 
 	return shared;
+}
+
+static long tce_handle_alone(struct tce_container *c,
+			     const struct tce_request *request,
+			     struct tce_param *param)
+{
+	long ret;
+
+	if (down_write_killable(&c->lock))
+		return -EINTR;
+	ret = tce_handle(c, request, param);
+	up_write(&c->lock);
+
+	return ret;
+}
+
+/*
+ * A request that undid all since its answer could not be copied without a page fault.
+ * The page is mostly there after one; it has gone again a few times in a row only if
+ * somebody wants it to.
+ */
+static noinline long tce_handle_again(struct tce_container *c,
+				      const struct tce_request *request,
+				      struct tce_param *param)
+{
+	u32 size = min_t(u32, param->info.argsz, sizeof(param->info));
+	int tries = 8;
+	long ret;
+
+	/* Some of what GET_INFO tells is only for who has room for it */
+	size = max(size, request->size);
+	do {
+		if (fault_in_safe_writeable(param->user, size))
+			return -EFAULT;
+		ret = tce_handle_alone(c, request, param);
+	} while (ret == -EFAULT && --tries);
+
+	return ret;
+}
+
+/* A request that has the lock alone */
+static long tce_request_alone(struct tce_container *c,
+			      const struct tce_request *request,
+			      struct tce_param *param)
+{
+	long ret;
+
+	if (request->prepare) {
+		ret = request->prepare(param);
+		if (ret)
+			return ret;
+	}
+
+	ret = tce_handle_alone(c, request, param);
+	if (ret == -EFAULT && (request->flags & TCE_ANSWERS))
+		ret = tce_handle_again(c, request, param);
+	if (ret && request->cancel)
+		request->cancel(param);
+
+	return ret;
 }
 
 static long tce_request(struct tce_container *c, unsigned int cmd,
 			void __user *arg)
 {
 	struct mm_struct *owner = READ_ONCE(c->owner);
+	struct tce_param param;
 	const struct tce_request *request;
 	long ret;
 
@@ -179,19 +266,17 @@ static long tce_request(struct tce_container *c, unsigned int cmd,
 	request = tce_find_request(c, cmd);
 	if (!request)
 		return -ENOTTY;
+	param.user = arg;
+	if (request->size && copy_from_user(&param.map, arg, request->size))
+		return -EFAULT;
 	if (request->flags & TCE_UNLOCKED)
-		return request->handle(c, arg);
+		return request->handle(c, &param);
 
 	if ((request->flags & TCE_SHARED) &&
-	    likely(tce_handle_shared(c, request, arg, &ret)))
+	    likely(tce_handle_shared(c, request, &param, &ret)))
 		return ret;
 
-	if (down_write_killable(&c->lock))
-		return -EINTR;
-	ret = tce_handle(c, request, arg);
-	up_write(&c->lock);
-
-	return ret;
+	return tce_request_alone(c, request, &param);
 }
 
 static long tce_check_extension(unsigned long extension)

@@ -104,18 +104,18 @@ static enum dma_data_direction tce_map_direction(u32 flags)
 /**
  * tce_map() - VFIO_IOMMU_MAP_DMA
  * @c: the container
- * @arg: the user's struct vfio_iommu_type1_dma_map
+ * @param: has a struct vfio_iommu_type1_dma_map
  *
  * Context: process, may sleep. The caller must hold tce_container::lock, shared.
  *
- * Return: 0; -EFAULT; -EINVAL for bad arguments, memory that is not registered (v2)
+ * Return: 0; -EINVAL for bad arguments, memory that is not registered (v2)
  * or a range that leaves its window; -ENXIO when no window is there; -EPERM when the
  * container is not enabled; what tce_make_default(), user_table_map() or
  * tce_map_v1() answers.
  */
-long tce_map(struct tce_container *c, void __user *arg)
+long tce_map(struct tce_container *c, struct tce_param *param)
 {
-	struct vfio_iommu_type1_dma_map param;
+	const struct vfio_iommu_type1_dma_map *map = &param->map;
 	enum dma_data_direction direction;
 	struct mm_iommu_range range;
 	struct tce_region *region;
@@ -123,12 +123,10 @@ long tce_map(struct tce_container *c, void __user *arg)
 	unsigned long entry;
 	int ret;
 
-	if (copy_from_user(&param, arg, sizeof(param)))
-		return -EFAULT;
-	direction = tce_map_direction(param.flags);
-	if (param.argsz < sizeof(param) || direction == DMA_NONE ||
-	    tce_bad_range(param.iova, param.size) ||
-	    tce_bad_range(param.vaddr, param.size))
+	direction = tce_map_direction(map->flags);
+	if (map->argsz < sizeof(*map) || direction == DMA_NONE ||
+	    tce_bad_range(map->iova, map->size) ||
+	    tce_bad_range(map->vaddr, map->size))
 		return -EINVAL;
 
 	if (!c->enabled)
@@ -138,24 +136,24 @@ long tce_map(struct tce_container *c, void __user *arg)
 	if (ret)
 		return ret;
 
-	tbl = tce_find_table(c, param.iova, param.size);
+	tbl = tce_find_table(c, map->iova, map->size);
 	if (IS_ERR(tbl))
 		return PTR_ERR(tbl);
-	if (!IS_ALIGNED(param.iova | param.vaddr | param.size,
+	if (!IS_ALIGNED(map->iova | map->vaddr | map->size,
 			IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
 	range.mm = c->mm;
-	range.ua = param.vaddr;
+	range.ua = map->vaddr;
 	range.page_shift = tbl->it_page_shift;
-	range.npages = param.size >> range.page_shift;
-	entry = param.iova >> range.page_shift;
+	range.npages = map->size >> range.page_shift;
+	entry = map->iova >> range.page_shift;
 	if (!c->v2)
 		return tce_map_v1(tbl, entry, &range, direction);
 
-	region = tce_registered(c, param.vaddr, param.size);
+	region = tce_registered(c, map->vaddr, map->size);
 	if (!region)
-		return tce_not_registered(param.vaddr, param.size);
+		return tce_not_registered(map->vaddr, map->size);
 	range.hint = region->mem;
 
 	return user_table_map(tbl, entry, &range, direction);
@@ -182,38 +180,36 @@ static int tce_unmap_pending(struct tce_container *c, u64 iova, u64 size)
 /**
  * tce_unmap() - VFIO_IOMMU_UNMAP_DMA
  * @c: the container
- * @arg: the user's struct vfio_iommu_type1_dma_unmap
+ * @param: has a struct vfio_iommu_type1_dma_unmap
  *
  * Context: process, may sleep. The caller must hold tce_container::lock, shared.
  *
- * Return: 0; -EFAULT; -EINVAL for bad arguments or a range that leaves its window;
+ * Return: 0; -EINVAL for bad arguments or a range that leaves its window;
  * -ENXIO when no window is there; -EPERM when a v1 container is not enabled; -EIO
  * as user_table_unmap().
  */
-long tce_unmap(struct tce_container *c, void __user *arg)
+long tce_unmap(struct tce_container *c, struct tce_param *param)
 {
 	unsigned long minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
 					  size);
-	struct vfio_iommu_type1_dma_unmap param;
+	const struct vfio_iommu_type1_dma_unmap *unmap = &param->unmap;
 	struct iommu_table *tbl;
 
-	if (copy_from_user(&param, arg, minsz))
-		return -EFAULT;
-	if (param.argsz < minsz || param.flags ||
-	    tce_bad_range(param.iova, param.size))
+	if (unmap->argsz < minsz || unmap->flags ||
+	    tce_bad_range(unmap->iova, unmap->size))
 		return -EINVAL;
 
 	if (!c->v2 && !c->enabled)
 		return -EPERM;
 	if (unlikely(c->default_pending))
-		return tce_unmap_pending(c, param.iova, param.size);
+		return tce_unmap_pending(c, unmap->iova, unmap->size);
 
-	tbl = tce_find_table(c, param.iova, param.size);
+	tbl = tce_find_table(c, unmap->iova, unmap->size);
 	if (IS_ERR(tbl))
 		return PTR_ERR(tbl);
-	if (!IS_ALIGNED(param.iova | param.size, IOMMU_PAGE_SIZE(tbl)))
+	if (!IS_ALIGNED(unmap->iova | unmap->size, IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	return user_table_unmap(tbl, param.iova >> tbl->it_page_shift,
-				param.size >> tbl->it_page_shift, tce_hint(c));
+	return user_table_unmap(tbl, unmap->iova >> tbl->it_page_shift,
+				unmap->size >> tbl->it_page_shift, tce_hint(c));
 }

@@ -7,17 +7,11 @@
 
 #include "spapr_tce.h"
 
-static int tce_copy_region(struct vfio_iommu_spapr_register_memory *param,
-			   void __user *arg)
+static bool tce_bad_region(const struct vfio_iommu_spapr_register_memory *memory)
 {
-	if (copy_from_user(param, arg, sizeof(*param)))
-		return -EFAULT;
-	if (param->argsz < sizeof(*param) || param->flags ||
-	    !PAGE_ALIGNED(param->vaddr | param->size) ||
-	    tce_bad_range(param->vaddr, param->size))
-		return -EINVAL;
-
-	return 0;
+	return memory->argsz < sizeof(*memory) || memory->flags ||
+	       !PAGE_ALIGNED(memory->vaddr | memory->size) ||
+	       tce_bad_range(memory->vaddr, memory->size);
 }
 
 /**
@@ -67,44 +61,76 @@ static bool tce_region_less(struct rb_node *a, const struct rb_node *b)
 }
 
 /**
- * tce_register() - VFIO_IOMMU_SPAPR_REGISTER_MEMORY
- * @c: the container
- * @arg: the user's struct vfio_iommu_spapr_register_memory
+ * tce_prepare_region() - pin and charge what is to be registered
+ * @param: has a struct vfio_iommu_spapr_register_memory; gets a region
  *
- * Context: process, may sleep. The caller must hold tce_container::lock.
+ * Pages are pinned without tce_container::lock, which whoever detaches a group waits
+ * for: the process can make a page fault take any time.
  *
- * Return: 0; -EFAULT, also for memory that cannot be pinned; -EINVAL for bad
- * arguments; -EBUSY when this container has registered the range; -ENOMEM, -EINTR
- * and the rest as mm_iommu_new(). After an error nothing is pinned or charged.
+ * Context: process, may sleep; takes the mmap_lock.
+ *
+ * Return: 0, and tce_register() or tce_cancel_region() must follow; -EINVAL for bad
+ * arguments; -EFAULT for memory that cannot be pinned; -ENOMEM, -EINTR and the rest as
+ * mm_iommu_new(). After an error nothing is pinned or charged.
  */
-long tce_register(struct tce_container *c, void __user *arg)
+int tce_prepare_region(struct tce_param *param)
 {
-	struct vfio_iommu_spapr_register_memory param;
+	const struct vfio_iommu_spapr_register_memory *memory = &param->memory;
 	struct tce_region *region;
 	int ret;
 
-	ret = tce_copy_region(&param, arg);
-	if (ret)
-		return ret;
-	if (tce_find_exactly(c, param.vaddr, param.size))
-		return -EBUSY;
+	if (tce_bad_region(memory))
+		return -EINVAL;
 
 	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
-	region->start = param.vaddr;
-	region->last = param.vaddr + param.size - 1;
+	region->start = memory->vaddr;
+	region->last = memory->vaddr + memory->size - 1;
 	/* Refuses what overlaps with anything that the process has registered */
-	ret = mm_iommu_new(c->mm, param.vaddr, param.size >> PAGE_SHIFT,
-			   &region->mem);
+	ret = mm_iommu_new(current->mm, memory->vaddr,
+			   memory->size >> PAGE_SHIFT, &region->mem);
 	if (ret) {
 		kfree(region);
 		return ret;
 	}
+	param->region = region;
 
-	rb_add(&region->node, &c->regions, tce_region_less);
+	return 0;
+}
+
+/**
+ * tce_cancel_region() - undo tce_prepare_region()
+ * @param: has the region
+ *
+ * Context: as tce_prepare_region(), in the same process.
+ */
+void tce_cancel_region(struct tce_param *param)
+{
+	mm_iommu_release(current->mm, param->region->mem);
+	kfree(param->region);
+}
+
+/**
+ * tce_register() - VFIO_IOMMU_SPAPR_REGISTER_MEMORY
+ * @c: the container
+ * @param: has a struct vfio_iommu_spapr_register_memory, and its region
+ *
+ * Context: process. The caller must hold tce_container::lock.
+ *
+ * Return: 0, and the region is the container's; -EBUSY when this container has
+ * registered the range.
+ */
+long tce_register(struct tce_container *c, struct tce_param *param)
+{
+	const struct vfio_iommu_spapr_register_memory *memory = &param->memory;
+
+	if (tce_find_exactly(c, memory->vaddr, memory->size))
+		return -EBUSY;
+
+	rb_add(&param->region->node, &c->regions, tce_region_less);
 	WRITE_ONCE(c->registered_pages,
-		   c->registered_pages + (param.size >> PAGE_SHIFT));
+		   c->registered_pages + (memory->size >> PAGE_SHIFT));
 	c->enabled = true;
 
 	return 0;
@@ -126,31 +152,30 @@ static bool tce_maps(struct tce_container *c, u64 ua, u64 size)
 /**
  * tce_unregister() - VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY
  * @c: the container
- * @arg: the user's struct vfio_iommu_spapr_register_memory
+ * @param: has a struct vfio_iommu_spapr_register_memory
  *
  * Context: process, may sleep. The caller must hold tce_container::lock.
  *
- * Return: 0; -EFAULT; -EINVAL for bad arguments; -ENOENT when the container has not
+ * Return: 0; -EINVAL for bad arguments; -ENOENT when the container has not
  * registered exactly this range; -EBUSY when it is mapped; -EINTR.
  */
-long tce_unregister(struct tce_container *c, void __user *arg)
+long tce_unregister(struct tce_container *c, struct tce_param *param)
 {
-	struct vfio_iommu_spapr_register_memory param;
+	const struct vfio_iommu_spapr_register_memory *memory = &param->memory;
 	struct tce_region *region;
 	int ret;
 
-	ret = tce_copy_region(&param, arg);
-	if (ret)
-		return ret;
+	if (tce_bad_region(memory))
+		return -EINVAL;
 
-	region = tce_find_exactly(c, param.vaddr, param.size);
+	region = tce_find_exactly(c, memory->vaddr, memory->size);
 	if (!region)
 		return -ENOENT;
 
 	ret = mm_iommu_unregister(c->mm, region->mem, false);
 	if (ret == -EAGAIN) {
 		/* Registered elsewhere, too: look at this container's tables */
-		if (tce_maps(c, param.vaddr, param.size))
+		if (tce_maps(c, memory->vaddr, memory->size))
 			return -EBUSY;
 		ret = mm_iommu_unregister(c->mm, region->mem, true);
 	}
@@ -160,7 +185,7 @@ long tce_unregister(struct tce_container *c, void __user *arg)
 	if (c->recent == region)
 		c->recent = NULL;
 	WRITE_ONCE(c->registered_pages,
-		   c->registered_pages - (param.size >> PAGE_SHIFT));
+		   c->registered_pages - (memory->size >> PAGE_SHIFT));
 	rb_erase(&region->node, &c->regions);
 	kfree(region);
 

@@ -14,7 +14,7 @@
 /**
  * tce_enable_v1() - VFIO_IOMMU_ENABLE
  * @c: the container
- * @arg: not used
+ * @param: not used
  *
  * Charges all that could ever be mapped at once.
  *
@@ -24,7 +24,7 @@
  * Return: 0; -EBUSY when it is enabled already; -ENOMEM when RLIMIT_MEMLOCK would be
  * exceeded.
  */
-long tce_enable_v1(struct tce_container *c, void __user *arg)
+long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 {
 	struct iommu_table_group *table_group = tce_any_group(c);
 	unsigned long npages;
@@ -66,7 +66,7 @@ static int tce_unmap_all(struct tce_container *c)
 /**
  * tce_disable_v1() - VFIO_IOMMU_DISABLE
  * @c: the container
- * @arg: not used
+ * @param: not used
  *
  * Unmaps all: pages must not stay pinned without the charge that pays for them.
  *
@@ -75,7 +75,7 @@ static int tce_unmap_all(struct tce_container *c)
  *
  * Return: 0; -EIO as user_table_unmap(): the container stays enabled.
  */
-long tce_disable_v1(struct tce_container *c, void __user *arg)
+long tce_disable_v1(struct tce_container *c, struct tce_param *param)
 {
 	int ret;
 

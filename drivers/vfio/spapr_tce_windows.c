@@ -224,31 +224,34 @@ noinline int tce_make_default(struct tce_container *c)
 	return ret;
 }
 
+/* A page fault may wait for any time, and whoever detaches a group for the lock */
+static int tce_answer(struct tce_param *param, const void *answer,
+		      unsigned long size)
+{
+	return copy_to_user_nofault(param->user, answer, size) ? -EFAULT : 0;
+}
+
 /**
  * tce_get_info() - VFIO_IOMMU_SPAPR_TCE_GET_INFO
  * @c: the container
- * @arg: the user's struct vfio_iommu_spapr_tce_info
+ * @param: has a struct vfio_iommu_spapr_tce_info
  *
  * Context: process, may sleep. The caller must hold tce_container::lock.
  *
  * Return: 0; -EFAULT; -EINVAL for a short structure.
  */
-long tce_get_info(struct tce_container *c, void __user *arg)
+long tce_get_info(struct tce_container *c, struct tce_param *param)
 {
 	unsigned long minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
 					  dma32_window_size);
 	struct iommu_table_group *table_group = tce_any_group(c);
 	struct vfio_iommu_spapr_tce_info info = { };
-	u32 argsz;
+	u32 argsz = param->info.argsz;
 
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-
-	argsz = info.argsz;
 	if (argsz < minsz)
 		return -EINVAL;
 
-	info.flags = 0;
+	info.argsz = argsz;
 	info.dma32_window_start = table_group->tce32_start;
 	info.dma32_window_size = table_group->tce32_size;
 	if (c->v2 && table_group->max_dynamic_windows_supported) {
@@ -260,13 +263,13 @@ long tce_get_info(struct tce_container *c, void __user *arg)
 	if (argsz >= offsetofend(struct vfio_iommu_spapr_tce_info, ddw))
 		minsz = offsetofend(struct vfio_iommu_spapr_tce_info, ddw);
 
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
+	return tce_answer(param, &info, minsz);
 }
 
 /**
  * tce_create() - VFIO_IOMMU_SPAPR_TCE_CREATE
  * @c: the container
- * @arg: the user's struct vfio_iommu_spapr_tce_create
+ * @param: has a struct vfio_iommu_spapr_tce_create
  *
  * Context: process, may sleep. The caller must hold tce_container::lock.
  *
@@ -276,16 +279,14 @@ long tce_get_info(struct tce_container *c, void __user *arg)
  * is no new window and nothing more is charged, but for the default one, which is made
  * first.
  */
-long tce_create(struct tce_container *c, void __user *arg)
+long tce_create(struct tce_container *c, struct tce_param *param)
 {
 	unsigned long minsz = offsetofend(struct vfio_iommu_spapr_tce_create,
 					  start_addr);
-	struct vfio_iommu_spapr_tce_create create;
+	struct vfio_iommu_spapr_tce_create create = param->create;
 	u32 max_levels;
 	int num, ret;
 
-	if (copy_from_user(&create, arg, minsz))
-		return -EFAULT;
 	if (create.argsz < minsz || create.flags)
 		return -EINVAL;
 
@@ -319,46 +320,43 @@ long tce_create(struct tce_container *c, void __user *arg)
 		return ret;
 
 	create.start_addr = tce_window_start(c->tables[num]);
-	if (copy_to_user(arg, &create, minsz)) {
+	ret = tce_answer(param, &create, minsz);
+	if (ret)
 		tce_remove_window(c, num);
-		return -EFAULT;
-	}
 
-	return 0;
+	return ret;
 }
 
 /**
  * tce_remove() - VFIO_IOMMU_SPAPR_TCE_REMOVE
  * @c: the container
- * @arg: the user's struct vfio_iommu_spapr_tce_remove
+ * @param: has a struct vfio_iommu_spapr_tce_remove
  *
  * Context: process, may sleep. The caller must hold tce_container::lock.
  *
- * Return: 0; -EFAULT; -EINVAL for bad arguments or when no window starts there.
+ * Return: 0; -EINVAL for bad arguments or when no window starts there.
  */
-long tce_remove(struct tce_container *c, void __user *arg)
+long tce_remove(struct tce_container *c, struct tce_param *param)
 {
 	unsigned long minsz = offsetofend(struct vfio_iommu_spapr_tce_remove,
 					  start_addr);
-	struct vfio_iommu_spapr_tce_remove remove;
+	const struct vfio_iommu_spapr_tce_remove *remove = &param->remove;
 	int num;
 
-	if (copy_from_user(&remove, arg, minsz))
-		return -EFAULT;
-	if (remove.argsz < minsz || remove.flags)
+	if (remove->argsz < minsz || remove->flags)
 		return -EINVAL;
 
 	/* 0 stands for the default window wherever that is going to be */
 	if (c->default_pending &&
-	    (!remove.start_addr ||
-	     remove.start_addr == tce_any_group(c)->tce32_start)) {
+	    (!remove->start_addr ||
+	     remove->start_addr == tce_any_group(c)->tce32_start)) {
 		c->default_pending = false;
 		return 0;
 	}
 
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		if (c->tables[num] &&
-		    tce_window_start(c->tables[num]) == remove.start_addr) {
+		    tce_window_start(c->tables[num]) == remove->start_addr) {
 			tce_remove_window(c, num);
 			return 0;
 		}

@@ -482,6 +482,8 @@ int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
 
 unsigned long copy_from_user(void *to, const void *from, unsigned long size);
 unsigned long copy_to_user(void *to, const void *from, unsigned long size);
+long copy_to_user_nofault(void *to, const void *from, unsigned long size);
+unsigned long fault_in_safe_writeable(const void *to, unsigned long size);
 
 /*
  * Work.

@@ -21,6 +21,11 @@ void glue_container_get(void *data, struct glue_container *state)
 		state->nr_regions++;
 }
 
+bool glue_container_is_mine(void *data)
+{
+	return lock_is_mine(&((struct tce_container *)data)->lock);
+}
+
 void glue_container_fdinfo(void *data, struct seq_file *m)
 {
 	tce_driver_ops.show_fdinfo(data, m);

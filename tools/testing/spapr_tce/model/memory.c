@@ -431,11 +431,47 @@ unsigned long copy_from_user(void *to, const void *from, unsigned long size)
 	return 0;
 }
 
+/* Where user memory is that @ua is in, or @ua if that is an argument of a test */
+static void *user_data(unsigned long ua)
+{
+	if (ua - HOST_UA_BASE < HOST_UA_PAGES << PAGE_SHIFT)
+		return host_user_data(current->mm, ua);
+
+	return (void *)ua;
+}
+
 unsigned long copy_to_user(void *to, const void *from, unsigned long size)
 {
-	if (copy_fails(to))
+	void *data = user_data((unsigned long)to);
+
+	if (copy_fails(to) || !data)
 		return size;
-	memcpy(to, from, size);
+	if (data != to && mm_fault(current->mm))
+		return size;
+	memcpy(data, from, size);
 
 	return 0;
+}
+
+/* Where the last copy without a fault failed for good */
+static __thread const void *bad_answer;
+
+/* What is stuck is not there, without a fault */
+long copy_to_user_nofault(void *to, const void *from, unsigned long size)
+{
+	void *data = user_data((unsigned long)to);
+
+	bad_answer = copy_fails(to) || !data ? to : NULL;
+	if (bad_answer || (data != to && current->mm->stuck_fault))
+		return -EFAULT;
+	memcpy(data, from, size);
+
+	return 0;
+}
+
+unsigned long fault_in_safe_writeable(const void *to, unsigned long size)
+{
+	virtual_only(__func__);
+
+	return bad_answer == to || mm_fault(current->mm) ? size : 0;
 }

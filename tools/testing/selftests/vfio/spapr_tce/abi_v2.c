@@ -3,6 +3,11 @@
  * What VFIO_SPAPR_TCE_v2_IOMMU adds: memory that is registered, windows that are
  * made and removed; the answers to every kind of bad argument.
  */
+#define _GNU_SOURCE
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+
 #include "abi.h"
 
 FIXTURE_STATE(v2, setup, TCE_V2)
@@ -219,6 +224,32 @@ TEST_F(ddw, create_copy_out_fails)
 	EXPECT_EQ(0, tce_ioctl(self->s.c, VFIO_IOMMU_SPAPR_TCE_CREATE, create));
 	EXPECT_EQ(0, tce_remove(self->s.c, create->start_addr));
 	mem_free(create, SZ_64K);
+}
+
+/* Memory that can be read and is there for writing after a page fault only */
+TEST_F(ddw, answers_after_a_fault)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create), .page_shift = 16,
+		.window_size = SZ_1G, .levels = 1,
+	};
+	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
+	size_t page = sys_page_size();
+	int fd = memfd_create("answers", MFD_CLOEXEC);
+	void *mem;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(sizeof(create), pwrite(fd, &create, sizeof(create), 0));
+	ASSERT_EQ(sizeof(info), pwrite(fd, &info, sizeof(info), page));
+	mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, tce_ioctl(self->s.c, VFIO_IOMMU_SPAPR_TCE_CREATE, mem));
+	memcpy(&create, mem, sizeof(create));
+	EXPECT_EQ(0, tce_remove(self->s.c, create.start_addr));
+	EXPECT_EQ(0, tce_ioctl(self->s.c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, mem + page));
+	EXPECT_EQ(0, memcmp(&self->s.info, mem + page, sizeof(info)));
+	munmap(mem, 2 * page);
+	close(fd);
 }
 
 TEST_F(ddw, create_no_space)

@@ -472,6 +472,56 @@ TEST_F_TIMEOUT(faults, eeh, 200)
 	EXPECT_LE(1, sweep(_metadata, self, &req));
 }
 
+/* ---- answers that cannot be copied -------------------------------------- */
+
+/*
+ * An answer is copied without a page fault, and after each of eight faults once more.
+ * Then the request has failed, and has changed nothing.
+ */
+#define ANSWERS		9
+
+static int answer_fails(struct __test_metadata *_metadata,
+			struct _test_data_faults *self, int times,
+			int (*request)(struct _test_data_faults *self))
+{
+	int ret;
+
+	fail_copies(1, times);
+	ret = request(self);
+	EXPECT_EQ(0, fail_copies_end());
+	EXPECT_EQ(times < ANSWERS ? 0 : -EFAULT, ret) {
+		TH_LOG("an answer fails %d times", times);
+	}
+	return ret;
+}
+
+TEST_F_TIMEOUT(faults, get_info_answer, 200)
+{
+	int n;
+
+	ASSERT_EQ(0, open_v2(self));
+	for (n = 1; n <= ANSWERS; n++)
+		answer_fails(_metadata, self, n, get_info);
+}
+
+TEST_F_TIMEOUT(faults, create_answer, 200)
+{
+	struct tce_leak before;
+	int n;
+
+	ASSERT_EQ(0, open_v2(self));
+	ASSERT_EQ(0, tce_remove(self->c, 0));
+	tce_leak_start_quick(&before);
+	for (n = 1; n <= ANSWERS; n++) {
+		if (answer_fails(_metadata, self, n, create)) {
+			EXPECT_EQ(NULL, tce_leak_check(&before));
+			ASSERT_EQ(0, create(self));
+		}
+		EXPECT_EQ(0, remove_window(self));
+		EXPECT_EQ(NULL, tce_leak_check(&before));
+	}
+}
+
 /* ---- v1 ----------------------------------------------------------------- */
 
 static int open_v1(struct _test_data_faults *self)

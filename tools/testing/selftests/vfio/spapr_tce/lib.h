@@ -327,4 +327,12 @@ void fail_close(void);
 void fail_at(int n);
 bool fail_end(void);
 
+/*
+ * Of all that this thread copies from or to user space the first @good copies work
+ * and then @bad fail, until fail_copies_end(), which says how many of these were left.
+ * Needs fail_open().
+ */
+void fail_copies(int good, int bad);
+int fail_copies_end(void);
+
 #endif /* SPAPR_TCE_LIB_H */

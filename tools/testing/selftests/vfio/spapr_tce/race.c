@@ -327,7 +327,8 @@ TEST_F_TIMEOUT(race, last_group_leaves, 60)
 		ASSERT_EQ(0, pthread_join(w[i].thread, NULL));
 		EXPECT_EQ(0, w[i].bad_answer)
 			TH_LOG("request %d", w[i].bad_request);
-		EXPECT_LT(50, w[i].good);
+		/* how much they did depends on what else the machine does */
+		EXPECT_LT(10, w[i].good);
 	}
 	EXPECT_EQ(self->leak.pinned, sys_pinned());
 	EXPECT_EQ(self->leak.vmlck, sys_vmlck());
@@ -340,23 +341,25 @@ TEST_F_TIMEOUT(race, last_group_leaves, 60)
 
 /* ---- a request that takes long ------------------------------------------ */
 
-/* Memory that is not there yet: seconds to register, on an emulated machine */
+/* Memory that is not there yet: seconds to pin, on an emulated machine */
 #define LONG_SIZE	SZ_1G
 
+/* A map of version 1, which others of its container wait for while it pins */
 struct slow {
 	pthread_t thread;
 	int c;
 	void *buf;
-	u64 vmlck;
+	u64 iova;
 	int ret;
 	int done;
+	int waits;	/* somebody for it */
 };
 
-static void *slow_register(void *arg)
+static void *slow_map(void *arg)
 {
 	struct slow *s = arg;
 
-	s->ret = tce_register(s->c, s->buf, LONG_SIZE);
+	s->ret = tce_map(s->c, s->iova, s->buf, LONG_SIZE / 2, DMA_RW);
 	__atomic_store_n(&s->done, 1, __ATOMIC_SEQ_CST);
 	return NULL;
 }
@@ -366,14 +369,32 @@ static bool slow_is_over(struct slow *s)
 	return __atomic_load_n(&s->done, __ATOMIC_SEQ_CST);
 }
 
-/* Memory is charged first, and then it takes its time. */
-static bool slow_start(struct slow *s, int c)
+/* The device in a container of version 1 instead, where @s may map; 0 or why not */
+static int slow_open(struct _test_data_race *self, struct slow *s)
 {
-	*s = (struct slow){ .c = c, .buf = mem_alloc(LONG_SIZE, SZ_64K, 0) };
-	s->vmlck = sys_vmlck();
-	if (!s->buf || pthread_create(&s->thread, NULL, slow_register, s))
+	struct vfio_iommu_spapr_tce_info info;
+	int ret;
+
+	tce_close(&self->devs[0], self->c);
+	self->c = tce_open(&self->devs[0], TCE_V1);
+	if (self->c < 0)
+		return self->c;
+	ret = tce_get_info(self->c, &info) ?: tce_enable(self->c);
+	*s = (struct slow){
+		.c = self->c, .buf = mem_alloc(LONG_SIZE / 2, SZ_64K, 0),
+		.iova = info.dma32_window_start + SZ_1M,
+	};
+	return ret ?: s->buf ? 0 : -ENOMEM;
+}
+
+/* ... and it has begun to pin */
+static bool slow_start(struct slow *s)
+{
+	s64 pinned = sys_vmstat("nr_foll_pin_acquired");
+
+	if (pthread_create(&s->thread, NULL, slow_map, s))
 		return false;
-	while (sys_vmlck() < s->vmlck + LONG_SIZE && !slow_is_over(s))
+	while (sys_vmstat("nr_foll_pin_acquired") == pinned && !slow_is_over(s))
 		usleep(1000);
 	return true;
 }
@@ -381,8 +402,8 @@ static bool slow_start(struct slow *s, int c)
 static void slow_end(struct slow *s)
 {
 	pthread_join(s->thread, NULL);
-	tce_unregister(s->c, s->buf, LONG_SIZE);
-	mem_free(s->buf, LONG_SIZE);
+	tce_unmap(s->c, s->iova, LONG_SIZE / 2);
+	mem_free(s->buf, LONG_SIZE / 2);
 }
 
 /* What a process finds out about a container without being its owner */
@@ -433,10 +454,10 @@ TEST_F_TIMEOUT(race, stranger_does_not_wait, 100)
 	struct slow slow;
 	pid_t pid;
 
-	ASSERT_EQ(0, tce_register(self->c, self->buf, REGION_SIZE));
+	ASSERT_EQ(0, slow_open(self, &slow));
 	pid = ask_later(self->c, -EPERM, &start);
 	ASSERT_LT(0, pid);
-	ASSERT_TRUE(slow_start(&slow, self->c));
+	ASSERT_TRUE(slow_start(&slow));
 	ASSERT_EQ(1, write(start, "", 1));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_FALSE(slow_is_over(&slow))
@@ -445,32 +466,47 @@ TEST_F_TIMEOUT(race, stranger_does_not_wait, 100)
 	close(start);
 	slow_end(&slow);
 	EXPECT_EQ(0, slow.ret);
-	EXPECT_EQ(0, tce_unregister(self->c, self->buf, REGION_SIZE));
+}
+
+static int wait_for_slow(void *arg)
+{
+	struct slow *s = arg;
+
+	__atomic_store_n(&s->waits, 1, __ATOMIC_SEQ_CST);
+	tce_map(s->c, s->iova - SZ_64K, s->buf, SZ_64K, DMA_RW);
+	return 0;
 }
 
 /*
- * As long as nobody is the owner a second process has to wait until the first
- * one's request has succeeded, or not; but it can be killed.
+ * Another request of the owner's, in a process that shares our memory and files and
+ * so is killed alone: it has to wait for the first one, but it can be killed.
  */
 TEST_F_TIMEOUT(race, who_waits_can_be_killed, 100)
 {
-	int start, status = -1;
+	char *stack = mem_alloc(SZ_64K, 0, MEM_POPULATE);
 	struct slow slow;
+	int status = -1;
 	pid_t pid;
 
-	pid = ask_later(self->c, -EPERM, &start);
+	ASSERT_NE(NULL, stack);
+	ASSERT_EQ(0, slow_open(self, &slow));
+	ASSERT_TRUE(slow_start(&slow));
+	pid = clone(wait_for_slow, stack + SZ_64K, CLONE_VM | CLONE_FILES | SIGCHLD,
+		    &slow);
 	ASSERT_LT(0, pid);
-	ASSERT_TRUE(slow_start(&slow, self->c));
-	ASSERT_EQ(1, write(start, "", 1));
+	while (!__atomic_load_n(&slow.waits, __ATOMIC_SEQ_CST))
+		usleep(1000);
 	usleep(100000 * sys_slowness());
+	ASSERT_EQ(0, waitpid(pid, &status, WNOHANG))
+		TH_LOG("it did not wait");
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_FALSE(slow_is_over(&slow))
-		TH_LOG("who waits for another one's request cannot be killed");
+		TH_LOG("who waits for another request cannot be killed");
 	EXPECT_TRUE(WIFSIGNALED(status));
-	close(start);
 	slow_end(&slow);
 	EXPECT_EQ(0, slow.ret);
+	mem_free(stack, SZ_64K);
 }
 
 struct victim {

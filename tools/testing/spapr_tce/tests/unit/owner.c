@@ -76,14 +76,15 @@ TEST_F(world, owner_of_a_failure)
 static struct slow {
 	struct host_container *c;
 	struct mm_struct *mm;
+	long (*request)(struct host_container *c);
 	pthread_barrier_t barrier;
 	long ret;
 } slow;
 static __thread bool slow_here;
 
-static void slow_copied(void)
+static void slow_with_lock(void)
 {
-	if (!slow_here)
+	if (!slow_here || !glue_container_is_mine(slow.c->data))
 		return;
 	slow_here = false;
 	pthread_barrier_wait(&slow.barrier);
@@ -95,20 +96,32 @@ static void *slow_thread(void *arg)
 	rcu_register_thread();
 	current->mm = slow.mm;
 	slow_here = true;
-	slow.ret = req_register(slow.c, UA(100), PG);
+	slow.ret = slow.request(slow.c);
 	rcu_unregister_thread();
 
 	return arg;
 }
 
-static pthread_t slow_begins(struct host_container *c, struct mm_struct *mm)
+static long slow_unregister(struct host_container *c)
+{
+	return req_unregister(c, UA(100), PG);
+}
+
+static long slow_create(struct host_container *c)
+{
+	return req_create(c, 16, MB, 1, NULL);
+}
+
+static pthread_t slow_begins(struct host_container *c, struct mm_struct *mm,
+			     long (*request)(struct host_container *c))
 {
 	pthread_t thread;
 
 	slow.c = c;
 	slow.mm = mm;
+	slow.request = request;
 	pthread_barrier_init(&slow.barrier, NULL, 2);
-	host_copied = slow_copied;
+	host_preempt = slow_with_lock;
 	pthread_create(&thread, NULL, slow_thread, NULL);
 	pthread_barrier_wait(&slow.barrier);
 
@@ -119,7 +132,7 @@ static long slow_ends(pthread_t thread)
 {
 	pthread_barrier_wait(&slow.barrier);
 	pthread_join(thread, NULL);
-	host_copied = NULL;
+	host_preempt = NULL;
 
 	return slow.ret;
 }
@@ -139,7 +152,8 @@ TEST_F(world, who_waits_for_the_owner)
 	pthread_t thread;
 
 	EXPECT_WORKS(req_create(self->c, 16, MB, 1, NULL));
-	thread = slow_begins(self->c, self->mm);
+	EXPECT_WORKS(req_register(self->c, UA(100), PG));
+	thread = slow_begins(self->c, self->mm, slow_unregister);
 	EXPECT_TRUE(shows(self->c, " start=0x800000000000000 "));
 	current->mm = self->other;
 	EXPECT_EQ(req_map(self->c, 0, UA(0), PG, RW), -EPERM);
@@ -163,15 +177,15 @@ TEST_F(world, who_waits_for_nobodys_first_request)
 	struct vfio_iommu_spapr_tce_info info = { .argsz = sizeof(info) };
 	pthread_t thread;
 
-	thread = slow_begins(self->c, self->other);
+	self->other->limit = 0;
+	thread = slow_begins(self->c, self->other, slow_create);
 	EXPECT_TRUE(shows(self->c, "tce_registered:\t0\n"));
 	current->killed = true;
 	EXPECT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info), -EINTR);
 	EXPECT_EQ(req_register(self->c, UA(0), PG), -EINTR);
 	current->killed = false;
 	/* The other one fails, and this one is the first */
-	mm_unmap(self->other, 100, 1);
-	EXPECT_EQ(slow_ends(thread), -EFAULT);
+	EXPECT_EQ(slow_ends(thread), -ENOMEM);
 	EXPECT_WORKS(req_register(self->c, UA(0), PG));
 }
 

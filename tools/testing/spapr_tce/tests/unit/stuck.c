@@ -388,24 +388,164 @@ TEST_F(world, abandoned_region_is_replaced)
 	world_check();
 }
 
-/* Each thread that maps (version 1) has pinned what no charge pays for twice */
-static struct host_container *beside_v1;
+/*
+ * A fault in the owner's memory does not end, and an administrator takes the device
+ * away, who has locked the group: the request has nothing that he waits for.
+ */
+static struct host_container *left;
+static struct mm_struct *left_by;
+static unsigned long unbound;
 
+static void unbind(void)
+{
+	current->mm = left_by;
+	vfio_unbind(left, host_pes);
+	unbound++;
+}
+
+static void come_back(struct host_container *c)
+{
+	vfio_attach(c, host_pes);
+	WARN_ON(vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU));
+	WARN_ON(req_create(c, 16, MB, 1, NULL));
+}
+
+TEST_F(world, unbind_while_arguments_are_copied)
+{
+	static const unsigned int cmds[] = {
+		VFIO_IOMMU_MAP_DMA, VFIO_IOMMU_UNMAP_DMA,
+		VFIO_IOMMU_SPAPR_TCE_GET_INFO, VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+		VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, VFIO_IOMMU_SPAPR_TCE_CREATE,
+		VFIO_IOMMU_SPAPR_TCE_REMOVE, VFIO_EEH_PE_OP,
+	};
+	u32 *arg = host_user_data(self->mm, UA(16));
+	unsigned int i;
+
+	left = self->c;
+	left_by = self->other;
+	host_stuck = unbind;
+	vfio_close(self->c);
+	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
+		come_back(self->c);
+		memset(arg, 0, 64);
+		*arg = 64;
+		self->mm->stuck_fault = true;
+		EXPECT_EQ(vfio_ioctl(self->c, cmds[i], (void *)UA(16)), -EINVAL);
+		EXPECT_EQ(unbound, i + 1);
+		EXPECT_FALSE(self->mm->stuck_fault);
+		EXPECT_EQ(self->mm->locked_vm, 0);
+		world_check();
+	}
+	host_stuck = NULL;
+}
+
+TEST_F(world, unbind_while_memory_is_pinned)
+{
+	int fault;
+
+	left = self->c;
+	left_by = self->other;
+	host_stuck = unbind;
+	for (fault = 0; fault < 2; fault++) {
+		self->mm->stuck = !fault;
+		self->mm->stuck_fault = fault;
+		EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), -EINVAL);
+		EXPECT_EQ(unbound, fault + 1);
+		EXPECT_EQ(self->mm->locked_vm, 0);
+		EXPECT_EQ(host_usage.pins, 0);
+		world_check();
+		vfio_attach(self->c, host_pes);
+		ASSERT_EQ(vfio_set_iommu(self->c, VFIO_SPAPR_TCE_v2_IOMMU), 0);
+	}
+	host_stuck = NULL;
+	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+}
+
+/* The page was there when arguments were copied, and is not when the answer is */
+static void answer_gets_stuck(void)
+{
+	host_copied = NULL;
+	current->mm->stuck_fault = true;
+}
+
+static void nothing(void)
+{
+	unbound++;
+}
+
+TEST_F(world, unbind_while_an_answer_is_copied)
+{
+	struct vfio_iommu_spapr_tce_create *create = host_user_data(self->mm, UA(16));
+	struct vfio_iommu_spapr_tce_info *info = (void *)create;
+	int gone;
+
+	left = self->c;
+	left_by = self->other;
+	for (gone = 0; gone < 2; gone++) {
+		host_stuck = gone ? unbind : nothing;
+		*create = (struct vfio_iommu_spapr_tce_create) {
+			.argsz = sizeof(*create), .page_shift = 16,
+			.window_size = MB, .levels = 1,
+		};
+		host_copied = answer_gets_stuck;
+		EXPECT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_CREATE,
+				     (void *)UA(16)), gone ? -EINVAL : 0);
+		EXPECT_EQ(unbound, 1 + gone * 2);
+		EXPECT_EQ(create->start_addr, gone ? 0 : WINDOW1);
+		world_check();
+		if (gone)
+			come_back(self->c);
+
+		*info = (struct vfio_iommu_spapr_tce_info) { .argsz = sizeof(*info) };
+		host_copied = answer_gets_stuck;
+		EXPECT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+				     (void *)UA(16)), gone ? -EINVAL : 0);
+		EXPECT_EQ(unbound, 2 + gone * 2);
+		EXPECT_EQ(info->dma32_window_size, gone ? 0 : 1U << 30);
+		world_check();
+		if (!gone)
+			EXPECT_WORKS(req_remove(self->c, WINDOW1));
+	}
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	host_stuck = NULL;
+}
+
+/* Two threads register the same for one container: one does */
+TEST_F(world, register_by_two_threads)
+{
+	long ret;
+
+	sibling = self->c;
+	sibling_mm = self->mm;
+	host_stuck = let_sibling_wait;
+	self->mm->stuck_fault = true;
+	ret = req_register(self->c, UA(16), 16 * PG);
+	pthread_join(waiter, NULL);
+	host_stuck = NULL;
+	EXPECT_EQ(sibling_ran, 1);
+	EXPECT_EQ(ret + waiter_ret, -EBUSY);
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	world_check();
+	EXPECT_WORKS(req_unregister(self->c, UA(16), 16 * PG));
+	EXPECT_EQ(host_usage.pins, 0);
+}
+
+/* Each thread that maps (version 1) has pinned what no charge pays for twice */
 static void map_in_vain(void)
 {
 	current->killed = true;
-	others_ran = req_map(beside_v1, K64, UA(32), K64, RW) == -EINTR;
+	others_ran = req_map(left, K64, UA(32), K64, RW) == -EINTR;
 	current->killed = false;
 }
 
 TEST_F(world, maps_of_version_1_pin_one_after_the_other)
 {
-	beside_v1 = version1(self->c);
-	ASSERT_EQ(vfio_ioctl(beside_v1, VFIO_IOMMU_ENABLE, NULL), 0);
-	EXPECT_WORKS(req_map(beside_v1, 0, UA(16), PG, RW));
+	left = version1(self->c);
+	ASSERT_EQ(vfio_ioctl(left, VFIO_IOMMU_ENABLE, NULL), 0);
+	EXPECT_WORKS(req_map(left, 0, UA(16), PG, RW));
 	host_stuck = map_in_vain;
 	self->mm->stuck_fault = true;
-	EXPECT_WORKS(req_map(beside_v1, 0, UA(17), PG, RW));
+	EXPECT_WORKS(req_map(left, 0, UA(17), PG, RW));
 	host_stuck = NULL;
 	EXPECT_TRUE(others_ran);
 }

@@ -64,3 +64,36 @@ bool fail_end(void)
 		;
 	return failed;
 }
+
+static void set_copies(const char *name, int n)
+{
+	char path[64], text[16];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/fail_usercopy/%s", name);
+	snprintf(text, sizeof(text), "%d", n);
+	if (sys_write_file(path, text))
+		perror(path);
+}
+
+void fail_copies(int good, int bad)
+{
+	set_copies("task-filter", 1);
+	set_copies("interval", 1);
+	/* Each copy takes one of this, and fails when one is left */
+	set_copies("space", good + 1);
+	set_copies("times", bad);
+	set_copies("probability", 100);
+	if (sys_write_file("/proc/thread-self/make-it-fail", "1"))
+		perror("make-it-fail");
+}
+
+int fail_copies_end(void)
+{
+	int left = 0;
+
+	/* Asking is a copy, too */
+	while (sys_write_file("/proc/thread-self/make-it-fail", "0"))
+		left++;
+	set_copies("probability", 0);
+	return left;
+}
