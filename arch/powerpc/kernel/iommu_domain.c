@@ -13,8 +13,9 @@
  * - A level that was taken out is freed after the next flush, which makes every
  *   bridge forget it.
  *
- * To take out all levels concerns other ranges. A domain counts its TCEs and the
- * requests under way; at 0 it disturbs nobody, and whoever comes waits.
+ * To take out all levels could take one from a request on another range. So a domain
+ * counts its TCEs and the requests under way, takes out all levels only when that
+ * count is 0, and makes new requests wait meanwhile.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -36,16 +37,16 @@
  * @tbl: the table, with a reference
  * @busy: number of TCEs and of requests that may change some; negative while
  *	  all levels are taken out
- * @lock: protects what follows
+ * @lock: protects @taken, @first and @last
  * @taken: levels that were taken out since the last flush
- * @first: no level below the root was made for an entry below this one,
- * @last: nor for one above this one
+ * @first: the first entry of all requests that have made levels; ULONG_MAX: none has
+ * @last: the last entry of these requests
  */
 struct tce_domain {
 	struct iommu_domain domain;
 	struct iommu_table *tbl;
 	atomic_long_t busy;
-	spinlock_t lock;	/* of what follows */
+	spinlock_t lock;	/* taken, first, last */
 	struct tce_spares taken;
 	unsigned long first;
 	unsigned long last;
@@ -56,7 +57,7 @@ static struct tce_domain *to_tce_domain(struct iommu_domain *domain)
 	return container_of(domain, struct tce_domain, domain);
 }
 
-/* Announce @nr TCEs, or a request, and wait while all levels are taken out */
+/* Count @nr TCEs to be stored, or one request. Waits while all levels are taken out */
 static void tce_domain_enter(struct tce_domain *d, unsigned long nr)
 {
 	long busy;
@@ -66,7 +67,7 @@ static void tce_domain_enter(struct tce_domain *d, unsigned long nr)
 	while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
 }
 
-/* @nr of what was announced are not there, or no more */
+/* Stop to count @nr TCEs or requests. When none is left, take out all levels */
 static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
 {
 	if (atomic_long_sub_return(nr, &d->busy))
@@ -84,12 +85,12 @@ static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
 	spin_unlock(&d->lock);
 }
 
-/* Memory is online, or none at all, in parts no smaller than this */
+/* Memory is present and online in blocks of at least so many pages */
 #define TCE_DOMAIN_RAM_STEP	(SZ_2M >> PAGE_SHIFT)
 
 /*
- * No TCE of a domain leads to another device, or to what is no memory at all. What
- * somebody has pinned does not go offline meanwhile.
+ * A domain maps memory only: no MMIO of another device, and no hole. The user of the
+ * domain has pinned the pages, so they do not go offline meanwhile.
  */
 static bool tce_domain_is_ram(phys_addr_t start, size_t size)
 {
@@ -104,7 +105,7 @@ static bool tce_domain_is_ram(phys_addr_t start, size_t size)
 	return true;
 }
 
-/* Who may write may read: for atomics, and to read back what was written */
+/* A device that may write may read: for atomics, and to read back its writes */
 static unsigned long tce_domain_perm(int prot)
 {
 	if (prot & IOMMU_WRITE)
@@ -119,7 +120,7 @@ static bool tce_domain_has(struct tce_domain *d, unsigned long index,
 	return index < d->tbl->it_size && nr <= d->tbl->it_size - index;
 }
 
-/* Returns how many TCEs were stored before one was found that is there */
+/* Store TCEs up to the first that is there already. Returns how many */
 static unsigned long tce_domain_store(struct tce_iter *iter,
 				      unsigned long start, unsigned long npages,
 				      unsigned long tce, unsigned long step)
@@ -138,7 +139,7 @@ static unsigned long tce_domain_store(struct tce_iter *iter,
 	return npages;
 }
 
-/* Returns how many TCEs were cleared before one was found that is not there */
+/* Clear TCEs up to the first that is 0 or has no leaf. Returns how many */
 static unsigned long tce_domain_clear(struct tce_iter *iter,
 				      unsigned long start, unsigned long npages)
 {
@@ -161,8 +162,9 @@ static unsigned long tce_domain_clear(struct tce_iter *iter,
 }
 
 /*
- * -ERANGE outside of the aperture, -EINVAL for what is not memory, -EADDRINUSE
- * when there is something; then all before it is mapped.
+ * Returns 0; -ERANGE outside of the aperture; -EINVAL for what is not memory; -ENOMEM;
+ * -EADDRINUSE when something is mapped in the range. Adds to *@mapped the size of what
+ * was mapped, which with -EADDRINUSE is all before that.
  */
 static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 				phys_addr_t paddr, size_t pgsize,
@@ -201,7 +203,7 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 	return ret;
 }
 
-/* Stops where nothing is mapped. Never allocates, so it cannot fail */
+/* Unmap up to the first page that is not mapped. Never allocates, so it cannot fail */
 static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 				     unsigned long iova, size_t pgsize,
 				     size_t pgcount,
@@ -218,7 +220,7 @@ static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 	done = tce_domain_clear(&iter, index, pgcount);
 	if (done) {
 		iommu_iotlb_gather_add_range(gather, iova, done * pgsize);
-		/* More than what was found in one leaf */
+		/* A smaller range covers no leaf wholly */
 		if (done >= iter.size) {
 			spin_lock(&d->lock);
 			tce_tree_take(&d->tbl->it_tree, index, done, false,
@@ -231,7 +233,7 @@ static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 	return done * pgsize;
 }
 
-/* Flush TCEs and levels that were taken out, and free these */
+/* Kill a range and the levels that were taken out, and free these levels */
 static void tce_domain_flush(struct tce_domain *d, unsigned long index,
 			     unsigned long nr)
 {
@@ -243,7 +245,7 @@ static void tce_domain_flush(struct tce_domain *d, unsigned long index,
 	d->taken = (struct tce_spares) { };
 	spin_unlock(&d->lock);
 
-	/* Bridges keep the addresses of levels apart from TCEs */
+	/* Bridges cache the addresses of levels as well: kill all of the PEs */
 	if (taken.nr[TCE_INNER] || taken.nr[TCE_LEAF])
 		nr = ULONG_MAX;
 	if (!nr)
@@ -256,8 +258,8 @@ static void tce_domain_flush(struct tce_domain *d, unsigned long index,
 }
 
 /*
- * A bridge reads several entries at a time: it may have those that were not
- * there, with others beside them.
+ * A bridge reads several entries at a time: it may have cached entries that were 0
+ * together with one beside them.
  */
 static int tce_domain_sync_map(struct iommu_domain *domain, unsigned long iova,
 			       size_t size)
@@ -304,7 +306,7 @@ static phys_addr_t tce_domain_iova_to_phys(struct iommu_domain *domain,
 	return tce ? (tce & PAGE_MASK) | (iova & ~PAGE_MASK) : 0;
 }
 
-/* A group whose firmware did not let it go keeps the table */
+/* If firmware refused to clear a window, the PE keeps a reference of the table */
 static void tce_domain_free(struct iommu_domain *domain)
 {
 	struct tce_domain *d = to_tce_domain(domain);
@@ -337,7 +339,7 @@ static struct iommu_table_group *tce_domain_group(struct device *dev)
 }
 
 /**
- * tce_domain_attach() - have the group of a device translated by a domain
+ * tce_domain_attach() - attach the group of a device to a domain
  * @domain: the domain
  * @dev: the device
  *
@@ -360,9 +362,12 @@ int tce_domain_attach(struct iommu_domain *domain, struct device *dev)
 
 /**
  * tce_domain_alloc() - make a paging domain
- * @dev: a device that it is meant for
+ * @dev: a device that is to be attached to it
  *
- * Return: the domain, or ERR_PTR(): -EOPNOTSUPP where the platform has none.
+ * Context: process, may sleep.
+ *
+ * Return: the domain; ERR_PTR(-EOPNOTSUPP) where the platform has none;
+ * ERR_PTR(-ENOMEM); or an error of the platform.
  */
 struct iommu_domain *tce_domain_alloc(struct device *dev)
 {
@@ -393,9 +398,11 @@ struct iommu_domain *tce_domain_alloc(struct device *dev)
 }
 
 /**
- * tce_domain_get_resv_regions() - where a device cannot do DMA
+ * tce_domain_get_resv_regions() - list the addresses where a device cannot do DMA
  * @dev: the device
- * @head: where to add it
+ * @head: list of struct iommu_resv_region to add to
+ *
+ * Context: process, may sleep.
  */
 void tce_domain_get_resv_regions(struct device *dev, struct list_head *head)
 {

@@ -47,10 +47,10 @@ struct dentry;
  * @id: a number that no other table has had since the kernel was started
  * @mm: whose memory is referenced, pinned and charged; has a reference
  * @lock: protects TCEs and shadows (R11)
- * @revoked: the container has dropped the table, and nothing is mapped any more.
+ * @revoked: the container has dropped the table: what others map is discarded.
  *	     Changes under @lock
  * @emptied: revoked, and all was unmapped: no shadow refers to anything
- * @pinned: a page was mapped that is not registered; for good, under @lock
+ * @pinned: a page was mapped that is not registered. Never cleared; under @lock
  * @hint: the region that was mapped or unmapped last without sleeping; under
  *	  @lock
  * @account: what the levels of the table cost @mm
@@ -318,7 +318,7 @@ shadow_drop(struct iommu_table *tbl, __be64 *shadow, unsigned long nr,
 	rcu_read_unlock();
 }
 
-/* Do so for the present leaves of a range */
+/* Clear the shadows in the present leaves of a range, and drop their references */
 static __always_inline void
 user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 		     unsigned long index, unsigned long npages,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Batches of a guest: prepare, then commit, so that a hypercall changes all tables
- * behind a table of the guest or none.
+ * User tables for KVM: find the table of a group, and put batches of a guest into
+ * it. A batch is prepared for all tables behind a table of the guest, then committed
+ * to each, so that a hypercall changes all of them or none.
  */
 #include <linux/err.h>
 #include <linux/export.h>
@@ -11,8 +12,8 @@
 #include "tce_user.h"
 
 /*
- * Test if a PE of this group translates by the table. Only powernv keeps a list of
- * groups in the table.
+ * Test if the PE of a group translates by the table. Ask the group: only powernv
+ * keeps a list of groups in the table.
  */
 static bool user_table_serves(struct iommu_table *tbl,
 			      struct iommu_table_group *table_group)
@@ -27,10 +28,10 @@ static bool user_table_serves(struct iommu_table *tbl,
 }
 
 /**
- * user_tables_forget() - have nobody find a PE by its group any more
- * @grp: the group, which VFIO and KVM may keep
+ * user_tables_forget() - separate a group from its PE, which is going to be freed
+ * @grp: the group; VFIO and KVM may keep references of it
  *
- * Afterwards the PE may be freed.
+ * When this returns, user_table_get() finds no PE by the group any more.
  *
  * Context: process, may sleep.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User tables: CONFIG_SPAPR_TCE_DEBUG checks after each request that what it is
- * about agrees with itself (R1, R2, R10):
+ * User tables: CONFIG_SPAPR_TCE_DEBUG checks after each request that TCEs, shadows,
+ * references and charge agree (R1, R2, R10):
  *
  * - a TCE is the translation of its shadow, with its permissions, and there is
  *   none without a shadow;
@@ -39,7 +39,7 @@ static bool check_refs(struct iommu_table *tbl, const struct shadow_refs *refs)
 	struct mm_iommu_region_info info;
 	unsigned int tries;
 
-	/* Again if it is being unregistered: one of its two counts was old then */
+	/* Try twice: an unregistration may come between reading the two counts */
 	for (tries = 0; refs->nr && tries < 2; tries++)
 		if (mm_iommu_next_region(tbl->it_user->mm, refs->bounds.start,
 					 &info) &&
@@ -98,7 +98,7 @@ static bool check_charge(struct iommu_table *tbl)
 	struct tce_account *account = &tbl->it_user->account;
 	bool good;
 
-	/* Who has it is in the middle of a change */
+	/* Locked: bytes and charge are being changed */
 	if (!mutex_trylock(&account->lock))
 		return true;
 	good = account->pages == DIV_ROUND_UP(account->bytes, PAGE_SIZE) &&
@@ -109,10 +109,10 @@ static bool check_charge(struct iommu_table *tbl)
 }
 
 /**
- * user_table_do_check() - check what a request has left
+ * user_table_do_check() - check a table after a request
  * @tbl: a user table
- * @index: its first TCE
- * @npages: how many TCEs the request was about
+ * @index: first TCE of the request, counted from the start of the table
+ * @npages: number of TCEs of the request
  *
  * Context: process. The caller must hold the lock of @tbl.
  */

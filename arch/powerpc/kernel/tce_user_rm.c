@@ -5,15 +5,17 @@
  * KVM tries this first for the hypercalls of a guest, with interrupts off: in
  * real mode on POWER8, before the VCPU has left its run loop on later
  * processors, and before anything else in virtual mode. So nothing here sleeps,
- * allocates, prints or looks beyond the linear mapping, and little is done at
- * once. What cannot be done that way is left as it is and reported.
+ * allocates, prints or looks beyond the linear mapping (R19), and a call does
+ * little. A function returns false when something is left to virtual mode.
  *
- * Two rules make that short:
+ * Two rules keep it short:
  *
- * - Only what is empty is mapped, and only with memory of one region: a single
- *   reference, taken when nothing else can fail, is all that is taken.
- * - The last reference to a region is never dropped here. The TCE is gone then,
- *   its shadow is not, and user_table_unmap() does the rest.
+ * - Map only where nothing is mapped, and only memory of one region: no reference
+ *   must be dropped, and one atomic takes all of them when nothing else can fail.
+ * - Never drop the last reference of a region (R20): clear the TCE, and keep its
+ *   shadow for user_table_unmap().
+ *
+ * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
 #include <linux/export.h>
 #include <linux/rcupdate.h>
@@ -24,9 +26,9 @@
  * user_table_lock_rm() - spin for the lock of a table
  * @tbl: a user table
  *
- * Context: interrupts off; without the lock of another user table.
+ * Context: interrupts off. The caller must not hold the lock of another user table.
  *
- * Return: true if the caller has it, until user_table_unlock_rm(); false when its
+ * Return: true if the caller holds it, until user_table_unlock_rm(); false when its
  * owner may sleep.
  */
 bool user_table_lock_rm(struct iommu_table *tbl)
@@ -40,7 +42,7 @@ bool user_table_lock_rm(struct iommu_table *tbl)
  *
  * Context: interrupts off.
  *
- * Return: true if the caller has it, until user_table_unlock_rm().
+ * Return: true if the caller holds it, until user_table_unlock_rm().
  */
 bool user_table_trylock_rm(struct iommu_table *tbl)
 {
@@ -48,7 +50,7 @@ bool user_table_trylock_rm(struct iommu_table *tbl)
 }
 
 /**
- * user_table_unlock_rm() - give the lock of a table back
+ * user_table_unlock_rm() - unlock a table
  * @tbl: a user table
  *
  * Context: interrupts off.
@@ -58,7 +60,10 @@ void user_table_unlock_rm(struct iommu_table *tbl)
 	tce_unlock_rm(&tbl->it_user->lock);
 }
 
-/* Real mode cannot call firmware, which most bridges need for it */
+/*
+ * Kill a range, or with 0 pages test if that is possible. Returns false, with nothing
+ * done, in real mode where a bridge needs firmware for it.
+ */
 static bool user_table_kill_rm(struct iommu_table *tbl, unsigned long entry,
 			       unsigned long npages)
 {
@@ -80,8 +85,8 @@ static bool user_table_usable_rm(struct iommu_table *tbl)
 }
 
 /*
- * Do @nr TCEs of a leaf hold nothing? Whatever is mapped has a shadow, which may
- * outlive its TCE. Mostly there is none, so look at all.
+ * Test if nothing is mapped by @nr TCEs of a leaf. Look at the shadows, since one may
+ * outlive its TCE; at all of them, since nearly always all are empty.
  */
 static bool user_table_empty(struct iommu_table *tbl, __be64 *leaf,
 			     unsigned long nr)
@@ -97,14 +102,15 @@ static bool user_table_empty(struct iommu_table *tbl, __be64 *leaf,
 }
 
 /**
- * user_table_can_store_rm() - can a batch be stored without sleeping?
- * @tbl: a table owned by a process
- * @iter: becomes the place of the batch
+ * user_table_can_store_rm() - test if a batch can be stored without sleeping
+ * @tbl: a user table
+ * @iter: moved to the place of the batch
  * @entry: first TCE, counted from PCI address 0; the batch is inside @tbl
  * @npages: how many IOMMU pages
  *
- * It can where levels are there and nothing is mapped.
- * Context: any, with the lock of @tbl.
+ * That is so where all levels are present and nothing is mapped.
+ *
+ * Context: any, real mode included. The caller must hold the lock of @tbl.
  *
  * Return: true if user_table_store_batch_rm() may follow.
  */
@@ -128,11 +134,11 @@ bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
 }
 
 /**
- * user_table_resolve_rm() - translate a batch for a table
+ * user_table_resolve_rm() - translate a batch, with the table's hint
  * @tbl: a user table
  * @batch: the batch
  *
- * Context: any, with the lock of @tbl.
+ * Context: any, real mode included. The caller must hold the lock of @tbl.
  *
  * Return: as mm_iommu_resolve_batch().
  */
@@ -141,7 +147,10 @@ bool user_table_resolve_rm(struct iommu_table *tbl, struct tce_batch *batch)
 	return mm_iommu_resolve_batch(&tbl->it_user->hint, batch);
 }
 
-/* What may be written may be read, as user_table_write_reads() says */
+/*
+ * Let a device read what it may write, as user_table_write_reads() says. The division
+ * moves the one bit to the other, without a branch.
+ */
 static unsigned long tce_write_reads(unsigned long tce)
 {
 	return tce | (tce & TCE_PCI_WRITE) / (TCE_PCI_WRITE / TCE_PCI_READ);
@@ -158,7 +167,7 @@ static __always_inline void tce_store_page(struct iommu_table *tbl,
 		  tce_shadow_make(ua, TCE_SHADOW_UA));
 }
 
-/* Set TCEs and shadow in one leaf; pages of the batch are IOMMU pages */
+/* Store TCEs and shadows in one leaf. Each page of the batch is one IOMMU page */
 static void user_table_store_pages_rm(struct iommu_table *tbl, __be64 *leaf,
 				      unsigned long nr, const unsigned long *hpas,
 				      const unsigned long *uas)
@@ -170,7 +179,7 @@ static void user_table_store_pages_rm(struct iommu_table *tbl, __be64 *leaf,
 			tce_store_page(tbl, leaf + i, hpas[i], uas[i]);
 }
 
-/* ... or many of these; from IOMMU page @page of the batch on */
+/* The same where a page is several IOMMU pages; @page is the first IOMMU page */
 static void user_table_store_parts_rm(struct iommu_table *tbl, __be64 *leaf,
 				      unsigned long nr, unsigned long page,
 				      const struct tce_batch *batch)
@@ -189,7 +198,7 @@ static void user_table_store_parts_rm(struct iommu_table *tbl, __be64 *leaf,
 
 /**
  * user_table_store_batch_rm() - store a batch where nothing is mapped
- * @tbl: a table of which user_table_can_store_rm() said true
+ * @tbl: a user table for which user_table_can_store_rm() returned true
  * @iter: as user_table_can_store_rm() left it
  * @entry: first TCE, counted from PCI address 0
  * @batch: what to map, resolved by mm_iommu_resolve_batch(); the caller has taken
@@ -217,7 +226,10 @@ void user_table_store_batch_rm(struct iommu_table *tbl, struct tce_iter *iter,
 	user_table_kill_rm(tbl, entry, npages);
 }
 
-/* Clear shadows up to the first that refers to another region; returns that one */
+/*
+ * Clear shadows that refer to one region, and add their number to *@nr. Returns the
+ * first shadow that refers to another region, or @stop.
+ */
 static __be64 *shadow_clear_region_rm(__be64 *shadow, __be64 *stop,
 				      const struct mm_iommu_bounds *bounds,
 				      unsigned long *nr)
@@ -239,9 +251,9 @@ static __be64 *shadow_clear_region_rm(__be64 *shadow, __be64 *stop,
 }
 
 /*
- * Drop the references that a part of a leaf's shadow holds, as far as they are
- * of one region; *@pshadow becomes where the next region begins. The first entry
- * stays until it is known that the region's last reference is not among them.
+ * Drop the references of the shadows from *@pshadow on that are of one region, and set
+ * *@pshadow to where the next region begins. The first shadow is cleared last: it
+ * stays if the region's last reference is among them.
  */
 static bool shadow_drop_region_rm(struct iommu_table *tbl, __be64 **pshadow,
 				  __be64 *stop)
@@ -265,7 +277,7 @@ static bool shadow_drop_region_rm(struct iommu_table *tbl, __be64 **pshadow,
 		*first = 0;
 		return true;
 	}
-	/* With the last one goes the region; all others can go here */
+	/* One is the last (R20): keep it for the first shadow, drop the rest */
 	if (nr > 1)
 		mm_iommu_try_unref(bounds.mem, nr - 1);
 
@@ -284,7 +296,7 @@ static bool shadow_drop_leaf_rm(struct iommu_table *tbl, __be64 *shadow,
 	return all;
 }
 
-/* Four at a time: half of the loop of one would be what makes it a loop */
+/* Four at a time: with one, half of the instructions would be the loop itself */
 static void user_table_clear_leaf_rm(__be64 *leaf, unsigned long nr)
 {
 	__be64 *stop = leaf + nr;
@@ -300,15 +312,15 @@ static void user_table_clear_leaf_rm(__be64 *leaf, unsigned long nr)
 }
 
 /**
- * user_table_unmap_rm() - unmap a range
- * @tbl: a table owned by a process
+ * user_table_unmap_rm() - unmap a range without sleeping
+ * @tbl: a user table
  * @entry: first TCE, counted from PCI address 0; the range is inside @tbl
  * @npages: how many IOMMU pages
  *
- * Context: any, with the lock of @tbl.
+ * Context: any, real mode included. The caller must hold the lock of @tbl.
  *
- * Return: true; or false when something is left to user_table_unmap(), for
- * which the shadow keeps what it has to know.
+ * Return: true; or false when user_table_unmap() must be called for the range: shadows
+ * of references that were not dropped are kept (R21).
  */
 bool user_table_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 			 unsigned long npages)
@@ -338,16 +350,16 @@ bool user_table_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 }
 
 /*
- * One page, which is what most hypercalls are about: the same without loops.
+ * A single IOMMU page, the hypercall that is made most often: the same without loops.
  */
 
 /**
  * user_table_map_page_rm() - map an IOMMU page where nothing is mapped
- * @tbl: a table owned by a process
+ * @tbl: a user table
  * @entry: its TCE, counted from PCI address 0
  * @ua: user address of the page, and TCE_PCI_READ, TCE_PCI_WRITE
  *
- * Context: any, with the lock of @tbl.
+ * Context: any, real mode included. The caller must hold the lock of @tbl.
  *
  * Return: true; or false with nothing changed.
  */
@@ -376,8 +388,8 @@ bool user_table_map_page_rm(struct iommu_table *tbl, unsigned long entry,
 }
 
 /**
- * user_table_unmap_page_rm() - unmap an IOMMU page
- * @tbl: a table owned by a process
+ * user_table_unmap_page_rm() - unmap an IOMMU page without sleeping
+ * @tbl: a user table
  * @entry: its TCE, counted from PCI address 0
  *
  * Context: as user_table_map_page_rm().

@@ -67,13 +67,13 @@ enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
 
 /**
  * struct tce_record - where a level of a tree with shadows is
- * @next: the one of a level that was linked before
+ * @next: the record of the level that was linked before this one
  * @entries: the level
  * @start: index of the first TCE in it or below it
  * @kind: what kind of level it is
- * @first: first TCE of a leaf that is in use, counted from the leaf's first; for
- *	   the one who changes TCEs
- * @nr: how many follow up to the last one in use, with both of these
+ * @first: only during an unmap, under the tce_lock of the table: the first TCE in
+ *	   use of a leaf, counted from the start of the leaf
+ * @nr: with @first: number of TCEs from there to the last one in use
  */
 struct tce_record {
 	struct tce_record *next;
@@ -97,7 +97,7 @@ struct tce_record {
  * @bytes: memory held by levels, shadows included
  * @leaves: how many of the levels are leaves
  * @lock: levels of a tree with shadows are linked and recorded under it
- * @records: with shadows: of all levels but the root
+ * @records: with shadows: the records of all levels but the root
  */
 struct tce_tree {
 	__be64 *root;

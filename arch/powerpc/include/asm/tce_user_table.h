@@ -105,7 +105,7 @@ int user_table_unmap(struct iommu_table *tbl, unsigned long entry,
 bool user_table_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size);
 
-/* Batches of a guest: tce_user_batch.c */
+/* Find the table of a group, and put a guest's batches into it: tce_user_batch.c */
 void user_tables_forget(struct iommu_group *grp);
 struct iommu_table *user_table_get(struct iommu_group *grp,
 				   struct mm_struct *mm,
@@ -118,7 +118,7 @@ void user_table_cancel_batch(struct iommu_table *tbl,
 int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
 			    const struct tce_batch *batch);
 
-/* The same without sleeping, as in real mode: tce_user_rm.c */
+/* Requests of a guest without sleeping, real mode included: tce_user_rm.c */
 bool user_table_lock_rm(struct iommu_table *tbl);
 bool user_table_trylock_rm(struct iommu_table *tbl);
 void user_table_unlock_rm(struct iommu_table *tbl);
@@ -150,7 +150,7 @@ static inline void user_tables_forget(struct iommu_group *grp)
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 
-/* tce_debugfs.c */
+/* Show in debugfs who can reach a table: tce_debugfs.c */
 #if defined(CONFIG_SPAPR_TCE_IOMMU) && defined(CONFIG_DEBUG_FS)
 void tce_debug_ref_add(struct iommu_table *tbl, struct tce_debug_ref *ref,
 		       const char *who, int group, u64 liobn);

@@ -166,7 +166,7 @@ static void region_remove(struct mm_iommu_registry *reg,
 
 	/* Destruction cannot fail, and the tree may need a node for it */
 	mas_store_gfp(&mas, NULL, GFP_KERNEL | __GFP_NOFAIL);
-	/* Behind that, and before the grace period: see region_hinted_at() */
+	/* After the store, and before the grace period: see region_hinted_at() */
 	smp_store_release(&reg->generation, reg->generation + 1);
 	mem->removed = true;
 	region_changing(reg, mem);
@@ -285,7 +285,7 @@ static struct mm_iommu_registry *registry_get(struct mm_struct *mm)
 	return reg;
 }
 
-/* The region has no references any more, but the worker has not removed it yet */
+/* Test if the last reference was dropped, and the worker has not come to it yet */
 static bool region_abandoned(const struct mm_iommu_table_group_mem_t *mem)
 {
 	return !mem->registrations && !atomic64_read(&mem->map_refs);
