@@ -89,10 +89,10 @@ static inline void vfio_instance_put(struct vfio_instance *instance)
 }
 
 /**
- * vfio_instance_drop() - the container has no instance any more
- * @slot: where the container has it, which is not empty
+ * vfio_instance_drop() - drop the container's reference
+ * @slot: the container's pointer to its instance, not NULL; set to NULL
  *
- * Context: process, may sleep; with the container's group_lock.
+ * Context: process, may sleep. The caller must hold the container's group_lock.
  */
 static inline void vfio_instance_drop(struct vfio_instance __rcu **slot)
 {
@@ -100,14 +100,14 @@ static inline void vfio_instance_drop(struct vfio_instance __rcu **slot)
 }
 
 /**
- * vfio_instance_get() - the instance of a container, for a call into the driver
- * @slot: where the container has it
+ * vfio_instance_get() - get the instance of a container, for a call into the driver
+ * @slot: the container's pointer to its instance
  *
- * Takes no lock: who holds those of the container may wait for the driver.
+ * Takes no lock: a thread that holds one of the container's may wait for the driver.
  *
  * Context: any.
  *
- * Return: the instance with a reference more, or NULL if there is none.
+ * Return: the instance, with a reference for the caller; NULL if there is none.
  */
 static inline struct vfio_instance *
 vfio_instance_get(struct vfio_instance __rcu **slot)

@@ -2,6 +2,11 @@
 /*
  * A container of SPAPR TCE, for the files of its driver. spapr_tce_main.c says how
  * they work together.
+ *
+ * Functions with a struct tce_param are requests of user space: tce_requests[] in
+ * spapr_tce_main.c says which ioctl each of them is. Below this driver are user tables
+ * (asm/tce_user_table.h), registered memory (asm/mm_iommu.h), and the windows of the
+ * platform (struct iommu_table_group_ops).
  */
 #ifndef _VFIO_SPAPR_TCE_H
 #define _VFIO_SPAPR_TCE_H
@@ -54,13 +59,13 @@ struct tce_region {
  * struct tce_container - a container
  * @lock: covers everything here; shared by requests that change nothing of it, but
  *	  the TCEs of @tables and @recent
- * @show_lock: @tables change, and fdinfo looks at them, under it; inside @lock,
- *	       and nobody waits for anything with it
- * @eeh_lock: one EEH operation at a time; outside of @lock, and nobody waits for
- *	      it who has locked a device
- * @mm: who pays, referenced: the owner, or during the first request that may
- *	make its process the owner, that one; NULL as long as there is neither
- * @owner: the owner once it is one, also read without @lock; @mm or NULL
+ * @show_lock: protects changes of @tables against readers of fdinfo. Inside @lock;
+ *	       nothing waits with it held
+ * @eeh_lock: one EEH operation at a time. Outside of @lock; not taken with a device
+ *	      locked
+ * @mm: the process that is charged, referenced: the owner; or, during a request that
+ *	may make its process the owner, that process; else NULL
+ * @owner: @mm once a request has made it the owner, else NULL; also read without @lock
  * @v2: version 2
  * @enabled: v1: enabled; v2: something has been registered
  * @default_pending: the default window is still to be made
@@ -70,9 +75,9 @@ struct tce_region {
  * @last_seq: tce_group::seq of the group that came last
  * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: of struct tce_region, in the order of their addresses
- * @recent: v2: the one of @regions that was mapped last, NULL if none was; a
- *	    request is mostly about the same memory as the one before. Who shares
- *	    @lock may set it to any of @regions
+ * @recent: v2: the one of @regions that was mapped last, NULL if none was: requests
+ *	    mostly use the same memory as the one before. May be set to any of @regions
+ *	    with @lock shared
  */
 struct tce_container {
 	struct rw_semaphore lock;	/* everything here */
@@ -93,9 +98,9 @@ struct tce_container {
 };
 
 /**
- * struct tce_param - what a request is about
- * @user: the user's structure, which the answer goes to
- * @region: REGISTER: what was registered before the lock was taken
+ * struct tce_param - arguments of a request
+ * @user: the user's structure, to which an answer is copied
+ * @region: REGISTER_MEMORY only: the region, registered before the lock is taken
  * @map: a copy of the user's structure, and so are all below
  * @unmap: likewise
  * @info: likewise
@@ -152,7 +157,7 @@ static inline bool tce_bad_range(u64 start, u64 size)
 	return !size || check_add_overflow(start, size, &end);
 }
 
-/* What an unmap may be about: the memory that was mapped last, or NULL */
+/* The region that an unmap is probably about: the one mapped last, or NULL */
 static inline struct mm_iommu_table_group_mem_t *tce_hint(struct tce_container *c)
 {
 	struct tce_region *recent = READ_ONCE(c->recent);

@@ -14,28 +14,28 @@
  * the end of its effects. Unmap shares it, and so does map of version 2, because
  * tables have locks of their own; what changes windows, registrations or groups has
  * it alone. Three do not wait for it: a request of a process that is not the owner,
- * which is refused; fdinfo; and EEH, whose operations lock devices. Who unbinds a
- * device has locked it when the group leaves, which takes the container's lock.
+ * which is refused; fdinfo; and EEH, whose operations lock devices. An unbind holds
+ * the lock of its device when the group leaves, which takes the container's lock.
  *
- * So a page fault of the owner's, which the owner can make take any time, must not be
- * waited for with it: arguments are copied, and what is to be registered is pinned,
- * before it is taken, and an answer is copied without a fault. Version 1 still pins
- * with it what it maps.
+ * The owner can make a page fault take any time, and an unbind would wait for that. So
+ * no request of version 2 waits for a page fault with the lock held: arguments are
+ * copied and memory to be registered is pinned before, and answers are copied without
+ * a fault. Version 1 pins what it maps with the lock held.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
- * container without groups, and answer as if there were none.
+ * container without groups, and fail as before VFIO_SET_IOMMU.
  *
  * Version 1 charges the whole 32-bit window when it is enabled, and pins pages
  * as they are mapped. Version 2 pins and charges memory when it is registered,
  * can make windows, and makes the default 32-bit window when a map or another
  * window first needs it to be there.
  *
- * This file has the container's life and finds who answers a request:
+ * This file opens and releases containers, and passes requests to
  * spapr_tce_map.c, spapr_tce_windows.c, spapr_tce_regions.c (v2), spapr_tce_v1.c
  * or spapr_tce_eeh.c. Groups join and leave in spapr_tce_groups.c.
  *
- * Why a request was refused is said at debug level, where many things can be
- * the reason: a user could fill the log with it.
+ * Where an error can have many reasons, the reason is logged at debug level only:
+ * a user could fill the log with it.
  */
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
@@ -63,7 +63,7 @@
 /* Copies something to the user, with the lock */
 #define TCE_ANSWERS	BIT(5)
 
-/* What a request copies from the user, up to @last; all of it is in one union */
+/* Size of the user's structure up to @last, which is copied to the union of tce_param */
 #define TCE_SIZE(last) \
 	(offsetofend(struct tce_param, last) - offsetof(struct tce_param, map))
 
@@ -72,7 +72,7 @@ static const struct tce_request {
 	unsigned int flags;
 	unsigned int size;
 	long (*handle)(struct tce_container *c, struct tce_param *param);
-	/* Without the lock, before and if @handle fails */
+	/* Called without the lock: before @handle, and after it has failed */
 	int (*prepare)(struct tce_param *param);
 	void (*cancel)(struct tce_param *param);
 } tce_requests[] = {
@@ -84,7 +84,7 @@ static const struct tce_request {
 	  TCE_V1 | TCE_V2 | TCE_LOOKS | TCE_ANSWERS,
 	  TCE_SIZE(info.dma32_window_size), tce_get_info },
 	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, 0, tce_eeh },
-	/* Not shared: a whole window may be pinned, and one is all that is charged */
+	/* Not shared: several maps at a time could pin more than the window charged */
 	{ VFIO_IOMMU_MAP_DMA, TCE_V1, TCE_SIZE(map.size), tce_map },
 	{ VFIO_IOMMU_ENABLE, TCE_V1, 0, tce_enable_v1 },
 	{ VFIO_IOMMU_DISABLE, TCE_V1, 0, tce_disable_v1 },
@@ -171,8 +171,8 @@ static long tce_handle(struct tce_container *c,
 }
 
 /*
- * A request while the default window is missing may have to make that, and to make
- * its process the owner. Returns false then: nothing was done.
+ * While the default window is pending, a request may have to make it, and to make its
+ * process the owner: that needs the lock alone. Returns false then, nothing was done.
  */
 static bool tce_handle_shared(struct tce_container *c,
 			      const struct tce_request *request,
@@ -206,9 +206,9 @@ static long tce_handle_alone(struct tce_container *c,
 }
 
 /*
- * A request that undid all since its answer could not be copied without a page fault.
- * The page is mostly there after one; it has gone again a few times in a row only if
- * somebody wants it to.
+ * Repeat a request that has undone all because its answer could not be copied without
+ * a page fault: take the fault first, without the lock. That the page is gone again
+ * each time happens only if the process wants it to, so give up after a few times.
  */
 static noinline long tce_handle_again(struct tce_container *c,
 				      const struct tce_request *request,
@@ -218,7 +218,7 @@ static noinline long tce_handle_again(struct tce_container *c,
 	int tries = 8;
 	long ret;
 
-	/* Some of what GET_INFO tells is only for who has room for it */
+	/* The answer of GET_INFO is longer where the user has room for it */
 	size = max(size, request->size);
 	do {
 		if (fault_in_safe_writeable(param->user, size))
@@ -345,8 +345,8 @@ static void tce_container_release(void *iommu_data)
 }
 
 /*
- * fdinfo: what the container costs its owner, in bytes. A region that another
- * container has registered, too, is charged once and told of by both.
+ * fdinfo: what the container costs its owner, in bytes. A region that two containers
+ * have registered is charged once and shown by both.
  */
 static void tce_show_window(struct seq_file *m, struct iommu_table *tbl,
 			    const struct user_table_stat *stat)

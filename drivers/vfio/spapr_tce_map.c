@@ -63,7 +63,7 @@ static noinline struct tce_region *tce_find_regions(struct tce_container *c,
 	return region ? first : NULL;
 }
 
-/* The same, beginning with the one that was mapped last */
+/* The same, but try the region that was mapped last first, and remember this one */
 static struct tce_region *tce_registered(struct tce_container *c,
 					 unsigned long ua, unsigned long size)
 {

@@ -64,8 +64,8 @@ static bool tce_region_less(struct rb_node *a, const struct rb_node *b)
  * tce_prepare_region() - pin and charge what is to be registered
  * @param: has a struct vfio_iommu_spapr_register_memory; gets a region
  *
- * Pages are pinned without tce_container::lock, which whoever detaches a group waits
- * for: the process can make a page fault take any time.
+ * Called without tce_container::lock: to pin waits for page faults, which the process
+ * can make take any time, and detaching a group waits for the lock.
  *
  * Context: process, may sleep; takes the mmap_lock.
  *

@@ -84,8 +84,8 @@ static int tce_set_window(struct tce_container *c, int num,
 }
 
 /*
- * Publish @tbl, or NULL, as window @num. Requests look at it with the container's
- * lock, fdinfo with the other one.
+ * Set the table of window @num; NULL: none. Requests read it with the container's
+ * lock, fdinfo with show_lock.
  */
 static void tce_set_table(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
@@ -101,8 +101,8 @@ static void tce_set_table(struct tce_container *c, int num,
  * @c: the container
  * @num: number of the window, which is there
  *
- * Unmaps first: an LPAR's TCEs can be reached only while the window is there, and
- * other holders of the table (KVM) must not keep its maps alive.
+ * Revokes the table first: TCEs of an LPAR can be cleared only while the window is
+ * there, and what KVM has mapped must go even if KVM keeps a reference of the table.
  *
  * Context: process, may sleep. The caller must hold tce_container::lock.
  */
@@ -224,7 +224,7 @@ noinline int tce_make_default(struct tce_container *c)
 	return ret;
 }
 
-/* A page fault may wait for any time, and whoever detaches a group for the lock */
+/* No page fault here: it may take any time, and detaching a group waits for the lock */
 static int tce_answer(struct tce_param *param, const void *answer,
 		      unsigned long size)
 {
@@ -290,7 +290,7 @@ long tce_create(struct tce_container *c, struct tce_param *param)
 	if (create.argsz < minsz || create.flags)
 		return -EINVAL;
 
-	/* On an LPAR the hypervisor makes the table, by as many as it likes */
+	/* On an LPAR the hypervisor has the table, and any number of levels will do */
 	max_levels = tce_any_group(c)->max_levels;
 	if (max_levels <= 1)
 		max_levels = TCE_TREE_MAX_LEVELS;
@@ -346,7 +346,7 @@ long tce_remove(struct tce_container *c, struct tce_param *param)
 	if (remove->argsz < minsz || remove->flags)
 		return -EINVAL;
 
-	/* 0 stands for the default window wherever that is going to be */
+	/* Until the default window is made, 0 names it as well as its start does */
 	if (c->default_pending &&
 	    (!remove->start_addr ||
 	     remove->start_addr == tce_any_group(c)->tce32_start)) {

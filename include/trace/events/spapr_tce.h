@@ -21,9 +21,9 @@
 	{ H_STUFF_TCE, "H_STUFF_TCE" }
 
 /*
- * A hypercall of a guest. One that real mode could not finish (H_TOO_HARD) is
- * followed by the same one in virtual mode. A hypercall in real mode is traced
- * when the VCPU next leaves the guest.
+ * A hypercall of a guest has ended. real: tried before the VCPU left its run loop, and
+ * traced when the VCPU next leaves the guest. If that ended with H_TOO_HARD, the same
+ * hypercall follows from virtual mode.
  */
 TRACE_EVENT(kvm_tce_hcall,
 
@@ -56,7 +56,7 @@ TRACE_EVENT(kvm_tce_hcall,
 		  __entry->ret, __entry->real)
 );
 
-/* A registration was added or removed, or could not be; used: how many are left */
+/* Memory was to be registered or unregistered; used: its registrations afterwards */
 DECLARE_EVENT_CLASS(tce_region,
 
 	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,

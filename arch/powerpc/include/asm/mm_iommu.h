@@ -3,7 +3,9 @@
  * Registered memory: user memory that is pinned, charged and translated once,
  * so that to map it for a device takes a look-up and a reference.
  *
- * The lowest layer: all that it knows about TCEs is how to write one. See
+ * The lowest layer: all that it knows about TCEs is how to write one. Above it are
+ * user tables (asm/tce_user_table.h), which reference and translate what a request
+ * maps, and the VFIO container driver, which registers. See
  * Documentation/arch/powerpc/tce.rst.
  */
 #ifndef _ASM_POWERPC_MM_IOMMU_H
@@ -45,10 +47,10 @@ struct mm_iommu_bounds {
 };
 
 /**
- * struct mm_iommu_hint - the region that was found last
- * @mem: the region; to be looked at while @generation is the registry's, and in
- *	 an RCU section
- * @generation: how many regions had been removed then
+ * struct mm_iommu_hint - the region that a table has found last, without a reference
+ * @mem: the region; valid in an RCU section in which the registry's generation still
+ *	 is @generation
+ * @generation: how many regions had been removed when @mem was found
  */
 struct mm_iommu_hint {
 	struct mm_iommu_table_group_mem_t *mem;
@@ -124,7 +126,7 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long *hpa);
 bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem);
 
-/* The same for batches: iommu_batch.c */
+/* References and translation of batches: iommu_batch.c */
 long mm_iommu_ref_batch(struct tce_batch *batch, unsigned int page_shift);
 void mm_iommu_unref_batch(const struct tce_batch *batch,
 			  unsigned int page_shift);
@@ -132,7 +134,7 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 			      unsigned int page_shift, unsigned long first,
 			      unsigned long nr, __be64 *tces);
 
-/* Without sleeping, for pages of one region: iommu_batch.c */
+/* The same for real mode, for pages of one region: iommu_batch.c */
 bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
 			  unsigned long ua, struct mm_iommu_bounds *bounds);
 bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint,

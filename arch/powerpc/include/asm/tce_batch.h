@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Batches: what a guest asks for in one hypercall.
+ * Batches: the pages that one hypercall of a guest maps or unmaps, by their user
+ * addresses.
  */
 #ifndef _ASM_POWERPC_TCE_BATCH_H
 #define _ASM_POWERPC_TCE_BATCH_H
@@ -13,20 +14,20 @@ struct mm_iommu_table_group_mem_t;
 struct mm_struct;
 
 /**
- * struct tce_batch - pages that a guest maps and unmaps, one after the other
+ * struct tce_batch - pages for a contiguous range of a window
  * @mm: whose memory
- * @uas: for each its user address and TCE_PCI_READ, TCE_PCI_WRITE; 0: to be
- *	 unmapped
- * @nr: how many, at least 1
+ * @uas: for each page its user address, with TCE_PCI_READ and TCE_PCI_WRITE; 0: unmap
+ *	 what is mapped there
+ * @nr: number of pages, at least 1
  * @page_shift: log2 of the size of a page; at least that of the IOMMU page, of
  *		which several may make one
  * @write_reads: a page that may be written may be read as well; set by
  *		 user_table_commit_batch()
- * @mem: the region of one of the pages, while these are referenced; or NULL
- * @hpas: room for as many real addresses, which mm_iommu_resolve_batch() sets,
- *	  with permissions as in @uas
- * @nr_mapped: how many are not 0; set with them
- * @write: one of them may be written; set with them
+ * @mem: the region of one of the pages, valid while all are referenced; or NULL
+ * @hpas: room for @nr real addresses; mm_iommu_resolve_batch() sets them, with the
+ *	  permissions in @uas, and 0 where that is 0
+ * @nr_mapped: number of @hpas that are not 0; set with @hpas
+ * @write: a device may write to any of the pages; set with @hpas
  */
 struct tce_batch {
 	struct mm_struct *mm;

@@ -35,11 +35,13 @@ static inline void tce_lock_init(struct tce_lock *lock)
 	lock->word = 0;
 }
 
+/* For owners with interrupts off. Returns false if somebody else has the lock */
 static inline bool tce_trylock_rm(struct tce_lock *lock)
 {
 	return !cmpxchg_acquire(&lock->word, 0UL, TCE_LOCK_SPINS);
 }
 
+/* The same, but spin. Returns false if the lock has an owner that may sleep */
 static inline bool tce_lock_spin_rm(struct tce_lock *lock)
 {
 	while (unlikely(!tce_trylock_rm(lock))) {
@@ -53,7 +55,7 @@ static inline bool tce_lock_spin_rm(struct tce_lock *lock)
 
 static inline void tce_unlock_rm(struct tce_lock *lock)
 {
-	/* What the owner did is there for the next, who acquires */
+	/* Pairs with the cmpxchg_acquire() of the next owner */
 	smp_store_release(&lock->word, 0UL);
 }
 
@@ -64,13 +66,14 @@ static inline void tce_lock_bit(struct tce_lock *lock)
 		cpu_relax();
 }
 
+/* For owners that may sleep */
 static inline void tce_lock(struct tce_lock *lock)
 {
 	mutex_lock(&lock->lock);
 	tce_lock_bit(lock);
 }
 
-/* Returns -EINTR when the caller is killed while it waits */
+/* The same. Returns 0, or -EINTR if the process is killed while it waits */
 static inline int tce_lock_killable(struct tce_lock *lock)
 {
 	int ret = mutex_lock_killable(&lock->lock);
@@ -87,7 +90,7 @@ static inline void tce_unlock(struct tce_lock *lock)
 	mutex_unlock(&lock->lock);
 }
 
-/* Caller must hold the mutex, that is, not be in real mode */
+/* Assert that the caller owns the lock by tce_lock(). lockdep sees no other owners */
 static inline void tce_lock_assert_held(struct tce_lock *lock)
 {
 	lockdep_assert_held(&lock->lock);

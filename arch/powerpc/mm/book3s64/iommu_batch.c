@@ -132,7 +132,7 @@ void mm_iommu_unref_batch(const struct tce_batch *batch,
 }
 
 /*
- * The rest of the file is for both modes, and follows R19.
+ * Real mode uses the rest of this file as well (R19).
  */
 
 /**
@@ -156,7 +156,7 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 	for (page = first; page < first + nr; page++, tces++) {
 		tce = tce_batch_page(batch, page_shift, page);
 		if (tce) {
-			/* The references keep it (R2) */
+			/* The references keep the region (R2) */
 			if (!mem || !region_has(mem, tce))
 				mem = region_at(batch->mm, tce);
 			tce = region_hpa(mem, tce);
@@ -167,16 +167,17 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 }
 
 /*
- * What follows is for who does not sleep, and has pages of one region.
+ * For callers that do not sleep and have pages of one region: references are taken
+ * with one atomic, and the region is found by a hint that the caller keeps without a
+ * reference.
  */
 
 /*
- * The region that has @ua in it; mostly the one that was found last. In an RCU
- * section.
+ * The region of @ua, mostly the hint. The caller must be in an RCU section.
  *
- * A region leaves the tree, then the generation changes, then a grace period
- * passes before the region is freed. So one that was found in the tree is there
- * for an RCU section that finds the generation as it was before that search.
+ * To remove a region takes it out of the tree, changes the generation, and frees the
+ * region after a grace period. So a region found in the tree is valid in each RCU
+ * section that reads the same generation as was read before that search.
  */
 static __always_inline struct mm_iommu_table_group_mem_t *
 region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
@@ -191,7 +192,7 @@ region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
 		   region_has(hint->mem, ua)))
 		return hint->mem;
 
-	/* Before the search, as the head of this function says */
+	/* Read it before the search, as explained above */
 	hint->generation = smp_load_acquire(&reg->generation);
 	hint->mem = region_walk(&reg->regions, ua);
 
@@ -199,15 +200,17 @@ region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
 }
 
 /**
- * mm_iommu_hint_bounds() - mm_iommu_find_bounds() with a hint of the caller's own
+ * mm_iommu_hint_bounds() - find the region of an address, and its bounds
  * @mm: whose memory
- * @hint: the region that was found last; becomes that of @ua
- * @ua: user address in the region
- * @bounds: where to put the answer
+ * @hint: the region found last; set to the region of @ua
+ * @ua: user address
+ * @bounds: set to the region and its user addresses
  *
- * Context: as mm_iommu_lookup(); @hint is the caller's for as long as it takes.
+ * As mm_iommu_find_bounds(), with a hint that needs no registration.
  *
- * Return: true, or false when no region has @ua.
+ * Context: as mm_iommu_lookup(). The caller must exclude other users of @hint.
+ *
+ * Return: true, or false when @ua is in no region.
  */
 bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
 			  unsigned long ua, struct mm_iommu_bounds *bounds)
@@ -224,18 +227,19 @@ bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
 }
 
 /*
- * A part of a region whose granules are next to each other in memory, and which
- * begins with the first of them, though the region may not.
+ * A part of a region that is translated by one array of granules. The first granule
+ * may begin below the region. A page of the batch is in the part if it begins at @ua
+ * or less than @room bytes above.
  */
-struct region_part {
+struct batch_part {
 	const u64 *granules;
 	unsigned long first;	/* user address of the first granule */
-	unsigned long ua;	/* pages of the size that was asked for begin ... */
-	unsigned long room;	/* ... in that many bytes from here on */
-	unsigned int shift;
+	unsigned long ua;	/* lowest user address of a page */
+	unsigned long room;	/* bytes in which a page may begin */
+	unsigned int shift;	/* log2 of the size of a granule */
 };
 
-static unsigned long part_hpa(const struct region_part *part, unsigned long ua)
+static unsigned long part_hpa(const struct batch_part *part, unsigned long ua)
 {
 	unsigned long offset = ua - part->first;
 
@@ -243,10 +247,10 @@ static unsigned long part_hpa(const struct region_part *part, unsigned long ua)
 		(offset & ((1UL << part->shift) - 1));
 }
 
-/* The part that has the page at @ua as one; false if there is none */
+/* Find the part of the page at @ua. Returns false if the page is not contiguous there */
 static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *mem,
 				      unsigned long ua, unsigned long size,
-				      struct region_part *part)
+				      struct batch_part *part)
 {
 	const struct region_piece *piece;
 	unsigned long before, nr, last;
@@ -274,22 +278,24 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
 }
 
 /**
- * mm_iommu_resolve_batch() - translate a batch that is all of one region
- * @hint: the region that was found last; becomes that of the batch
- * @batch: the batch; what it has of the region and its pages is set
+ * mm_iommu_resolve_batch() - translate a batch whose pages are of one region
+ * @hint: the region found last; set to the region of the batch
+ * @batch: the batch; its @mem, @hpas, @nr_mapped and @write are set
  *
- * Nothing is counted yet. Each page must be contiguous in real memory: it may be
- * cut in IOMMU pages of any size up to its own.
- * Context: as mm_iommu_lookup(); @hint is the caller's for as long as it takes.
+ * Takes no references. Each page must be contiguous in real memory, so that it can be
+ * mapped by IOMMU pages of any size up to its own.
  *
- * Return: true; false when that cannot be said of all pages.
+ * Context: as mm_iommu_lookup(). The caller must exclude other users of @hint.
+ *
+ * Return: true; false when a page is in no region or in another one, or is not
+ * contiguous or not aligned.
  */
 bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint, struct tce_batch *batch)
 {
 	unsigned long mask = (1UL << batch->page_shift) - 1, i, ua, perm;
 	unsigned long nr_mapped = 0, perms = 0, *hpas = batch->hpas;
 	struct mm_iommu_table_group_mem_t *mem = NULL;
-	struct region_part part = { }, found;
+	struct batch_part part = { }, found;
 
 	for (i = 0; i < batch->nr; i++) {
 		ua = batch->uas[i];
@@ -299,7 +305,7 @@ bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint, struct tce_batch *batch)
 			hpas[i] = 0;
 			continue;
 		}
-		/* What is the same for many pages is in registers */
+		/* Copy it, so that the compiler keeps it in registers */
 		if (ua - part.ua >= part.room) {
 			if (!mem)
 				mem = region_hinted_at(batch->mm, hint, ua);
@@ -321,17 +327,17 @@ bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint, struct tce_batch *batch)
 }
 
 /**
- * mm_iommu_ref_page() - translate one page, and count it
+ * mm_iommu_ref_page() - reference and translate one IOMMU page
  * @mm: whose memory
- * @hint: the region that was found last; becomes that of the page
- * @ua: its user address, and TCE_PCI_READ, TCE_PCI_WRITE
- * @page_shift: log2 of its size
- * @tce: where to put its real address, and the same permissions
+ * @hint: the region found last; set to the region of the page
+ * @ua: user address of the page, with TCE_PCI_READ and TCE_PCI_WRITE
+ * @page_shift: log2 of the IOMMU page size
+ * @tce: set to its real address, with the same permissions
  *
  * Context: as mm_iommu_resolve_batch().
  *
- * Return: true; false when no region has it as one contiguous page, and nothing
- * is counted.
+ * Return: true; false without a reference when no region has the page, or it is not
+ * contiguous or not aligned there, or the region is being removed.
  */
 bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
 		       unsigned long ua, unsigned int page_shift,
@@ -355,14 +361,16 @@ bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
 }
 
 /**
- * mm_iommu_try_unref_page() - give back the count of one page, but no last one
+ * mm_iommu_try_unref_page() - drop the reference of one IOMMU page unless it is the last
  * @mm: whose memory
- * @hint: the region that was found last; becomes that of the page
- * @ua: its user address
+ * @hint: the region found last; set to the region of the page
+ * @ua: user address of the page
+ *
+ * For real mode, which must not drop the last reference (R20).
  *
  * Context: as mm_iommu_resolve_batch().
  *
- * Return: true; false when that would be the region's last count.
+ * Return: true; or false with the reference kept, because it is the region's last.
  */
 bool mm_iommu_try_unref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
 			     unsigned long ua)
