@@ -3,29 +3,29 @@
  * TCE tables of guests: the hypercalls H_PUT_TCE, H_PUT_TCE_INDIRECT,
  * H_STUFF_TCE and H_GET_TCE in virtual mode. book3s_64_vio_table.c makes the tables.
  *
- * A guest names a table by its LIOBN. Behind it are the user-owned tables of
- * the groups that were attached, or none when the device is an emulated one.
- * What the guest puts is kept in a table, which user space maps and H_GET_TCE
- * reads; a hardware table gets the same as far as it translates.
+ * A guest names a table by its LIOBN. Behind it are hardware tables: the user tables
+ * of the groups that were attached, or none when the device is an emulated one. What
+ * the guest puts is kept in guest_tces, which user space maps and H_GET_TCE reads;
+ * the hardware tables get its translation.
  *
- * A hypercall first validates all that it was given, then reserves what it
- * needs (levels of the table; counts and levels of each hardware table), and
- * then commits, which cannot fail. So several tables behind one LIOBN are all
- * changed or none. Answers:
+ * A hypercall first validates its arguments and list, then prepares what it needs
+ * (levels of guest_tces; references and levels of each hardware table), and then
+ * commits, which cannot fail. So all tables behind one LIOBN are changed, or none.
+ * Answers:
  *
- * H_PARAMETER			the guest is wrong
- * H_TOO_HARD			user space can do it: an unknown LIOBN, memory
- *				that is in no slot or is not registered, a TCE
- *				with reserved bits; or the process is being
- *				killed and the guest sees no answer any more
+ * H_PARAMETER			an error of the guest
+ * H_TOO_HARD			user space gets the hypercall: the LIOBN is
+ *				unknown, memory is in no slot or not registered,
+ *				a TCE has reserved bits; or the process is being
+ *				killed, and the guest gets no answer any more
  * H_NOT_ENOUGH_RESOURCES	no memory, or RLIMIT_MEMLOCK, for a level
  * H_HARDWARE			the hypervisor of an LPAR refused a TCE
  *
- * Locks: kvm->srcu keeps what is found by LIOBN, kvm_arch::spapr_tce_lock what
- * is to be found; kvmppc_spapr_tce_table::lock lets one hypercall change a table
- * at a time; inside it the locks of the hardware tables, one after the other.
- * Each of these is of one guest, and so of one process: to wait for memory of
- * that process with one of them stalls no other.
+ * Locks: kvm::srcu keeps a table that was found by its LIOBN;
+ * kvm_arch::spapr_tce_lock protects the set of tables; a hypercall holds
+ * kvmppc_spapr_tce_table::lock while it changes a table, and inside it the locks of
+ * the hardware tables, one after the other. All of them belong to one guest, and so to
+ * one process: to wait for memory of the process with one held stalls no other.
  */
 #include <linux/err.h>
 #include <linux/kvm_host.h>
@@ -108,7 +108,7 @@ static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
 	return ret;
 }
 
-/* All that @tces says, which is @uas for the hardware, or nothing of it */
+/* Put @nr TCEs: @tces in guest_tces, and @uas in the hardware tables; all or nothing */
 static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 			   unsigned long ioba, const u64 *tces,
 			   const unsigned long *uas, unsigned long nr)
@@ -123,7 +123,7 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	struct tce_iter iter = { .tree = &stt->guest_tces };
 	int ret;
 
-	/* May wait for the process's memory, so not with the lock */
+	/* May wait for the mmap_lock, so without the lock */
 	ret = tce_iter_reserve(&iter, index, nr, GFP_KERNEL);
 	if (!ret)
 		ret = tce_lock_killable(&stt->lock);
@@ -140,10 +140,10 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_tce_answer(ret);
 }
 
-/* Entries of one hardware table between two looks at what else there is to do */
+/* Entries of a hardware table that H_STUFF_TCE unmaps before it reschedules */
 #define KVMPPC_TCE_PART		BIT(20)
 
-/* How many of @nr TCEs to unmap at once; with the lock */
+/* How many of @nr TCEs to unmap at once. The caller must hold the lock of @stt */
 static unsigned long kvmppc_tce_part(struct kvmppc_spapr_tce_table *stt,
 				     unsigned long nr)
 {
@@ -158,7 +158,7 @@ static unsigned long kvmppc_tce_part(struct kvmppc_spapr_tce_table *stt,
 	return min(nr, max(KVMPPC_TCE_PART >> split, 1UL));
 }
 
-/* Let another one run; stop when the process is being killed */
+/* Reschedule between two parts. Returns -EINTR when the process is being killed */
 static int kvmppc_tce_pause(void)
 {
 	cond_resched();
@@ -166,7 +166,7 @@ static int kvmppc_tce_pause(void)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-/* Unmap TCEs in all hardware tables; with the lock */
+/* Unmap TCEs in all hardware tables. The caller must hold the lock of @stt */
 static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
 			    unsigned long ioba, unsigned long nr)
 {
@@ -183,8 +183,8 @@ static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * Unmap @nr pages, and let the table say @tce of them. Part by part, so that at
- * any moment but within a part the table says what the hardware tables have.
+ * Unmap @nr pages, and store @tce for each of them in guest_tces. Part by part, so that
+ * between two parts guest_tces and the hardware tables agree.
  */
 static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 			     unsigned long ioba, u64 tce, unsigned long nr)
@@ -194,8 +194,8 @@ static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 	int ret;
 
 	/*
-	 * What is not there is 0. Without memory for the mark it is lost; to
-	 * unmap must not fail for that.
+	 * Where a leaf is absent H_GET_TCE returns 0. If there is no memory for the
+	 * leaf, @tce is lost: to unmap must not fail for that.
 	 */
 	if (tce)
 		tce_iter_reserve(&iter, index, nr, GFP_KERNEL);
@@ -218,7 +218,7 @@ static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_tce_answer(ret);
 }
 
-/* The same for a list of marks, which maps nothing */
+/* The same for a list whose TCEs all unmap, each with a value of its own */
 static long kvmppc_tce_stuff_list(struct kvmppc_spapr_tce_table *stt,
 				  unsigned long ioba, const u64 *tces,
 				  unsigned long nr)
@@ -272,7 +272,7 @@ static struct kvmppc_tce_vcpu *kvmppc_tce_vcpu(struct kvm_vcpu *vcpu)
 	return vcpu->arch.tce;
 }
 
-/* The list is read once: the guest may change it at any moment */
+/* Read the guest's list. Once only: the guest may change it at any moment */
 static long kvmppc_tce_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 				 unsigned long nr, u64 *tces)
 {
@@ -283,7 +283,7 @@ static long kvmppc_tce_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 	slot = __gfn_to_memslot(kvm_memslots(vcpu->kvm), gfn);
 	if (!slot)
 		return H_PARAMETER;
-	/* On its way to somewhere else; user space knows where */
+	/* User space is moving or removing the slot, so let it answer */
 	if (slot->flags & KVM_MEMSLOT_INVALID)
 		return H_TOO_HARD;
 
@@ -348,10 +348,10 @@ static long kvmppc_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 }
 
 /**
- * kvmppc_tce_trace_flush() - report what real mode did
+ * kvmppc_tce_trace_flush() - trace the hypercalls that real mode has answered
  * @vcpu: the VCPU, which has left the guest
  *
- * Context: process.
+ * Context: process; the VCPU's thread.
  */
 void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu)
 {
@@ -367,7 +367,7 @@ void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu)
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_trace_flush);
 
-/* Real mode needs somewhere to remember what is to be traced */
+/* Trace a hypercall. Allocates where real mode records the next ones */
 static void kvmppc_tce_trace(struct kvm_vcpu *vcpu, unsigned int hcall,
 			     unsigned long liobn, unsigned long ioba,
 			     unsigned long npages, long ret)
@@ -384,11 +384,11 @@ static void kvmppc_tce_trace(struct kvm_vcpu *vcpu, unsigned int hcall,
  * @liobn: which table
  * @ioba: PCI address of a page in its window
  * @tce: guest real address of the page to map there, and permissions; without
- *	 these the page is unmapped
+ *	 permissions it unmaps
  *
  * Context: process, may sleep; the VCPU's thread.
  *
- * Return: the answer for the guest; H_TOO_HARD: user space shall give it.
+ * Return: the answer for the guest; or H_TOO_HARD: let user space answer.
  */
 long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce)
@@ -442,7 +442,7 @@ EXPORT_SYMBOL_GPL(kvmppc_h_put_tce_indirect);
  * @vcpu: the VCPU
  * @liobn: which table
  * @ioba: PCI address of the first page
- * @tce_value: what H_GET_TCE shall give of them; has no permissions
+ * @tce_value: what H_GET_TCE returns for these pages afterwards; without permissions
  * @npages: how many pages to unmap
  *
  * Context: process, may sleep; the VCPU's thread.

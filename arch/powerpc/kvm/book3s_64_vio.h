@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * TCE tables of guests: what virtual mode (book3s_64_vio.c) and real mode
- * (book3s_64_vio_hv.c) have in common.
+ * TCE tables of guests. A hypercall that changes one, such as H_PUT_TCE, is answered
+ * in one of these ways:
+ *
+ * - without sleeping, by kvmppc_rm_h_put_tce() in real mode (POWER8) or
+ *   kvmppc_tce_hcall_early() before the VCPU leaves its run loop (later processors),
+ *   and by kvmppc_tce_try_put() as the first step of virtual mode: all of them in
+ *   book3s_64_vio_hv.c, by functions of user tables that end in _rm;
+ * - in virtual mode, by kvmppc_h_put_tce() in book3s_64_vio.c: it prepares and commits
+ *   a batch, user_table_prepare_batch() and user_table_commit_batch();
+ * - by user space, after H_TOO_HARD from virtual mode.
+ *
+ * book3s_64_vio_table.c makes these tables and attaches groups to them.
  */
 #ifndef _BOOK3S_64_VIO_H
 #define _BOOK3S_64_VIO_H
@@ -21,12 +31,12 @@
 #include <asm/tce_tree.h>
 #include <asm/tce_user_table.h>
 
-/* As many as a list of H_PUT_TCE_INDIRECT can have: a page of 4K */
+/* The most TCEs in a list of H_PUT_TCE_INDIRECT, a page of 4K */
 #define KVMPPC_TCE_LIST_MAX	(SZ_4K / sizeof(u64))
 
 /*
- * Calls in real mode that are remembered until they can be traced; so many that
- * struct kvmppc_tce_vcpu fits 16K
+ * Hypercalls that are recorded in real mode until they can be traced: as many as fit
+ * when struct kvmppc_tce_vcpu takes 16K
  */
 #define KVMPPC_TCE_LOG_MAX	96
 
@@ -35,11 +45,11 @@
 /**
  * struct kvmppc_tce_link - a hardware table behind a table of the guest
  * @node: in kvmppc_spapr_tce_table::links
- * @grp: the group on whose behalf it is there
+ * @grp: the group that was attached
  * @tbl: the table; referenced
- * @debug_ref: says so in debugfs
- * @iter: a place in @tbl, from one step of a hypercall to the next; with the
- *	 locks
+ * @debug_ref: shows the link in debugfs
+ * @iter: for real mode: a place in @tbl, kept between the steps of a hypercall; under
+ *	 the tce_lock of @tbl
  *
  * Groups of one container share a table; their links are next to each other.
  */
@@ -59,15 +69,16 @@ struct kvmppc_tce_link {
  * @page_shift: log2 of the size of the page that a TCE maps
  * @offset: PCI address where the window starts, in such pages
  * @size: size of the window in such pages
- * @lock: one hypercall that changes it at a time; and @links
+ * @lock: held by a hypercall that changes the table; protects @links and @only
  * @links: the hardware tables behind it
- * @only: the table, if there is one, and its pages are of the same size
+ * @only: the hardware table, if there is one only and its pages are of the same size;
+ *	  else NULL
  * @account: what @guest_tces costs the process
  * @guest_tces: what the guest has put, in the byte order of the host; user space
- *	  maps its leaves. The hardware does not look there
+ *	  maps its leaves, no hardware reads them
  *
- * Found through kvm_arch::spapr_tce_tables by who reads kvm::srcu; for real mode
- * the virtual-mode code around the guest does.
+ * A table found in kvm_arch::spapr_tce_tables is valid in an SRCU section of the guest
+ * (kvm::srcu). Real mode runs in that of the code that enters the guest.
  */
 struct kvmppc_spapr_tce_table {
 	struct hlist_node node;
@@ -84,12 +95,12 @@ struct kvmppc_spapr_tce_table {
 };
 
 /**
- * struct kvmppc_tce_call - a hypercall that real mode has done
- * @hcall: which
- * @liobn: an argument of it
- * @ioba: an argument of it
- * @npages: an argument of it, or 1
- * @ret: its answer
+ * struct kvmppc_tce_call - a hypercall that real mode has answered, to be traced
+ * @hcall: which hypercall, such as H_PUT_TCE
+ * @liobn: argument: the table
+ * @ioba: argument: PCI address of the first page
+ * @npages: argument: number of pages, or 1
+ * @ret: the answer
  */
 struct kvmppc_tce_call {
 	unsigned int hcall;
@@ -101,13 +112,13 @@ struct kvmppc_tce_call {
 
 /**
  * struct kvmppc_tce_vcpu - what a VCPU keeps for these hypercalls
- * @tces: a list as the guest wrote it, in the byte order of the host
- * @uas: the same as tce_batch::uas
+ * @tces: the guest's list, in the byte order of the host
+ * @uas: the list as tce_batch::uas
  * @hpas: room for tce_batch::hpas
- * @nr_calls: how many of @calls
- * @calls: to be traced
+ * @nr_calls: number of @calls
+ * @calls: what real mode has answered since the VCPU entered the guest, to be traced
  *
- * Made in virtual mode, when first needed.
+ * Allocated in virtual mode, when first needed.
  */
 struct kvmppc_tce_vcpu {
 	u64 tces[KVMPPC_TCE_LIST_MAX];
@@ -117,7 +128,10 @@ struct kvmppc_tce_vcpu {
 	struct kvmppc_tce_call calls[KVMPPC_TCE_LOG_MAX];
 };
 
-/* To visit each hardware table once; begins with NULL, ends so; with the lock */
+/*
+ * Iterate over the hardware tables, each of which may have several links. Begins with
+ * a @link of NULL; returns NULL at the end. The caller must hold the lock of @stt.
+ */
 static inline struct kvmppc_tce_link *
 kvmppc_tce_next_table(struct kvmppc_spapr_tce_table *stt,
 		      struct kvmppc_tce_link *link)
@@ -132,7 +146,7 @@ kvmppc_tce_next_table(struct kvmppc_spapr_tce_table *stt,
 	return NULL;
 }
 
-/* The caller, or who runs the guest for it, is in an SRCU section of the guest */
+/* The caller must be in an SRCU section of the guest, or in real mode */
 static inline struct kvmppc_spapr_tce_table *
 kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 {
@@ -148,28 +162,28 @@ kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 	return NULL;
 }
 
-/* Where in the guest's table */
+/* Index in the guest's table of the TCE for a PCI address */
 static inline unsigned long
 kvmppc_tce_index(struct kvmppc_spapr_tce_table *stt, unsigned long ioba)
 {
 	return (ioba >> stt->page_shift) - stt->offset;
 }
 
-/* How many TCEs of a hardware table one of the guest's stands for, as a log2 */
+/* log2 of how many TCEs of a hardware table one of the guest's stands for */
 static inline unsigned int kvmppc_tce_split(struct kvmppc_spapr_tce_table *stt,
 					    struct iommu_table *tbl)
 {
 	return stt->page_shift - tbl->it_page_shift;
 }
 
-/* The part of a memory slot where a page of a guest's table may begin */
+/* The part of a memory slot in which a page of a guest's table may begin */
 struct kvmppc_tce_slot {
-	unsigned long gpa;
-	unsigned long room;
-	unsigned long ua;
+	unsigned long gpa;	/* guest real address of the slot */
+	unsigned long room;	/* bytes in which a page may begin */
+	unsigned long ua;	/* user address of the slot */
 };
 
-/* Memory that is in no slot may be known to user space all the same */
+/* Returns false if no slot has all of the page at @gpa */
 static inline bool kvmppc_tce_find_slot(struct kvmppc_spapr_tce_table *stt,
 					struct kvm_memslots *slots,
 					unsigned long gpa,
@@ -183,7 +197,7 @@ static inline bool kvmppc_tce_find_slot(struct kvmppc_spapr_tce_table *stt,
 		return false;
 	part->gpa = slot->base_gfn << PAGE_SHIFT;
 	part->ua = slot->userspace_addr;
-	/* Pages that are smaller than those of the host lie in one of these */
+	/* Slots are multiples of system pages, so a smaller page never leaves one */
 	part->room = slot->npages << PAGE_SHIFT;
 	if (part->room < size)
 		return false;
@@ -193,9 +207,11 @@ static inline bool kvmppc_tce_find_slot(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * Guests' TCEs as elements of tce_batch::uas. These are looked up and never read
- * through, so there is nothing to be had from a processor that runs ahead of the
- * check.
+ * Translate TCEs of a guest to elements of tce_batch::uas. H_TOO_HARD: user space may
+ * know memory that is in no slot, or bits that are reserved here.
+ *
+ * The user addresses are looked up, never dereferenced, so speculation past the check
+ * of a slot discloses nothing.
  */
 static inline long kvmppc_tce_to_uas(struct kvmppc_spapr_tce_table *stt,
 				     struct kvm_memslots *slots,
@@ -208,15 +224,15 @@ static inline long kvmppc_tce_to_uas(struct kvmppc_spapr_tce_table *stt,
 	for (i = 0; i < nr; i++) {
 		perm = tces[i] & KVMPPC_TCE_PERMS;
 		gpa = tces[i] - perm;
-		/* Without permissions anything may stand there */
+		/* It unmaps, whatever its address is */
 		if (!perm) {
 			uas[i] = 0;
 			continue;
 		}
-		/* Bits that are reserved here may be known to user space */
+		/* Reserved bits */
 		if (gpa & mask)
 			return H_TOO_HARD;
-		/* What is the same for many pages is in registers */
+		/* Copy it, so that the compiler keeps it in registers */
 		if (gpa - part.gpa >= part.room) {
 			if (!kvmppc_tce_find_slot(stt, slots, gpa, &found))
 				return H_TOO_HARD;
@@ -235,7 +251,7 @@ static inline long kvmppc_tce_to_ua(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_tce_to_uas(stt, slots, &tce, 1, ua);
 }
 
-/* What of H_PUT_TCE_INDIRECT can be judged by its arguments */
+/* Check the arguments of H_PUT_TCE_INDIRECT, without its list */
 static inline long kvmppc_tce_check_list(struct kvmppc_spapr_tce_table *stt,
 					 unsigned long ioba,
 					 unsigned long tce_list,
@@ -247,19 +263,20 @@ static inline long kvmppc_tce_check_list(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_ioba_validate(stt, ioba, npages);
 }
 
+/* Check the arguments of H_STUFF_TCE */
 static inline long kvmppc_tce_check_stuff(struct kvmppc_spapr_tce_table *stt,
 					  unsigned long ioba,
 					  unsigned long tce_value,
 					  unsigned long npages)
 {
-	/* To mark what is not mapped is fine, to map is not */
+	/* It may store any value that does not map */
 	if (tce_value & KVMPPC_TCE_PERMS)
 		return H_PARAMETER;
 
 	return kvmppc_ioba_validate(stt, ioba, npages);
 }
 
-/* Let the guest's table of @nr TCEs, where it has leaves, be @tces */
+/* Store @nr TCEs in guest_tces, where leaves are present */
 static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 				    unsigned long nr, const u64 *tces)
 {
@@ -313,7 +330,7 @@ static inline long kvmppc_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return ret;
 }
 
-/* book3s_64_vio_hv.c */
+/* First step of virtual mode: try without sleeping. In book3s_64_vio_hv.c */
 #ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
 long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, u64 tce);

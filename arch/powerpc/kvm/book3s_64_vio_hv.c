@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * H_PUT_TCE and its like without sleeping: in real mode, for guests of POWER8;
- * before the VCPU leaves its run loop, on later processors; and as the first try
- * of virtual mode.
+ * H_PUT_TCE and its like without sleeping: in real mode, for guests of POWER8
+ * (kvmppc_rm_h_*()); before the VCPU leaves its run loop, on later processors
+ * (kvmppc_tce_hcall_early()); and as the first step of virtual mode
+ * (kvmppc_tce_try_*()).
  *
  * In real mode translation is off: only the linear mapping can be reached, so the
  * code is built in and the data are slab objects or pages. Interrupts are off:
@@ -41,9 +42,9 @@ MODULE_PARM_DESC(tce_real_mode, "try H_PUT_TCE and its like in real mode");
 #define KVMPPC_TCE_RM_MAX	512
 
 /*
- * RCU may not know of this CPU when it can be idle in the guest; and a reader
- * of preemptible RCU may have something to do when it ends. A hypercall that is
- * to be traced must find room.
+ * Not where RCU does not wait for a CPU in the guest (context tracking), nor in real
+ * mode with preemptible RCU, whose read-side unlock may have to do more than real mode
+ * can. A hypercall that is to be traced needs room for its record.
  */
 static bool kvmppc_rm_may_run(struct kvm_vcpu *vcpu)
 {
@@ -58,8 +59,8 @@ static bool kvmppc_rm_may_run(struct kvm_vcpu *vcpu)
 }
 
 /*
- * With interrupts off this is a reader of RCU, as the head of this file says,
- * of which lockdep knows nothing; nor is its own code made for real mode.
+ * Interrupts are off, so this is an RCU reader (see the top of this file). lockdep does
+ * not know that, and cannot run in real mode: turn it off.
  */
 static bool kvmppc_rm_begin(struct kvm_vcpu *vcpu)
 {
@@ -68,7 +69,7 @@ static bool kvmppc_rm_begin(struct kvm_vcpu *vcpu)
 	return kvmppc_rm_may_run(vcpu);
 }
 
-/* End what kvmppc_rm_begin() began, and record the call for the trace */
+/* Undo kvmppc_rm_begin(), and record the hypercall to be traced. Returns @ret */
 static long kvmppc_rm_end(struct kvm_vcpu *vcpu, unsigned int hcall,
 			  unsigned long liobn, unsigned long ioba,
 			  unsigned long npages, long ret)
@@ -103,9 +104,8 @@ static void kvmppc_rm_unlock(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * The locks of the guest's table and of all behind it, or none. Another LIOBN
- * may have the same tables in another order, so nobody waits who has the lock
- * of one.
+ * Lock the guest's table and all tables behind it, or none. Another LIOBN may have the
+ * same tables in another order, so do not spin with the lock of one of them held.
  */
 static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 {
@@ -130,7 +130,7 @@ static bool kvmppc_rm_trylock(struct kvmppc_spapr_tce_table *stt)
 	return true;
 }
 
-/* Has the guest's table all leaves that @nr TCEs need? */
+/* Test if guest_tces has all leaves that @nr TCEs need */
 static bool kvmppc_rm_has_guest_tces(struct tce_iter *iter, unsigned long index,
 				     unsigned long nr)
 {
@@ -142,7 +142,7 @@ static bool kvmppc_rm_has_guest_tces(struct tce_iter *iter, unsigned long index,
 	return found == nr;
 }
 
-/* With all locks: the hardware tables, all or none */
+/* Put a batch in all hardware tables or in none. The caller must hold all locks */
 static bool kvmppc_rm_put_tables(struct kvmppc_spapr_tce_table *stt,
 				 unsigned long ioba,
 				 struct tce_batch *batch)
@@ -193,7 +193,10 @@ static long kvmppc_rm_put(struct kvmppc_spapr_tce_table *stt,
 	return ret;
 }
 
-/* With all locks: clear the hardware tables. False: virtual mode must finish it */
+/*
+ * Unmap pages in the hardware tables. Returns false if virtual mode must repeat it. The
+ * caller must hold all locks.
+ */
 static bool kvmppc_rm_clear_tables(struct kvmppc_spapr_tce_table *stt,
 				   unsigned long ioba, unsigned long npages)
 {
@@ -232,8 +235,8 @@ static long kvmppc_rm_stuff(struct kvmppc_spapr_tce_table *stt,
 }
 
 /*
- * One page of the only hardware table: the same without loops. Another table is
- * linked only under the lock of the guest's table.
+ * A single page, where there is one hardware table: the same without loops. @only
+ * changes under the lock of the guest's table.
  */
 
 static struct iommu_table *kvmppc_rm_lock_only(struct kvmppc_spapr_tce_table *stt)
@@ -254,7 +257,7 @@ static void kvmppc_rm_unlock_only(struct kvmppc_spapr_tce_table *stt,
 	tce_unlock_rm(&stt->lock);
 }
 
-/* Map @ua, or unmap where that is 0; the guest's table says @tce then */
+/* Map @ua, or unmap if @ua is 0, and store @tce in guest_tces */
 static long kvmppc_rm_put_page(struct kvmppc_spapr_tce_table *stt,
 			       unsigned long ioba, u64 tce, unsigned long ua)
 {
@@ -267,7 +270,7 @@ static long kvmppc_rm_put_page(struct kvmppc_spapr_tce_table *stt,
 		return H_TOO_HARD;
 	guest_tce = (__force u64 *)tce_tree_walk(&stt->guest_tces,
 						 entry - stt->offset);
-	/* What is not there is 0 */
+	/* Where a leaf is absent H_GET_TCE returns 0 */
 	if (guest_tce || !tce)
 		done = ua ? user_table_map_page_rm(tbl, entry, ua) :
 			    user_table_unmap_page_rm(tbl, entry);
@@ -303,7 +306,7 @@ static long kvmppc_rm_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return kvmppc_rm_put(stt, ioba, &tce, &batch);
 }
 
-/* The memory of the mm that holds the list; NULL when real mode cannot tell */
+/* Find the guest's list, in registered memory. NULL: leave it to virtual mode */
 static const __be64 *kvmppc_rm_find_list(struct kvm_vcpu *vcpu,
 					 unsigned long tce_list,
 					 struct mm_iommu_table_group_mem_t **pmem)
@@ -331,14 +334,14 @@ static bool kvmppc_rm_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 				unsigned long nr, u64 *tces)
 {
 	struct mm_iommu_table_group_mem_t *mem;
-	const __be64 *batch = kvmppc_rm_find_list(vcpu, tce_list, &mem);
+	const __be64 *list = kvmppc_rm_find_list(vcpu, tce_list, &mem);
 	unsigned long i;
 
-	if (!batch)
+	if (!list)
 		return false;
 	/* Once: the guest may change it at any moment */
 	for (i = 0; i < nr; i++)
-		tces[i] = tce_load(batch + i);
+		tces[i] = tce_load(list + i);
 
 	/* Recheck that the region is still pinned */
 	return mm_iommu_is_ram(mem);
@@ -400,7 +403,7 @@ static long kvmppc_rm_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
  *
  * Context: real mode, on the CPU of the VCPU, interrupts off.
  *
- * Return: the answer for the guest; H_TOO_HARD: virtual mode shall give it.
+ * Return: the answer for the guest; or H_TOO_HARD: let virtual mode answer.
  */
 long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long ioba, unsigned long tce)
@@ -482,14 +485,14 @@ long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return kvmppc_rm_end(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
 }
 
-/* Events of tables are not recorded here, so leave the call to virtual mode */
+/* Test if events of tables are traced: these are not recorded, as hypercalls are */
 static bool kvmppc_tce_traced(void)
 {
 	return trace_tce_list_enabled() || trace_tce_unmap_enabled() ||
 		trace_tce_kill_enabled();
 }
 
-/* The answer; H_TOO_HARD also for what is not one of these */
+/* Answer the hypercall in the guest's registers. H_TOO_HARD if it is not of TCEs */
 static long kvmppc_rm_hcall(struct kvm_vcpu *vcpu)
 {
 	unsigned long liobn = kvmppc_get_gpr(vcpu, 4);
@@ -512,7 +515,10 @@ static long kvmppc_rm_hcall(struct kvm_vcpu *vcpu)
 	}
 }
 
-/* One of ours, by the guest's kernel, not in a transaction, which ends on exit */
+/*
+ * Test for a hypercall of TCEs that the guest's kernel made. Not in a transaction,
+ * which the way out of the guest has to end.
+ */
 static bool kvmppc_tce_is_hcall(struct kvm_vcpu *vcpu)
 {
 	unsigned long req = kvmppc_get_gpr(vcpu, 3);
@@ -527,18 +533,17 @@ static bool kvmppc_tce_is_hcall(struct kvm_vcpu *vcpu)
  * kvmppc_tce_hcall_early() - answer before the VCPU leaves its run loop
  * @vcpu: the VCPU, just out of the guest by a system call
  *
- * POWER9 and later have no hypercalls in real mode. But once the host's MMU and
- * timebase are back its code and data are, too, and firmware can be called; and
- * what makes the way out of the run loop long has not begun: the guest's
- * floating-point and vector registers and others that the kernel does not use
- * are in the processor still.
+ * POWER9 and later have no hypercalls in real mode. Called when the host's MMU and
+ * timebase are restored, so all code and data can be used and firmware can be called;
+ * but before the guest's floating-point, vector and other registers that the kernel
+ * does not use are saved, which takes most of the time of leaving the run loop.
  *
- * Context: kvmhv_vcpu_entry_p9(), interrupts hard-disabled, RCU and SRCU of the
- * guest as in real mode. An interrupt that cannot be disabled returns here, not
+ * Context: kvmhv_vcpu_entry_p9(), interrupts hard-disabled; a reader of RCU and of the
+ * guest's SRCU as in real mode. An interrupt that cannot be disabled returns here, not
  * to the guest.
  *
- * Return: true, and the answer is in the guest's registers, which can run again;
- * or false with nothing done.
+ * Return: true, the answer is in the guest's registers and the guest can go on; or
+ * false: the hypercall is left to virtual mode.
  */
 bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
 {
@@ -548,7 +553,7 @@ bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
 	if (!kvmppc_tce_is_hcall(vcpu) || kvmppc_tce_traced())
 		return false;
 
-	/* The guest's keys would apply to the pages of a host that has them */
+	/* A host with the hash MMU must not run with the guest's protection keys */
 	if (!radix_enabled()) {
 		amr = mfspr(SPRN_AMR);
 		mtspr(SPRN_AMR, 0);
@@ -571,17 +576,17 @@ bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
 }
 
 /*
- * Virtual mode tries the same before it does what may sleep.
+ * The first step of virtual mode.
  */
 
 /**
- * kvmppc_tce_try_put() - H_PUT_TCE, if it takes nothing that sleeps
+ * kvmppc_tce_try_put() - try H_PUT_TCE without sleeping
  * @vcpu: the VCPU
  * @liobn: as kvmppc_h_put_tce()
  * @ioba: as kvmppc_h_put_tce()
  * @tce: as kvmppc_h_put_tce()
  *
- * Context: virtual mode, with SRCU of the guest.
+ * Context: virtual mode. The caller must be in an SRCU section of the guest.
  *
  * Return: the answer for the guest, or H_TOO_HARD.
  */
@@ -598,7 +603,7 @@ long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,
 EXPORT_SYMBOL_GPL(kvmppc_tce_try_put);
 
 /**
- * kvmppc_tce_try_put_indirect() - H_PUT_TCE_INDIRECT, the same way
+ * kvmppc_tce_try_put_indirect() - try H_PUT_TCE_INDIRECT without sleeping
  * @vcpu: the VCPU
  * @liobn: as kvmppc_h_put_tce_indirect()
  * @ioba: as kvmppc_h_put_tce_indirect()
@@ -623,7 +628,7 @@ long kvmppc_tce_try_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 EXPORT_SYMBOL_GPL(kvmppc_tce_try_put_indirect);
 
 /**
- * kvmppc_tce_try_stuff() - H_STUFF_TCE, the same way
+ * kvmppc_tce_try_stuff() - try H_STUFF_TCE without sleeping
  * @vcpu: the VCPU
  * @liobn: as kvmppc_h_stuff_tce()
  * @ioba: as kvmppc_h_stuff_tce()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * TCE tables of guests: what a file descriptor of KVM_CREATE_SPAPR_TCE owns and
- * maps, and the hardware tables that KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE puts behind
- * it. book3s_64_vio.c tells of the locks.
+ * TCE tables of guests: KVM_CREATE_SPAPR_TCE makes a table and a file that owns it,
+ * whose mappings show guest_tces; KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE attaches the
+ * hardware table of a group. book3s_64_vio.c explains the locks.
  */
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
@@ -27,13 +27,13 @@
 #define KVMPPC_TCE_SHIFT_MAX	34
 
 /*
- * User space cannot tell why a page of a table is not there, so tables up to this
- * size are paid for when they are made. That is the 2 MiB of QEMU's default
- * window and more; tables of huge windows are hardly ever touched all over.
+ * Tables up to this size are charged when they are made, so that user space gets an
+ * error from the ioctl, not a SIGBUS when it touches a page. The table of QEMU's
+ * default window has 2 MiB. Of a larger table mostly a small part is touched.
  */
 #define KVMPPC_TCE_PREPAID	SZ_4M
 
-/* May free tables, so it waits for the mmap_lock of the guest's process */
+/* May free tables, and wait for the mmap_lock of the guest's process (R14) */
 static void kvmppc_tce_free_links(struct list_head *links)
 {
 	struct kvmppc_tce_link *link, *next;
@@ -101,8 +101,8 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
 }
 
 /*
- * Would another leaf, with all levels that lead there, exceed RLIMIT_MEMLOCK?
- * Good enough to choose an answer: locked_vm may change meanwhile.
+ * Test if a missing leaf, with the levels above it, would exceed RLIMIT_MEMLOCK. Good
+ * enough to choose between two errors: locked_vm may change at any time.
  */
 static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
 {
@@ -114,10 +114,10 @@ static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
 }
 
 /*
- * To pay for a level takes the mmap_lock, which a fault holds already: drop it,
- * add the level, and let the fault begin again. Where that has been tried, or is
- * not allowed, the fault fails. No memory may be a matter of time, and the fault
- * is repeated; a limit is not, and would be hit for ever.
+ * Make a leaf that is charged now. That takes the mmap_lock, which a fault holds: drop
+ * it, make the leaf, and have the fault retried. If the leaf is missing in the retry,
+ * or no retry is allowed, fail: with VM_FAULT_OOM for lack of memory, after which the
+ * access is repeated; with SIGBUS for the limit, which would be exceeded each time.
  */
 static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 					struct kvmppc_spapr_tce_table *stt,
@@ -125,7 +125,7 @@ static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 {
 	struct file *file = vmf->vma->vm_file;
 
-	/* The caller does not wait, and keeps the lock */
+	/* The lock must be kept then, and nothing may wait */
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
 	if (!fault_flag_allow_retry_first(vmf->flags))
@@ -216,11 +216,12 @@ static bool kvmppc_tce_args_valid(const struct kvm_create_spapr_tce_64 *args)
  * @kvm: the guest
  * @args: what the table shall be
  *
- * Nothing but the first level of the table is allocated. A table of up to
- * %KVMPPC_TCE_PREPAID bytes is charged whole, so that all of it can be touched;
- * a larger one as its pages are. Context: process, may sleep.
+ * Allocates the first level of the table only. A table of up to %KVMPPC_TCE_PREPAID
+ * bytes is charged in full at once, a larger one page by page as it is touched.
  *
- * Return: a file descriptor that owns the table and maps the table; -EINVAL for
+ * Context: process, may sleep.
+ *
+ * Return: a file descriptor that owns the table and can be mapped; -EINVAL for
  * arguments out of range; -EBUSY when the LIOBN is taken; -ENOMEM when memory
  * or RLIMIT_MEMLOCK does not suffice; -EMFILE, -ENFILE; -EINTR when the process
  * is killed while it waits.
@@ -253,7 +254,7 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 		goto put_fd;
 	}
 
-	/* From here on the file owns it */
+	/* From here on the file owns the table: fput() frees it */
 	ret = kvmppc_tce_publish(stt);
 	if (ret) {
 		fput(file);
@@ -270,10 +271,10 @@ put_fd:
 }
 
 /*
- * Hardware tables behind them.
+ * Links to hardware tables.
  */
 
-/* With the lock, when @links have changed */
+/* Update @only after a change of @links. The caller must hold the lock of @stt */
 static void kvmppc_tce_find_only(struct kvmppc_spapr_tce_table *stt)
 {
 	struct kvmppc_tce_link *link = kvmppc_tce_next_table(stt, NULL);
@@ -285,7 +286,7 @@ static void kvmppc_tce_find_only(struct kvmppc_spapr_tce_table *stt)
 	WRITE_ONCE(stt->only, only);
 }
 
-/* Move links that are of no use to @gone: to @grp, or to tables of the past */
+/* Move links of @grp, and links to tables that were revoked, to @gone */
 static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
 				 struct iommu_group *grp,
 				 struct list_head *gone)
@@ -297,7 +298,7 @@ static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
 			list_move(&link->node, gone);
 }
 
-/* False if it is there already */
+/* Add a link, next to others of its table. Returns false if the same is there already */
 static bool kvmppc_tce_add_link(struct kvmppc_spapr_tce_table *stt,
 				struct kvmppc_tce_link *new)
 {
@@ -360,14 +361,16 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 }
 
 /**
- * kvm_spapr_tce_attach_iommu_group() - put a group's table behind a guest's
+ * kvm_spapr_tce_attach_iommu_group() - link a guest's table to a group's
  * @kvm: the guest
- * @tablefd: what KVM_CREATE_SPAPR_TCE gave
- * @grp: a group that a VFIO container of the same process has
+ * @tablefd: a file descriptor from KVM_CREATE_SPAPR_TCE
+ * @grp: a group in a VFIO container of the same process
  *
  * The group must have a window that starts where the guest's does, is as large
  * and has IOMMU pages of that size or smaller. What the guest has put so far is
- * not copied. Context: process, may sleep.
+ * not mapped there.
+ *
+ * Context: process, may sleep.
  *
  * Return: 0, also when it is attached already; -EBADF; -EINVAL when @tablefd is
  * something else or no window fits; -EPERM when that is another process's;
@@ -396,12 +399,13 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 EXPORT_SYMBOL_GPL(kvm_spapr_tce_attach_iommu_group);
 
 /**
- * kvm_spapr_tce_release_iommu_group() - undo it, for all tables of a guest
+ * kvm_spapr_tce_release_iommu_group() - unlink all tables of a guest from a group's
  * @kvm: the guest
  * @grp: the group
  *
- * What the guest has mapped stays in the group's tables, which are the
- * container's. Context: process, may sleep.
+ * What the guest has mapped stays mapped: the tables belong to the container.
+ *
+ * Context: process, may sleep.
  */
 void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * User tables of an LPAR.
+ * User tables of an LPAR: make one (pseries_tce_init_table()), and store and clear its
+ * TCEs by hypercalls (iommu_table_ops::store_batch and clear_batch).
  */
 #ifndef _PSERIES_TCE_BATCH_H
 #define _PSERIES_TCE_BATCH_H

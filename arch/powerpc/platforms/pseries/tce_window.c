@@ -174,7 +174,7 @@ static struct iommu_table *make_default_table(struct device_node *pe,
 	unsigned long start, size;
 	struct iommu_table *tbl;
 
-	/* Nor is there one if there was no memory to describe it again */
+	/* Without memory for the property, the node does not describe the window */
 	tbl = window ? iommu_pseries_alloc_table(phb->node) : NULL;
 	if (!tbl)
 		return NULL;
@@ -247,7 +247,7 @@ long pseries_remove_host_windows(struct iommu_table_group *table_group,
 	return 0;
 }
 
-/* What makes a window the default one is its size. Its number is 0, too */
+/* The default window is the one that is number 0, of 4K pages and no larger */
 static bool is_default(struct iommu_table_group *table_group, int num,
 		       u32 page_shift, u64 size)
 {
@@ -367,7 +367,7 @@ static struct iommu_table *make_window(struct iommu_table_group *table_group,
 	return make_dynamic_window(pdev, pe, page_shift, ilog2(size));
 }
 
-/* Return a device of a group by which firmware knows the PE, with a reference */
+/* Firmware finds a PE by any device of its group: take the first */
 static int get_first_pci_dev(struct device *dev, void *data)
 {
 	struct pci_dev **pdev = data;
@@ -428,7 +428,7 @@ long pseries_create_user_table(struct iommu_table_group *table_group, int num,
 	if (IS_ERR(tbl))
 		return PTR_ERR(tbl);
 
-	/* The hypervisor keeps the TCEs, only what they refer to is kept here */
+	/* The hypervisor has the TCEs; the tree has their shadows only */
 	ret = pseries_tce_init_table(tbl, mm);
 	if (ret) {
 		pseries_unset_window(table_group, num);
@@ -444,7 +444,7 @@ long pseries_create_user_table(struct iommu_table_group *table_group, int num,
  * @table_group: the group
  * @num: number of the window
  *
- * TCEs that are left in the window go with it.
+ * TCEs that are still set in the window are gone with it.
  *
  * Context: process, may sleep; not from a callback of the IOMMU core.
  *

@@ -20,7 +20,7 @@ struct property;
  * @windows_available: how many more
  * @largest_available_block: size of the largest, in TCEs
  * @page_size: bit mask of the sizes of IOMMU pages
- * @migration_capable: the same, for pages that may move
+ * @migration_capable: such a mask for pages that may be migrated
  */
 struct ddw_query_response {
 	u32 windows_available;
