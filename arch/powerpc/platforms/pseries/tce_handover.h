@@ -2,8 +2,8 @@
 /*
  * Hand-over of DMA windows between the host and a process, on an LPAR.
  */
-#ifndef _PSERIES_TCE_USER_H
-#define _PSERIES_TCE_USER_H
+#ifndef _PSERIES_TCE_HANDOVER_H
+#define _PSERIES_TCE_HANDOVER_H
 
 #include <linux/types.h>
 
@@ -18,7 +18,7 @@ extern struct iommu_table_group_ops pseries_table_group_ops;
 void pseries_host_bus_setup(struct pci_bus *bus);
 void pseries_host_dev_setup(struct pci_dev *dev);
 
-/* tce_user.c */
+/* tce_handover.c */
 bool pseries_user_owned(struct device_node *dn);
 void pseries_dma_bus_setup(struct pci_bus *bus);
 void pseries_dma_dev_setup(struct pci_dev *dev);

@@ -21,7 +21,7 @@
 #include <asm/iommu.h>
 #include <asm/pci-bridge.h>
 
-#include "tce_user.h"
+#include "tce_handover.h"
 #include "tce_window.h"
 
 /**
