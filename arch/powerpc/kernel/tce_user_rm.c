@@ -140,11 +140,11 @@ bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
  *
  * Context: any, real mode included. The caller must hold the lock of @tbl.
  *
- * Return: as mm_iommu_resolve_batch().
+ * Return: as mm_iommu_resolve_batch_rm().
  */
 bool user_table_resolve_rm(struct iommu_table *tbl, struct tce_batch *batch)
 {
-	return mm_iommu_resolve_batch(&tbl->it_user->hint, batch);
+	return mm_iommu_resolve_batch_rm(&tbl->it_user->hint, batch);
 }
 
 /*
@@ -201,7 +201,7 @@ static void user_table_store_parts_rm(struct iommu_table *tbl, __be64 *leaf,
  * @tbl: a user table for which user_table_can_store_rm() returned true
  * @iter: as user_table_can_store_rm() left it
  * @entry: first TCE, counted from PCI address 0
- * @batch: what to map, resolved by mm_iommu_resolve_batch(); the caller has taken
+ * @batch: what to map, resolved by mm_iommu_resolve_batch_rm(); the caller has taken
  *	  a reference for each IOMMU page
  *
  * Context: as user_table_can_store_rm().
@@ -268,8 +268,8 @@ static bool shadow_drop_region_rm(struct iommu_table *tbl, __be64 **pshadow,
 	*pshadow = first;
 	if (first == stop)
 		return true;
-	if (!mm_iommu_hint_bounds(user->mm, &user->hint,
-				  tce_load(first) & ~TCE_SHADOW_FLAGS, &bounds))
+	if (!mm_iommu_find_bounds_rm(user->mm, &user->hint,
+				     tce_load(first) & ~TCE_SHADOW_FLAGS, &bounds))
 		return false;
 
 	*pshadow = shadow_clear_region_rm(first + 1, stop, &bounds, &nr);
@@ -377,8 +377,8 @@ bool user_table_map_page_rm(struct iommu_table *tbl, unsigned long entry,
 		return false;
 	shadow = tce_tree_shadow(&tbl->it_tree, leaf);
 	if (*shadow ||
-	    !mm_iommu_ref_page(user->mm, &user->hint, ua, tbl->it_page_shift,
-			       &tce))
+	    !mm_iommu_ref_page_rm(user->mm, &user->hint, ua, tbl->it_page_shift,
+				  &tce))
 		return false;
 
 	tce_store_page(tbl, leaf, tce, ua);
@@ -414,8 +414,8 @@ bool user_table_unmap_page_rm(struct iommu_table *tbl, unsigned long entry)
 	old = tce_load(shadow);
 	if (!old)
 		return true;
-	if (!mm_iommu_try_unref_page(user->mm, &user->hint,
-				     old & ~TCE_SHADOW_FLAGS))
+	if (!mm_iommu_try_unref_page_rm(user->mm, &user->hint,
+					old & ~TCE_SHADOW_FLAGS))
 		return false;
 	*shadow = 0;
 

@@ -252,8 +252,8 @@ static void shadow_unref_one(struct iommu_table *tbl,
 	if (unlikely(shadow & TCE_SHADOW_PIN))
 		shadow_put_pin(shadow);
 	else
-		WARN_ON_ONCE(!mm_iommu_unref_one(tbl->it_user->mm, hint,
-						 shadow & ~TCE_SHADOW_FLAGS));
+		WARN_ON_ONCE(!mm_iommu_unref_page(tbl->it_user->mm, hint,
+						  shadow & ~TCE_SHADOW_FLAGS));
 }
 
 /* The TCE of a single page, if it can be done so; else NULL */
@@ -276,7 +276,7 @@ static noinline long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
 	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	long ret;
 
-	ret = mm_iommu_ref_one(range, perm, &new);
+	ret = mm_iommu_ref_page(range, perm, &new);
 	if (ret)
 		return ret;
 

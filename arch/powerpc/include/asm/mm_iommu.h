@@ -106,11 +106,11 @@ long mm_iommu_ref_range(const struct mm_iommu_range *range, bool write);
 void mm_iommu_unref_range(const struct mm_iommu_range *range);
 void mm_iommu_translate_range(const struct mm_iommu_range *range,
 			      unsigned long perm, __be64 *tces);
-long mm_iommu_ref_one(const struct mm_iommu_range *range, unsigned long perm,
-		      unsigned long *tce);
-bool mm_iommu_unref_one(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *hint,
-			unsigned long ua);
+long mm_iommu_ref_page(const struct mm_iommu_range *range, unsigned long perm,
+		       unsigned long *tce);
+bool mm_iommu_unref_page(struct mm_struct *mm,
+			 struct mm_iommu_table_group_mem_t *hint,
+			 unsigned long ua);
 bool mm_iommu_find_bounds(struct mm_struct *mm,
 			  struct mm_iommu_table_group_mem_t *hint,
 			  unsigned long ua, struct mm_iommu_bounds *bounds);
@@ -135,14 +135,14 @@ void mm_iommu_translate_batch(const struct tce_batch *batch,
 			      unsigned long nr, __be64 *tces);
 
 /* The same for real mode, for pages of one region: iommu_batch.c */
-bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
-			  unsigned long ua, struct mm_iommu_bounds *bounds);
-bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint,
-			    struct tce_batch *batch);
-bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
-		       unsigned long ua, unsigned int page_shift,
-		       unsigned long *tce);
-bool mm_iommu_try_unref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
-			     unsigned long ua);
+bool mm_iommu_find_bounds_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			     unsigned long ua, struct mm_iommu_bounds *bounds);
+bool mm_iommu_resolve_batch_rm(struct mm_iommu_hint *hint,
+			       struct tce_batch *batch);
+bool mm_iommu_ref_page_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			  unsigned long ua, unsigned int page_shift,
+			  unsigned long *tce);
+bool mm_iommu_try_unref_page_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
+				unsigned long ua);
 
 #endif /* _ASM_POWERPC_MM_IOMMU_H */

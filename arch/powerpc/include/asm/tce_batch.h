@@ -24,7 +24,7 @@ struct mm_struct;
  * @write_reads: a page that may be written may be read as well; set by
  *		 user_table_commit_batch()
  * @mem: the region of one of the pages, valid while all are referenced; or NULL
- * @hpas: room for @nr real addresses; mm_iommu_resolve_batch() sets them, with the
+ * @hpas: room for @nr real addresses; mm_iommu_resolve_batch_rm() sets them, with the
  *	  permissions in @uas, and 0 where that is 0
  * @nr_mapped: number of @hpas that are not 0; set with @hpas
  * @write: a device may write to any of the pages; set with @hpas

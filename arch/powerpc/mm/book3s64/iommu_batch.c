@@ -200,7 +200,7 @@ region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
 }
 
 /**
- * mm_iommu_hint_bounds() - find the region of an address, and its bounds
+ * mm_iommu_find_bounds_rm() - find the region of an address, and its bounds
  * @mm: whose memory
  * @hint: the region found last; set to the region of @ua
  * @ua: user address
@@ -212,8 +212,8 @@ region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
  *
  * Return: true, or false when @ua is in no region.
  */
-bool mm_iommu_hint_bounds(struct mm_struct *mm, struct mm_iommu_hint *hint,
-			  unsigned long ua, struct mm_iommu_bounds *bounds)
+bool mm_iommu_find_bounds_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			     unsigned long ua, struct mm_iommu_bounds *bounds)
 {
 	struct mm_iommu_table_group_mem_t *mem = region_hinted_at(mm, hint, ua);
 
@@ -278,7 +278,7 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
 }
 
 /**
- * mm_iommu_resolve_batch() - translate a batch whose pages are of one region
+ * mm_iommu_resolve_batch_rm() - translate a batch whose pages are of one region
  * @hint: the region found last; set to the region of the batch
  * @batch: the batch; its @mem, @hpas, @nr_mapped and @write are set
  *
@@ -290,7 +290,7 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
  * Return: true; false when a page is in no region or in another one, or is not
  * contiguous or not aligned.
  */
-bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint, struct tce_batch *batch)
+bool mm_iommu_resolve_batch_rm(struct mm_iommu_hint *hint, struct tce_batch *batch)
 {
 	unsigned long mask = (1UL << batch->page_shift) - 1, i, ua, perm;
 	unsigned long nr_mapped = 0, perms = 0, *hpas = batch->hpas;
@@ -327,21 +327,21 @@ bool mm_iommu_resolve_batch(struct mm_iommu_hint *hint, struct tce_batch *batch)
 }
 
 /**
- * mm_iommu_ref_page() - reference and translate one IOMMU page
+ * mm_iommu_ref_page_rm() - reference and translate one IOMMU page
  * @mm: whose memory
  * @hint: the region found last; set to the region of the page
  * @ua: user address of the page, with TCE_PCI_READ and TCE_PCI_WRITE
  * @page_shift: log2 of the IOMMU page size
  * @tce: set to its real address, with the same permissions
  *
- * Context: as mm_iommu_resolve_batch().
+ * Context: as mm_iommu_resolve_batch_rm().
  *
  * Return: true; false without a reference when no region has the page, or it is not
  * contiguous or not aligned there, or the region is being removed.
  */
-bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
-		       unsigned long ua, unsigned int page_shift,
-		       unsigned long *tce)
+bool mm_iommu_ref_page_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
+			  unsigned long ua, unsigned int page_shift,
+			  unsigned long *tce)
 {
 	unsigned long perm = ua & (TCE_PCI_READ | TCE_PCI_WRITE);
 	unsigned long size = 1UL << page_shift;
@@ -361,19 +361,19 @@ bool mm_iommu_ref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
 }
 
 /**
- * mm_iommu_try_unref_page() - drop the reference of one IOMMU page unless it is the last
+ * mm_iommu_try_unref_page_rm() - drop a reference unless it is the last
  * @mm: whose memory
  * @hint: the region found last; set to the region of the page
  * @ua: user address of the page
  *
  * For real mode, which must not drop the last reference (R20).
  *
- * Context: as mm_iommu_resolve_batch().
+ * Context: as mm_iommu_resolve_batch_rm().
  *
  * Return: true; or false with the reference kept, because it is the region's last.
  */
-bool mm_iommu_try_unref_page(struct mm_struct *mm, struct mm_iommu_hint *hint,
-			     unsigned long ua)
+bool mm_iommu_try_unref_page_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
+				unsigned long ua)
 {
 	struct mm_iommu_table_group_mem_t *mem = region_hinted_at(mm, hint, ua);
 

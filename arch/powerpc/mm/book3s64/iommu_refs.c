@@ -319,7 +319,7 @@ region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
 }
 
 /**
- * mm_iommu_ref_one() - reference and translate a single IOMMU page
+ * mm_iommu_ref_page() - reference and translate a single IOMMU page
  * @range: the page; @range->npages is 1
  * @perm: permission bits of its TCE
  * @tce: set to the TCE
@@ -331,8 +331,8 @@ region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
  *
  * Return: as mm_iommu_ref_range().
  */
-long mm_iommu_ref_one(const struct mm_iommu_range *range, unsigned long perm,
-		      unsigned long *tce)
+long mm_iommu_ref_page(const struct mm_iommu_range *range, unsigned long perm,
+		       unsigned long *tce)
 {
 	unsigned int page_shift = range->page_shift;
 	struct mm_iommu_table_group_mem_t *mem;
@@ -358,7 +358,7 @@ unlock:
 }
 
 /**
- * mm_iommu_unref_one() - drop the reference of a single IOMMU page
+ * mm_iommu_unref_page() - drop the reference of a single IOMMU page
  * @mm: whose memory
  * @hint: a region that the caller has registered, probably the one; or NULL
  * @ua: user address of the page
@@ -367,9 +367,9 @@ unlock:
  *
  * Return: true, or false when @ua is in no region.
  */
-bool mm_iommu_unref_one(struct mm_struct *mm,
-			struct mm_iommu_table_group_mem_t *hint,
-			unsigned long ua)
+bool mm_iommu_unref_page(struct mm_struct *mm,
+			 struct mm_iommu_table_group_mem_t *hint,
+			 unsigned long ua)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 
