@@ -120,7 +120,7 @@ static void tree_max_levels(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_tree_init(&tree, &config, NULL), -EINVAL);
 }
 
-/* What is kept of entries lies behind those of a leaf, in the same allocation */
+/* Shadows lie behind the entries of a leaf, in the same allocation */
 static void tree_shadow(struct kunit *test)
 {
 	struct tce_tree tree;

@@ -297,9 +297,9 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 }
 
 /*
- * The owner of a group may make and remove windows at any rate. These are traced, not
- * logged: he could fill the log, and to print a line takes longer than all else about
- * a window.
+ * Test if windows of a PE are logged. Not those of a process, which may make and remove
+ * them at any rate: it could fill the log, and to print a line takes longer than to
+ * make a window. Trace events show them.
  */
 static bool pnv_window_is_told(const struct pnv_ioda_pe *pe)
 {
@@ -399,7 +399,7 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 {
 	struct iommu_table_group *table_group = &pe->table_group;
 	struct iommu_table *host = pe->host_table;
-	/* Then it still has the link and the reference of its window */
+	/* While it is set aside, the link and the reference of its window are kept */
 	bool aside = host && table_group->tables[0] != host;
 	int num;
 
@@ -417,7 +417,7 @@ void pnv_pci_ioda2_release_pe_dma(struct pnv_ioda_pe *pe)
 	pe->host_table = NULL;
 	if (host)
 		iommu_tce_table_put(host);
-	/* Who invalidates TCEs may have found the PE by a link that is gone now */
+	/* Wait for kills that have found the PE by a link that is gone now */
 	synchronize_rcu();
 }
 
@@ -454,9 +454,9 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 	struct pnv_ioda_pe *pe;
 
 	/*
-	 * The TCEs are to be seen before the list is read: by the bridges that
-	 * are on it, and by a PE that joins behind the look at the list. See
-	 * pnv_pci_link_table().
+	 * The stores of TCEs must be visible before the list is read: to the bridges
+	 * that are on it, and to a PE that is added after the list was read. Pairs
+	 * with pnv_pci_link_table().
 	 */
 	mb();
 	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next) {
@@ -548,15 +548,15 @@ bool pnv_pci_ioda2_tce_kill_rm(struct iommu_table *tbl, unsigned long index,
  * Ownership. The first device of a group for which the core asks changes the
  * state of the PE; for the others it is as it should be.
  *
- * Whoever else gets the PE, the host's table is only set aside: it keeps its
- * mappings, the reference of the window and its place among those that are
- * killed, so it comes back without an allocation that could fail.
+ * While anybody else has the PE, the host's table is set aside: it keeps its
+ * mappings, the reference of its window and its link to the PE, so that the host
+ * gets it back without an allocation that could fail.
  */
 
 /*
- * Set the host's table aside and have @tbl, or nothing, in window 0. Whatever
- * state the host left the PE in (a window or none, both kinds of bypass), no
- * translation of the host remains, or the PE is not handed over.
+ * Set the host's table aside, and set window 0 to @tbl, or clear it. Whatever state
+ * the host left the PE in (a window or none, both kinds of bypass), no translation of
+ * the host remains; or an error is returned, and the PE must not be handed over.
  */
 static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 {
@@ -574,7 +574,7 @@ static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 		return ret;
 	}
 
-	/* It stays true when the bypass could not be had back one time */
+	/* Never cleared here: the bypass may be off because enabling it failed before */
 	if (bypass)
 		pe->host_bypass = true;
 	pe->table_group.tables[0] = NULL;
@@ -582,7 +582,7 @@ static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 	return 0;
 }
 
-/* The host's table again, in place of nothing or of a domain's table */
+/* Set window 0 to the host's table again, in place of none or of a domain's table */
 static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
 {
 	struct iommu_table_group *table_group = &pe->table_group;
@@ -591,7 +591,7 @@ static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
 
 	ret = pnv_pe_map_window(pe, 0, pe->host_table);
 	if (ret) {
-		/* The next one to give back the PE tries again */
+		/* The next release of the PE tries again */
 		pe_err(pe, "No DMA window for the host, err %ld\n", ret);
 		if (old)
 			pnv_pci_ioda2_unset_window(table_group, 0);
@@ -623,7 +623,7 @@ static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
 	return ret;
 }
 
-/* Devices that share a bus may be of other PEs, so only the one that is asked for */
+/* Set up @dev only: other devices on its bus may belong to other PEs */
 static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
 					struct device *dev)
 {
@@ -633,7 +633,7 @@ static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
 		if (pe->host_table) {
 			pnv_pe_unpark(pe);
 		} else {
-			/* There was no memory for one when the PE was set up */
+			/* There was no memory for a table when the PE was set up */
 			if (table_group->tables[0])
 				pnv_pci_ioda2_unset_window(table_group, 0);
 			pnv_pci_ioda2_setup_default_config(pe);
@@ -648,7 +648,7 @@ static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
  * Paging domains.
  */
 
-/* One walk of four pages of entries is what all bridges can do */
+/* Four levels of 4 KiB: all bridges can walk them */
 #define PNV_DOMAIN_LEVELS		4
 #define PNV_DOMAIN_BITS			(PNV_DOMAIN_LEVELS * (12 - 3))
 
@@ -660,7 +660,7 @@ static long pnv_ioda2_create_domain_table(struct iommu_table_group *table_group,
 					  PNV_DOMAIN_LEVELS, NULL, ptbl);
 }
 
-/* A window is one register: the PE has the old table or the new one */
+/* A window is one register: the PE goes from the old table to the new one at once */
 static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 				 struct iommu_table *tbl)
 {
@@ -708,7 +708,7 @@ static void pnv_add_resv_region(struct list_head *head, u64 start, u64 size,
 		list_add_tail(&region->list, head);
 }
 
-/* What never reaches memory: interrupts, and the bridge's own MMIO windows */
+/* Addresses that never reach memory: interrupts, and the bridge's own MMIO windows */
 static void pnv_ioda2_get_resv_regions(struct iommu_table_group *table_group,
 				       struct list_head *head)
 {

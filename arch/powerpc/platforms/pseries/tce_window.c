@@ -367,7 +367,7 @@ static struct iommu_table *make_window(struct iommu_table_group *table_group,
 	return make_dynamic_window(pdev, pe, page_shift, ilog2(size));
 }
 
-/* Firmware finds a PE by any device of its group: take the first */
+/* Firmware is told of a PE by any of its devices: take the first of the group */
 static int get_first_pci_dev(struct device *dev, void *data)
 {
 	struct pci_dev **pdev = data;
