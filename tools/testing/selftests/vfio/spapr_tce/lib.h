@@ -228,6 +228,8 @@ s64 sys_free_bytes(void);	/* with per-CPU lists and empty slabs of levels */
 bool sys_slab_debug(void);	/* slab objects are padded: cost more */
 s64 sys_level_bytes(void);	/* of levels, also of the host's; -1 unknown */
 s64 sys_pinned(void);		/* pages pinned and not yet given back */
+/* The same, after a moment for it to be @want: pages may go after a grace period */
+s64 sys_pinned_wait(s64 want);
 int sys_compact(void);		/* vm.compact_memory */
 /*
  * Take the memory of /sys/devices/system/memory/memory@nr offline, or back. The

@@ -202,7 +202,7 @@ TEST_F(limits, failed_create_charges_nothing)
 		EXPECT_EQ(-EINVAL, tce_create(self->c, 13, SZ_1G, 1, NULL));
 		EXPECT_EQ(vmlck, sys_vmlck());
 	}
-	EXPECT_EQ(pinned, sys_pinned());
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 }
 
 /* Defect 3. What a table costs is what is allocated for it. */
@@ -424,7 +424,7 @@ TEST_F(limits, failed_map_keeps_old_v1)
 	ASSERT_EQ(0, munmap(mem + 5 * UNIT, UNIT));
 	pinned = sys_pinned();
 	EXPECT_EQ(-EFAULT, tce_map(self->c, io, mem, 8 * UNIT, DMA_RW));
-	EXPECT_EQ(pinned, sys_pinned());
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_TRUE(carries(self, io, buf, io + 3 * UNIT, buf + 3 * UNIT, 1));
 	EXPECT_TRUE(carries(self, io + 7 * UNIT, buf + 7 * UNIT, io + 4 * UNIT,
 			    buf + 4 * UNIT, 2));
@@ -446,14 +446,14 @@ TEST_F(limits, unregister_mapped)
 	ASSERT_EQ(0, tce_map(self->c, start, self->buf, 2 * UNIT, DMA_RW));
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c, self->buf, BUF_SIZE));
 	EXPECT_LE(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, sys_pinned());
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_TRUE(carries(self, start, self->buf, start + UNIT,
 			    self->buf + UNIT, 1));
 	EXPECT_EQ(0, tce_unmap(self->c, start, 2 * UNIT));
 	EXPECT_EQ(0, tce_unregister(self->c, self->buf, BUF_SIZE));
 	EXPECT_GE(window + SZ_64K, sys_vmlck());
 	if (pinned >= 0)
-		EXPECT_EQ(self->leak.pinned, sys_pinned());
+		EXPECT_EQ(self->leak.pinned, sys_pinned_wait(self->leak.pinned));
 }
 
 /* Defect 10. One container closes, the other has the same memory mapped. */
@@ -537,7 +537,7 @@ TEST_F(limits, detach_one_group)
 	pinned = sys_pinned();
 	tce_group_close(&self->devs[1]);
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, sys_pinned());
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_TRUE(carries(self, start, self->buf, start + UNIT,
 			    self->buf + UNIT, 1));
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c, self->buf, BUF_SIZE));
@@ -558,7 +558,7 @@ TEST_F(limits, register_over_hole)
 	ASSERT_EQ(0, munmap(mem, page));
 	EXPECT_EQ(-EFAULT, tce_register(self->c, mem, 63 * page));
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, sys_pinned());
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_EQ(0, tce_register(self->c, mem + page, 62 * page));
 	EXPECT_EQ(0, tce_unregister(self->c, mem + page, 62 * page));
 	mem_free(mem + page, 62 * page);

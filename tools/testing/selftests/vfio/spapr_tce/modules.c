@@ -210,7 +210,7 @@ TEST_F(modules, load_again)
 			EXPECT_FALSE(loaded(all[i]));
 		}
 		EXPECT_NE(0, access("/dev/vfio/vfio", F_OK));
-		EXPECT_EQ(self->leak.pinned, sys_pinned());
+		EXPECT_EQ(self->leak.pinned, sys_pinned_wait(self->leak.pinned));
 		for (i = 0; i < ALL; i++) {
 			if (!self->had[i])
 				continue;

@@ -20,7 +20,7 @@ TEST_F(prereg, identity)
 	ASSERT_NE(NULL, va);
 	ASSERT_EQ(0, tce_register(self->c, va, size));
 	EXPECT_EQ(vmlck + size, sys_vmlck());
-	EXPECT_EQ(pinned + 8, pinned_wait(pinned + 8));
+	EXPECT_EQ(pinned + 8, sys_pinned_wait(pinned + 8));
 
 	/* the same again, and others that it is not */
 	EXPECT_EQ(-EBUSY, tce_register(self->c, va, size));
@@ -33,7 +33,7 @@ TEST_F(prereg, identity)
 
 	ASSERT_EQ(0, tce_unregister(self->c, va, size));
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_EQ(-ENOENT, tce_unregister(self->c, va, size));
 
 	/* and once more, the whole and then a part of it */
@@ -87,7 +87,7 @@ TEST_F(prereg, overlap)
 			TH_LOG("%s: %d", bad[i].what, ret);
 	}
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_EQ(acquired, sys_vmstat("nr_foll_pin_acquired"))
 		TH_LOG("pages were pinned before the overlap was seen");
 
@@ -154,7 +154,7 @@ TEST_F(prereg, unregister_mapped)
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(-EBUSY, tce_unregister(self->c, va, 4 * page));
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 
 	/* the region is still one: known, mappable and used */
 	EXPECT_EQ(-EBUSY, tce_register(self->c, va, 4 * page));
@@ -171,7 +171,7 @@ TEST_F(prereg, unregister_mapped)
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c, va, 4 * page));
 	ASSERT_EQ(0, tce_unmap(self->c, 2 * page, page));
 	EXPECT_EQ(0, tce_unregister(self->c, va, 4 * page));
-	EXPECT_EQ(before, pinned_wait(before));
+	EXPECT_EQ(before, sys_pinned_wait(before));
 	EXPECT_GT(0, tce_map(self->c, 0, va, page, DMA_RW));
 }
 
@@ -240,7 +240,7 @@ TEST_F(prereg, munmap_first)
 	EXPECT_EQ(0, tce_unregister(self->c, va, 2 * page));
 	EXPECT_EQ(0, tce_remove(self->c, 0));
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 }
 
 TEST_F(prereg, two_containers)
@@ -296,7 +296,7 @@ TEST_F(prereg, two_containers)
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c2, va, size));
 	ASSERT_EQ(0, tce_unmap(self->c2, 0, size));
 	EXPECT_EQ(0, tce_unregister(self->c2, va, size));
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 }
 
 /* Closing a container leaves alone what another one registered and mapped. */
@@ -323,7 +323,7 @@ TEST_F(prereg, close_shared)
 	self->c = -1;
 	EXPECT_GT(vmlck, sys_vmlck());		/* the table of c */
 	EXPECT_LE(base + size, sys_vmlck());
-	EXPECT_EQ(pinned + 4, pinned_wait(pinned + 4));
+	EXPECT_EQ(pinned + 4, sys_pinned_wait(pinned + 4));
 	if (tce_can_dma(&self->devs[1])) {
 		mem_fill(va, page, 9);
 		EXPECT_EQ(0, edu_copy(&self->devs[1], 0, 2 * page, 4088));
@@ -335,7 +335,7 @@ TEST_F(prereg, close_shared)
 	tce_close(&self->devs[1], self->c2);
 	self->c2 = -1;
 	EXPECT_EQ(base, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_FALSE(sys_klog_warned(klog));
 	close(klog);
 }
@@ -368,7 +368,7 @@ TEST_F(prereg, close_mapped_by_other)
 	tce_close(&self->devs[1], self->c2);
 	self->c2 = -1;
 	EXPECT_EQ(base, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_FALSE(sys_klog_warned(klog));
 	close(klog);
 }
@@ -386,7 +386,7 @@ TEST_F_TIMEOUT(prereg, many_regions, 120)
 	for (i = 0; i < REGIONS; i++)
 		ASSERT_EQ(0, tce_register(self->c, va + 2 * i * page, page));
 	EXPECT_EQ(vmlck + REGIONS * page, sys_vmlck());
-	EXPECT_EQ(pinned + REGIONS, pinned_wait(pinned + REGIONS));
+	EXPECT_EQ(pinned + REGIONS, sys_pinned_wait(pinned + REGIONS));
 
 	for (i = 0; i < REGIONS; i++)
 		ASSERT_EQ(0, tce_map(self->c, i * page, va + 2 * i * page,
@@ -415,7 +415,7 @@ TEST_F_TIMEOUT(prereg, many_regions, 120)
 	for (i = 0, j = 0; i < REGIONS; i++, j = (j + 7) % REGIONS)
 		ASSERT_EQ(0, tce_unregister(self->c, va + 2 * j * page, page));
 	EXPECT_EQ(vmlck + table, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	mem_free(va, area);
 }
 

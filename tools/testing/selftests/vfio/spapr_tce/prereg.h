@@ -56,20 +56,4 @@ static inline int open_second(struct _test_data_prereg *self)
 	return self->c2;
 }
 
-/*
- * What sys_pinned() says, after waiting a moment for it to be @want: pages may
- * be given back after an RCU grace period.
- */
-static inline s64 pinned_wait(s64 want)
-{
-	s64 pinned = sys_pinned();
-	int i;
-
-	for (i = 0; i < 100 && pinned >= 0 && pinned != want; i++) {
-		usleep(10000);
-		pinned = sys_pinned();
-	}
-	return pinned < 0 ? want : pinned;
-}
-
 #endif /* SPAPR_TCE_PREREG_H */

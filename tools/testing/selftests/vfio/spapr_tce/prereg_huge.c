@@ -71,7 +71,7 @@ TEST_F(prereg, thp)
 	ASSERT_EQ(0, tce_register(self->c, va, size));
 	EXPECT_EQ(vmlck + size, sys_vmlck());
 	want = pinned + size / self->page;
-	EXPECT_EQ(want, pinned_wait(want));
+	EXPECT_EQ(want, sys_pinned_wait(want));
 	ASSERT_EQ(0, tce_map(self->c, start, va, size, DMA_RW));
 	if (tce_can_dma(&self->devs[0]))
 		EXPECT_TRUE(huge_dma(&self->devs[0], va, size, start));
@@ -79,7 +79,7 @@ TEST_F(prereg, thp)
 	EXPECT_EQ(-EBUSY, tce_unregister(self->c, va, size));
 	ASSERT_EQ(0, tce_unmap(self->c, start, size));
 	ASSERT_EQ(0, tce_unregister(self->c, va, size));
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	mem_free(va, size);
 }
 
@@ -113,9 +113,9 @@ TEST_F(prereg, thp_parts)
 	ASSERT_EQ(0, tce_unregister(self->c, va + page, huge / 2 - page));
 	EXPECT_EQ(vmlck + huge / 2, sys_vmlck());
 	want = pinned + huge / 2 / page;
-	EXPECT_EQ(want, pinned_wait(want));
+	EXPECT_EQ(want, sys_pinned_wait(want));
 	ASSERT_EQ(0, tce_unregister(self->c, va + huge / 2, huge / 2));
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	mem_free(va, huge);
 }
 
@@ -152,7 +152,7 @@ static void mixed(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, tce_map(self->c, 0, va, size, DMA_RW));
 	EXPECT_EQ(0, tce_unmap(self->c, 0, size));
 	EXPECT_EQ(0, tce_unregister(self->c, va, size));
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 }
 
 TEST_F(prereg, thp_mixed)
@@ -244,14 +244,14 @@ TEST_F(hugetlb, map)
 	ASSERT_EQ(0, tce_register(c, va, size));
 	EXPECT_EQ(vmlck + size, sys_vmlck());
 	want = pinned + size / self->p.page;
-	EXPECT_EQ(want, pinned_wait(want));
+	EXPECT_EQ(want, sys_pinned_wait(want));
 	ASSERT_EQ(0, tce_map(c, start, va, size, DMA_RW));
 	if (tce_can_dma(&self->p.devs[0]))
 		EXPECT_TRUE(huge_dma(&self->p.devs[0], va, size, start));
 	EXPECT_EQ(-EBUSY, tce_unregister(c, va, size));
 	ASSERT_EQ(0, tce_unmap(c, start, size));
 	ASSERT_EQ(0, tce_unregister(c, va, size));
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	munmap(va, size);
 }
 

@@ -23,7 +23,7 @@ static void refused(struct __test_metadata *_metadata, int c, const void *va,
 		TH_LOG("%s: %d", what, ret);
 	EXPECT_EQ(vmlck, sys_vmlck())
 		TH_LOG("%s: VmLck changed", what);
-	EXPECT_EQ(pinned, pinned_wait(pinned))
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned))
 		TH_LOG("%s: pages stay pinned", what);
 	EXPECT_EQ(-ENOENT, tce_unregister(c, va, size))
 		TH_LOG("%s: but it is registered", what);

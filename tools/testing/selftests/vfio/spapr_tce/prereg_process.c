@@ -237,7 +237,7 @@ TEST_F(prereg, fork)
 	pinned = sys_pinned();
 	EXPECT_EQ(0, run_child(fork_child, &args));
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 
 	/* the parent still writes to what the device reads, and sees its writes */
 	if (tce_can_dma(dev)) {
@@ -292,7 +292,7 @@ TEST_F(prereg, fork_own)
 	pinned = sys_pinned();
 	EXPECT_EQ(0, run_child(fork_own_child, &args));
 	EXPECT_EQ(vmlck, sys_vmlck());
-	EXPECT_EQ(pinned, pinned_wait(pinned));
+	EXPECT_EQ(pinned, sys_pinned_wait(pinned));
 	EXPECT_TRUE(mem_check(va, 2 * page, 51));
 }
 

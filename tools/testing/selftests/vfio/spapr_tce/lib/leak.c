@@ -74,6 +74,19 @@ s64 sys_pinned(void)
 	return got < 0 || put < 0 ? -1 : got - put;
 }
 
+s64 sys_pinned_wait(s64 want)
+{
+	struct timespec ms = { .tv_nsec = 10000000 };
+	s64 pinned = sys_pinned();
+	int i;
+
+	for (i = 0; i < 200 && pinned >= 0 && pinned != want; i++) {
+		nanosleep(&ms, NULL);
+		pinned = sys_pinned();
+	}
+	return pinned < 0 ? want : pinned;
+}
+
 int tce_tables(struct tce_table_stat *st, int max)
 {
 	struct tce_table_stat t;
