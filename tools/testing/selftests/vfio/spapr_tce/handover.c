@@ -226,6 +226,14 @@ static int process(struct tce_dev *dev, unsigned int how, bool v1)
 	return status;
 }
 
+/* Once, after a process that did nothing with it */
+TEST_F_TIMEOUT(handover, once, 100)
+{
+	ASSERT_EQ(0, tce_bind(self->bdf, "nvme"));
+	EXPECT_EQ(self->crc, disk_sum(self->path, sizeof(self->path), self->bdf,
+				      sizeof(self->bdf), self->buf));
+}
+
 /*
  * v1 and v2 in turn. Half of the rounds end with the disk read by the host;
  * in the others a second process takes it before.
