@@ -10,7 +10,8 @@
  * for each other.
  *
  * Kernel command line:
- *   spapr_tce.tests=a,b	run these only (default: those of /tests.list)
+ *   spapr_tce.tests=a,b	run these only (default: those of /tests.list); of a:x.y:x.z
+ *			the two tests x.y and x.z
  *   spapr_tce.only=NAME	of each of them that one test
  *   spapr_tce.timeout=N	seconds for each (default 120)
  *   spapr_tce.warmup=N	the first N may leave less free memory behind
@@ -152,9 +153,10 @@ static size_t say_lines(char *buf, size_t len, bool all)
 	return len;
 }
 
-static void exec_test(const char *name, int out)
+static void exec_test(const char *name, char *tests, int out)
 {
-	char path[256], only[64];
+	char path[256], only[64], *args[64] = { (char *)name }, *save = NULL;
+	size_t n = 1;
 
 	setpgid(0, 0);
 	dup2(out, STDOUT_FILENO);
@@ -163,19 +165,25 @@ static void exec_test(const char *name, int out)
 	if (chdir("/tests"))
 		_exit(127);
 	snprintf(path, sizeof(path), "/tests/%s", name);
-	if (option("spapr_tce.only", only, sizeof(only)))
-		execl(path, name, "-t", only, NULL);
-	else
-		execl(path, name, NULL);
+	if (option("spapr_tce.only", only, sizeof(only))) {
+		args[n++] = "-t";
+		args[n++] = only;
+	}
+	for (tests = strtok_r(tests, ":", &save); tests && n + 2 < ARRAY_SIZE(args);
+	     tests = strtok_r(NULL, ":", &save)) {
+		args[n++] = "-r";
+		args[n++] = tests;
+	}
+	execv(path, args);
 	fprintf(stderr, "%s: %s\n", path, strerror(errno));
 	_exit(127);
 }
 
-static void dump_blocked(void)
+static void sysrq(const char *key)
 {
 	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
 
-	if (fd >= 0 && write(fd, "w", 1) != 1)
+	if (fd >= 0 && write(fd, key, 1) != 1)
 		say("# sysrq: %s", strerror(errno));
 	close(fd);
 }
@@ -261,9 +269,10 @@ static bool memory_lost(long before)
 	return true;
 }
 
-/* Run one program; true if it succeeded. */
-static bool run_test(int nr, const char *name, double limit)
+/* Run one program, NAME or NAME:TEST...; true if it succeeded. */
+static bool run_test(int nr, char *name, double limit)
 {
+	char *tests = name + strcspn(name, ":");
 	double start = now(), left, end;
 	bool timeout = false, eof = false, leaked;
 	char buf[LINE_LEN];
@@ -272,6 +281,8 @@ static bool run_test(int nr, const char *name, double limit)
 	long free_before;
 	pid_t pid, reaped = 0;
 
+	if (*tests)
+		*tests++ = '\0';
 	free_before = free_kib();
 	say("# Subtest: %s", name);
 	if (pipe2(pipefd, O_CLOEXEC)) {
@@ -280,7 +291,7 @@ static bool run_test(int nr, const char *name, double limit)
 	}
 	pid = fork();
 	if (!pid)
-		exec_test(name, pipefd[1]);
+		exec_test(name, tests, pipefd[1]);
 	setpgid(pid, pid);
 	close(pipefd[1]);
 
@@ -311,7 +322,7 @@ static bool run_test(int nr, const char *name, double limit)
 			reaped = waitpid(pid, &status, WNOHANG);
 		/* Stuck in the kernel: say where, and leave it there. */
 		if (!reaped && left < -GRACE) {
-			dump_blocked();
+			sysrq("w");
 			break;
 		}
 	}
@@ -405,6 +416,12 @@ int main(void)
 	say("# %d programs, %d failed", n, failed);
 	say("=== end of tests ===");
 	sync();
+	/* Power-off waits for locks that who died of an Oops may hold for good. */
+	if (!fork()) {
+		sleep(60);
+		sysrq("b");
+		_exit(1);
+	}
 	reboot(RB_POWER_OFF);
 	return 1;
 }
