@@ -252,6 +252,24 @@ TEST_F(ddw, answers_after_a_fault)
 	close(fd);
 }
 
+/*
+ * A second window of one kind may be refused, as on an LPAR. That is nobody's loss:
+ * the next one is made as ever.
+ */
+TEST_F(ddw, create_after_refused)
+{
+	u64 start, second;
+	int i;
+
+	ASSERT_EQ(0, tce_remove(self->s.c, self->s.info.dma32_window_start));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, tce_create_any(self->s.c, 16, SZ_1G, &start));
+		if (!tce_create_any(self->s.c, 16, SZ_1G, &second))
+			EXPECT_EQ(0, tce_remove(self->s.c, second));
+		EXPECT_EQ(0, tce_remove(self->s.c, start));
+	}
+}
+
 TEST_F(ddw, create_no_space)
 {
 	u64 start[2] = { 1, 1 };

@@ -64,12 +64,15 @@ TEST_F(kvm, attach)
 TEST_F(kvm, group_without_table)
 {
 	struct guest *g = &self->g;
+	int klog = sys_klog_open();
 
 	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
 	ASSERT_EQ(-EEXIST, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
 	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
 	ASSERT_EQ(-ENOENT, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_DEL));
 	ASSERT_EQ(0, guest_group(g, g->dev, KVM_DEV_VFIO_GROUP_ADD));
+	EXPECT_FALSE(sys_klog_warned(klog));
+	close(klog);
 }
 
 /* Another guest's table is no table of this one. */
