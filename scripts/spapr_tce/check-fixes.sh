@@ -4,9 +4,12 @@
 # The fixes of series/fixes/ on the base kernel.  Patch by patch: checkpatch, what
 # it touches compiles with pages of 64K and 4K, and the base's files compiled for
 # this machine fail its test before it and no longer.  Then the kselftests that
-# series/fixes/tests names: red on the base, green with all the fixes, and nothing
-# else red that was not.  LONG=1 boots before and after every single patch as well.
-# CONFIG=default is for the kernel with pages of 64K alone.
+# series/fixes/tests names: red on the base, in a boot of their own that an Oops
+# ends, green with all the fixes, and nothing else red that was not.
+#
+# CONFIG=default is for the kernel with pages of 64K alone.  LONG=1 builds a kernel
+# before and after each patch and boots both for its tests, STEPS="20 25" does only
+# that, for these patches.  ONLY=objects boots nothing and compiles with W=1.
 
 part=fixes targets="arch/powerpc/ drivers/vfio/"
 . "$(dirname "$0")/check-series.sh"
@@ -18,52 +21,109 @@ wanted_tests() {
 	awk -v configs=" $configs " '/^[0-9]/ && $3 != "-" && index(configs, " " $4 " ")' "$data"
 }
 
-# boots_of WHEN [NR]: one boot for each machine that the data ask for, or that they
-# ask for because of patch NR, with all the programs that are wanted there
-boots_of() {
-	wanted_tests | awk -v nr="${2:-}" 'nr == "" || $1 == nr {
+# boots WHEN APPEND <MACHINE CONFIG DEVICES APPEND TESTS...: as many at a time as
+# there are processors
+boots() {
+	sort >"$tmp/boots"
+	for i in $(seq "$JOBS"); do
+		awk -v n="$JOBS" -v i="$i" 'NR % n == i % n' "$tmp/boots" |
+		while read -r name machine config devices append programs; do
+			out=$logs/fixes-$1-$name rc=0
+			say "$1: booting $name ($programs)"
+			MACHINE=$machine DEVICES=$devices TIMEOUT=1200 "$here/boot.sh" \
+				"$work/obj-$config/vmlinux" "$build/initrd.cpio" \
+				"${append#-} ${2:-} spapr_tce.timeout=240 spapr_tce.tests=$programs" \
+				>"$out.log" 2>&1 </dev/null || rc=$?
+			"$here/results.pl" "$name" "$rc" "$out.log" >"$out.results"
+		done &
+	done
+	wait
+}
+
+# whole: one boot for each machine that the data ask for, with all the programs that
+# are wanted there
+whole() {
+	wanted_tests | awk '{
 		key = $3 " " $4 " " $5 " " $6
-		all[key] = all[key] "," $7
+		n = split($7, p, ",")
+		for (i = 1; i <= n; i++)
+			if (!seen[key, p[i]]++)
+				all[key] = all[key] "," p[i]
 	}
-	END { for (key in all) print key, substr(all[key], 2) }' | sort |
-	while read -r machine config devices append programs; do
-		out=$logs/fixes-$1-$(echo "$machine-$config-$devices-$append" | tr -d +=)
-		programs=$(echo "$programs" | tr , '\n' | sort -u | paste -sd , -)
-		rc=0
-		say "$1: booting $machine ($config, $devices, $append)"
-		MACHINE=$machine DEVICES=$devices TIMEOUT=1800 "$here/boot.sh" \
-			"$work/obj-$config/vmlinux" "$build/initrd.cpio" \
-			"${append#-} spapr_tce.timeout=240 spapr_tce.tests=$programs" \
-			>"$out.log" 2>&1 </dev/null || rc=$?
-		"$here/results.pl" "$(echo "$machine-$config-$devices-$append" | tr -d +=)" \
-			"$rc" "$out.log" >"$out.results"
-	done
+	END {
+		for (key in all) {
+			name = key
+			gsub(" ", "-", name)
+			gsub(/[+=]/, "", name)
+			print name, key, substr(all[key], 2)
+		}
+	}'
 }
 
-# passed WHEN HOW: MACHINE TEST of all that ended like that; HOW is a pattern
+# alone [NR]: a boot for each line of the data, or of patch NR, with its tests alone
+alone() {
+	wanted_tests | awk -v nr="${1:-}" 'nr == "" || $1 == nr {
+		tests = ""
+		for (i = 8; i <= NF; i++)
+			if ($i != "console")
+				tests = tests ":" $i
+		gsub(",", tests ",", $7)
+		name = $1 "-" $3 "-" $4 "-" $5 "-" $6
+		gsub(/[+=]/, "", name)
+		print name, $3, $4, $5, $6, $7 tests
+	}'
+}
+
+# passed HOW FILE...: MACHINE TEST of all that ended like that; HOW is a pattern
 passed() {
-	cat "$logs/fixes-$1-"*.results |
+	how=$1
+	shift
+	cat "$@" |
 		sed -nE "s/boot and clean console/console/
-			s/^($2) *([^:]*): ([^(]*: )?([^(]*[^( ]).*/\\2 \\4/p" | sort -u
+			s/^($how) *([^:]*): ([^(]*: )?([^(]*[^( ]).*/\\2 \\4/p" | sort -u
 }
 
-# red_and_green NR FROM TO: the tests of this patch
-red_and_green() {
+# red NR WHEN: the tests of this patch that pass, or that were not even begun: a
+# machine that has not come up would be red for any reason
+red() {
 	wanted_tests | awk -v nr="$1" '$1 == nr {
-		key = $3 "-" $4 "-" $5 "-" $6
-		gsub(/[+=]/, "", key)
-		for (i = 8; i <= NF; i++) print key, $i
-	}' | sort -u >"$tmp/tests"
-	# A machine that has not come up would be red for any reason.
-	cut -d' ' -f1 "$tmp/tests" | sort -u | while read -r m; do
-		passed "$2" ok | grep -q "^$m " || echo "$m: nothing passes without the fix"
+		name = $1 "-" $3 "-" $4 "-" $5 "-" $6
+		gsub(/[+=]/, "", name)
+		for (i = 8; i <= NF; i++)
+			print name, $i
+	}' | while read -r name test; do
+		run="#  RUN  *$test "
+		[ "$test" != console ] || run="# Subtest: "
+		grep -q "$run" "$logs/fixes-$2-$name.log" || echo "$name $test: not begun"
+		! passed 'ok|skip' "$logs/fixes-$2-$name.results" | grep -qxF "$name $test" ||
+			echo "$name $test: passes without the fix"
 	done
-	passed "$2" 'ok|skip' | comm -12 - "$tmp/tests" | sed 's/$/: passes without the fix/'
-	passed "$3" ok | comm -13 - "$tmp/tests" | sed 's/$/: fails with the fix/'
+}
+
+# green NR FILE...: those that do not pass, on whichever machine of that kind
+green() {
+	nr=$1
+	shift
+	passed ok "$@" | sed 's/^[0-9]*-p/p/' >"$tmp/passed"
+	wanted_tests | awk -v nr="$nr" '$1 == nr {
+		name = $3 "-" $4 "-" $5 "-" $6
+		gsub(/[+=]/, "", name)
+		for (i = 8; i <= NF; i++)
+			print name, $i
+	}' | grep -vxF -f "$tmp/passed" | sed 's/$/: fails with the fix/'
+}
+red_and_green() {
+	red "$1" red
+	green "$1" "$logs"/fixes-all-*.results
+}
+alone_red_and_green() {
+	red "$1" before
+	green "$1" "$logs/fixes-after-$1"-*.results
 }
 no_worse() {
-	passed "$1" ok >"$tmp/passed"
-	passed "$2" 'ok|skip' | comm -23 "$tmp/passed" - | sed 's/$/: passed before/'
+	passed ok "$logs"/fixes-base-*.results >"$tmp/passed"
+	passed 'ok|skip' "$logs"/fixes-all-*.results | comm -23 "$tmp/passed" - |
+		sed 's/$/: passed before/'
 }
 
 # host OUT: the base's files as they are now, compiled for this machine
@@ -89,27 +149,43 @@ kernels() {
 	done
 }
 
-rm -f "$logs"/fixes-[0-9abw]*
-kernels "base kernel"
-boots_of base
-host "$tmp/before" || die "the base's files do not compile for this machine"
+# alone_step NR: patch $p, with a kernel before it and one after
+alone_step() {
+	alone "$1" >"$tmp/alone"
+	[ ! -s "$tmp/alone" ] || kernels "before $1"
+	boots before oops=panic <"$tmp/alone"
+	apply_patch
+	[ -s "$tmp/alone" ] || return 0
+	kernels "after $1"
+	boots after oops=panic <"$tmp/alone"
+	verdict "$1-alone" "$1 alone: red before, green after" alone_red_and_green "$1"
+}
+
+part_only=$STEPS$ONLY
+[ -n "$part_only" ] || {
+	rm -f "$logs"/fixes-[0-9abrw]*
+	kernels "base kernel"
+	alone | boots red oops=panic
+	whole | boots base
+	host "$tmp/before" || die "the base's files do not compile for this machine"
+}
 set -- "$patches"/0*.patch
 while read -r name; do
 	shift	# the cover letter before the first
 	p=$1 nr=${name##*/}
 	nr=${nr%%-*}
-	[ -z "$LONG" ] || boots_of "before$nr" "$nr"
-	apply_patch
-	! grep -q "{ ${nr#0}, " "$tree/tools/testing/spapr_tce/bench/fixes.c" ||
+	case $LONG:" $STEPS " in
+	*" $nr "* | 1:"  ") alone_step "$nr" ;;
+	:"  ")	apply_patch ;;
+	*)	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply" ;;
+	esac
+	[ -n "$part_only" ] || ! grep -q "{ ${nr#0}, " "$tree/tools/testing/spapr_tce/bench/fixes.c" ||
 		verdict "$nr-host" "$nr on this machine: red before, green after" \
 			host_red_and_green "$nr"
-	[ -z "$LONG" ] || {
-		boots_of "after$nr" "$nr"
-		verdict "$nr-alone" "$nr alone: nothing else is red" no_worse "before$nr" "after$nr"
-	}
 done <"$patches/order"
+[ -z "$part_only" ] || exit 0
 kernels "with all fixes"
-boots_of all
+whole | boots all
 while read -r name; do
 	nr=${name##*/}
 	nr=${nr%%-*}
@@ -120,7 +196,7 @@ while read -r name; do
 	if [ -n "$why" ]; then
 		echo "skip    fixes: $title ($why)"
 	else
-		verdict "$nr-tests" "$title: red before, green after" red_and_green "$nr" base all
+		verdict "$nr-tests" "$title: red before, green after" red_and_green "$nr"
 	fi
 done <"$patches/order"
-verdict worse "with all fixes nothing is red that was not" no_worse base all
+verdict worse "with all fixes nothing is red that was not" no_worse

@@ -177,7 +177,7 @@ trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$logs"
 "$here/setup.sh" docs series
 "$here/series.sh" "--$part"
-"$here/initrd.sh" >&2
+if [ -n "$ONLY" ]; then "$here/tree.sh"; else "$here/initrd.sh"; fi >&2
 rm -rf "$work"
 cp -al "$base" "$work"
 rm -rf "$work"/obj-*
