@@ -8,7 +8,7 @@
 
 #include "spapr_tce.h"
 
-/* May a group share the windows that are there, now and later? */
+/* Test if a group can share the windows of the container, also those made later */
 static int tce_check_group(struct tce_container *c,
 			   struct iommu_table_group *table_group)
 {
@@ -97,7 +97,7 @@ static int tce_attach(struct tce_container *c, struct iommu_group *iommu_group)
 }
 
 /**
- * tce_container_attach() - let a group join
+ * tce_container_attach() - vfio_iommu_driver_ops::attach_group: let a group join
  * @iommu_data: the container
  * @iommu_group: the group, of which VFIO's core has taken ownership
  * @type: what kind of group
@@ -149,7 +149,7 @@ void tce_detach(struct tce_container *c, struct tce_group *grp)
 }
 
 /**
- * tce_container_detach() - let a group leave
+ * tce_container_detach() - vfio_iommu_driver_ops::detach_group: let a group leave
  * @iommu_data: the container
  * @iommu_group: the group
  *

@@ -125,6 +125,7 @@ long tce_register(struct tce_container *c, struct tce_param *param)
 {
 	const struct vfio_iommu_spapr_register_memory *memory = &param->memory;
 
+	lockdep_assert_held_write(&c->lock);
 	if (tce_find_exactly(c, memory->vaddr, memory->size))
 		return -EBUSY;
 
@@ -165,6 +166,7 @@ long tce_unregister(struct tce_container *c, struct tce_param *param)
 	struct tce_region *region;
 	int ret;
 
+	lockdep_assert_held_write(&c->lock);
 	if (tce_bad_region(memory))
 		return -EINVAL;
 
@@ -202,6 +204,7 @@ void tce_release_regions(struct tce_container *c)
 {
 	struct tce_region *region, *next;
 
+	lockdep_assert_held_write(&c->lock);
 	rbtree_postorder_for_each_entry_safe(region, next, &c->regions, node) {
 		mm_iommu_release(c->mm, region->mem);
 		kfree(region);

@@ -79,6 +79,7 @@ long tce_disable_v1(struct tce_container *c, struct tce_param *param)
 {
 	int ret;
 
+	lockdep_assert_held_write(&c->lock);
 	if (!c->enabled)
 		return 0;
 

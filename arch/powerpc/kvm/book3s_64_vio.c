@@ -77,6 +77,7 @@ static int kvmppc_tce_prepare(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link = NULL;
 	int ret;
 
+	tce_lock_assert_held(&stt->lock);
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		ret = user_table_prepare_batch(link->tbl,
 					       ioba >> link->tbl->it_page_shift,
@@ -97,6 +98,7 @@ static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link = NULL;
 	int ret = 0, err;
 
+	tce_lock_assert_held(&stt->lock);
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		err = user_table_commit_batch(link->tbl,
 					      ioba >> link->tbl->it_page_shift,
@@ -173,6 +175,7 @@ static int kvmppc_tce_unmap(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link = NULL;
 	int ret = 0;
 
+	tce_lock_assert_held(&stt->lock);
 	while (!ret && (link = kvmppc_tce_next_table(stt, link)))
 		ret = user_table_unmap(link->tbl,
 				       ioba >> link->tbl->it_page_shift,

@@ -280,6 +280,7 @@ static void kvmppc_tce_find_only(struct kvmppc_spapr_tce_table *stt)
 	struct kvmppc_tce_link *link = kvmppc_tce_next_table(stt, NULL);
 	struct iommu_table *only = NULL;
 
+	tce_lock_assert_held(&stt->lock);
 	if (link && !kvmppc_tce_next_table(stt, link) &&
 	    !kvmppc_tce_split(stt, link->tbl))
 		only = link->tbl;
@@ -293,6 +294,7 @@ static void kvmppc_tce_cut_links(struct kvmppc_spapr_tce_table *stt,
 {
 	struct kvmppc_tce_link *link, *next;
 
+	tce_lock_assert_held(&stt->lock);
 	list_for_each_entry_safe(link, next, &stt->links, node)
 		if (link->grp == grp || user_table_is_revoked(link->tbl))
 			list_move(&link->node, gone);
@@ -305,6 +307,7 @@ static bool kvmppc_tce_add_link(struct kvmppc_spapr_tce_table *stt,
 	struct list_head *head = &stt->links;
 	struct kvmppc_tce_link *link;
 
+	tce_lock_assert_held(&stt->lock);
 	list_for_each_entry(link, &stt->links, node) {
 		if (link->tbl != new->tbl)
 			continue;

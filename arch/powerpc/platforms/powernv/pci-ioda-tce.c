@@ -273,7 +273,7 @@ static struct pnv_ioda_pe *pnv_group_pe(struct iommu_table_group *table_group)
 	return container_of(table_group, struct pnv_ioda_pe, table_group);
 }
 
-/* Set the PE's window @num to @tbl, or clear it, and kill all of the PE (R18) */
+/* Set or clear entry 2 * PE + @num of the bridge's windows, and kill the PE (R18) */
 static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 			      struct iommu_table *tbl)
 {
