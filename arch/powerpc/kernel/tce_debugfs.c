@@ -336,7 +336,7 @@ void tce_debugfs_remove_table(struct user_table *user)
 }
 
 /**
- * tce_debug_ref_add() - show that somebody can reach a table
+ * tce_debug_ref_add() - show that a container or guest can reach a table
  * @tbl: a user table, of which the caller has a reference
  * @ref: zeroed; must stay until tce_debug_ref_remove()
  * @who: "container" or "kvm"; must stay as well

@@ -201,7 +201,7 @@ noinline void user_table_trace_kill(struct iommu_table *tbl,
 /**
  * shadow_refs_next() - start to collect references of the region of a shadow
  * @tbl: a user table
- * @hint: a region that the caller has registered, probably the one; or NULL
+ * @hint: a region that the caller has registered, probably that of @shadow; or NULL
  * @refs: references collected so far; they are dropped
  * @shadow: the shadow
  *

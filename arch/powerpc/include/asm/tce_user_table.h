@@ -59,7 +59,7 @@ struct user_table_stat {
 };
 
 /**
- * struct tce_debug_ref - somebody who can reach a table, for debugfs
+ * struct tce_debug_ref - a container or guest that can reach a table, for debugfs
  * @node: in user_table::debug_refs
  * @who: "container" or "kvm"
  * @pid: thread group of the thread that added it

@@ -360,7 +360,7 @@ unlock:
 /**
  * mm_iommu_unref_page() - drop the reference of a single IOMMU page
  * @mm: whose memory
- * @hint: a region that the caller has registered, probably the one; or NULL
+ * @hint: a region that the caller has registered, probably that of @ua; or NULL
  * @ua: user address of the page
  *
  * Context: as mm_iommu_unref_range(), which says what must be true of the TCE.
@@ -385,7 +385,7 @@ bool mm_iommu_unref_page(struct mm_struct *mm,
 /**
  * mm_iommu_find_bounds() - find the region of an address, and its bounds
  * @mm: whose memory
- * @hint: a region that the caller has registered, probably the one; or NULL
+ * @hint: a region that the caller has registered, probably that of @ua; or NULL
  * @ua: user address
  * @bounds: set to the region and its user addresses
  *
