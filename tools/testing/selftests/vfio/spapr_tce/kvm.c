@@ -397,7 +397,7 @@ TEST_F(kvm, list_all_or_nothing)
  * another one from time to time. The fixture looks whether registers of user
  * space, and of the guest, outlive that, as in all tests.
  */
-TEST_F(kvm, user_registers)
+TEST_F_TIMEOUT(kvm, user_registers, 100)
 {
 	struct guest_call calls[GUEST_CALLS_MAX];
 	struct guest *g = &self->g;

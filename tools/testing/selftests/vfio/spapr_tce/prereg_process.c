@@ -92,6 +92,24 @@ static int too_much_child(void *arg)
 	return 0;
 }
 
+/* No size that a process may ask for is a reason to warn. */
+TEST_F(prereg, sizes_are_not_warned_of)
+{
+	u64 size = 64ULL << 40;
+	int klog = sys_klog_open();
+	void *va = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (va == MAP_FAILED)
+		SKIP(return, "no 64 TB of address space");
+	EXPECT_EQ(-EINVAL, tce_register(self->c, va, 0));
+	EXPECT_FALSE(sys_klog_warned(klog));
+	EXPECT_GT(0, tce_register(self->c, va, size));
+	EXPECT_FALSE(sys_klog_warned(klog));
+	munmap(va, size);
+	close(klog);
+}
+
 TEST_F_TIMEOUT(prereg, more_than_memory, 120)
 {
 	struct child_args args = { .dev = &self->devs[0] };

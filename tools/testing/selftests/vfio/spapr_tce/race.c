@@ -331,7 +331,7 @@ TEST_F_TIMEOUT(race, last_group_leaves, 100)
 		w[i].first = &self->devs[0];
 		w[i].what = i ? MAPS | REGISTERS | ALL(DO_INFO) : ALL(DO_LEAVE);
 		w[i].seed = i + 1;
-		w[i].rounds = i ? 0 : 50;
+		w[i].rounds = i ? 0 : 20;
 		w[i].over = &over;
 		w[i].may_be_gone = i;
 		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, work, &w[i]));
