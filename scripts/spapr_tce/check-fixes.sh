@@ -30,9 +30,9 @@ boots() {
 		while read -r name machine config devices append programs; do
 			out=$logs/fixes-$1-$name rc=0
 			say "$1: booting $name ($programs)"
-			MACHINE=$machine DEVICES=$devices TIMEOUT=1200 "$here/boot.sh" \
+			MACHINE=$machine DEVICES=$devices TIMEOUT=1800 "$here/boot.sh" \
 				"$work/obj-$config/vmlinux" "$build/initrd.cpio" \
-				"${append#-} ${2:-} spapr_tce.timeout=240 spapr_tce.tests=$programs" \
+				"${append#-} ${2:-} spapr_tce.timeout=600 spapr_tce.tests=$programs" \
 				>"$out.log" 2>&1 </dev/null || rc=$?
 			"$here/results.pl" "$name" "$rc" "$out.log" >"$out.results"
 		done &
