@@ -179,7 +179,7 @@ static void exec_test(const char *name, char *tests, int out)
 	_exit(127);
 }
 
-static void sysrq(const char *key)
+static void press(const char *key)
 {
 	int fd = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
 
@@ -322,7 +322,7 @@ static bool run_test(int nr, char *name, double limit)
 			reaped = waitpid(pid, &status, WNOHANG);
 		/* Stuck in the kernel: say where, and leave it there. */
 		if (!reaped && left < -GRACE) {
-			sysrq("w");
+			press("w");
 			break;
 		}
 	}
@@ -419,7 +419,7 @@ int main(void)
 	/* Power-off waits for locks that who died of an Oops may hold for good. */
 	if (!fork()) {
 		sleep(60);
-		sysrq("b");
+		press("b");
 		_exit(1);
 	}
 	reboot(RB_POWER_OFF);
