@@ -15,21 +15,28 @@
  *
  * To take out all levels could take one from a request on another range. So a domain
  * counts its TCEs and the requests under way, takes out all levels only when that
- * count is 0, and makes new requests wait meanwhile.
+ * count is 0, and makes new requests wait meanwhile. They must not wait long: many
+ * levels are left to a worker, which takes them out piece by piece, and stops when
+ * there is a new request.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/memory_hotplug.h>
 #include <linux/pfn.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_domain.h>
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
+
+/* How many levels may be taken out while others wait */
+#define TCE_DOMAIN_AT_ONCE	1024
 
 /**
  * struct tce_domain - a paging domain
@@ -41,6 +48,7 @@
  * @taken: levels that were taken out since the last flush
  * @first: the first entry of all requests that have made levels; ULONG_MAX: none has
  * @last: the last entry of these requests
+ * @empty: takes out levels when no TCE is left and there are many
  */
 struct tce_domain {
 	struct iommu_domain domain;
@@ -50,6 +58,7 @@ struct tce_domain {
 	struct tce_spares taken;
 	unsigned long first;
 	unsigned long last;
+	struct work_struct empty;
 };
 
 static struct tce_domain *to_tce_domain(struct iommu_domain *domain)
@@ -67,6 +76,37 @@ static void tce_domain_enter(struct tce_domain *d, unsigned long nr)
 	while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
 }
 
+/* How many levels there are, but for those that were taken out and the root */
+static unsigned long tce_domain_levels(struct tce_domain *d)
+{
+	struct tce_tree *tree = &d->tbl->it_tree;
+
+	assert_spin_locked(&d->lock);
+
+	return (atomic_long_read(&tree->bytes) >> tree->level_shift) - 1 -
+	       d->taken.nr[TCE_INNER] - d->taken.nr[TCE_LEAF];
+}
+
+/*
+ * Take out the levels that a range covers wholly; with @all every level below the
+ * root. Returns false if somebody uses the domain: nothing was done.
+ */
+static bool tce_domain_take(struct tce_domain *d, unsigned long index,
+			    unsigned long nr, bool all)
+{
+	assert_spin_locked(&d->lock);
+	if (atomic_long_cmpxchg(&d->busy, 0, LONG_MIN))
+		return false;
+	tce_tree_take(&d->tbl->it_tree, index, nr, all, &d->taken);
+	if (all) {
+		d->first = ULONG_MAX;
+		d->last = 0;
+	}
+	atomic_long_set_release(&d->busy, 0);
+
+	return true;
+}
+
 /* Stop to count @nr TCEs or requests. When none is left, take out all levels */
 static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
 {
@@ -74,13 +114,12 @@ static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
 		return;
 
 	spin_lock(&d->lock);
-	if (d->first <= d->last &&
-	    !atomic_long_cmpxchg(&d->busy, 0, LONG_MIN)) {
-		tce_tree_take(&d->tbl->it_tree, d->first,
-			      d->last - d->first + 1, true, &d->taken);
-		d->first = ULONG_MAX;
-		d->last = 0;
-		atomic_long_set_release(&d->busy, 0);
+	if (d->first <= d->last) {
+		if (tce_domain_levels(d) > TCE_DOMAIN_AT_ONCE)
+			schedule_work(&d->empty);
+		else
+			tce_domain_take(d, d->first, d->last - d->first + 1,
+					true);
 	}
 	spin_unlock(&d->lock);
 }
@@ -258,6 +297,45 @@ static void tce_domain_flush(struct tce_domain *d, unsigned long index,
 }
 
 /*
+ * Take out the levels of @nr entries from *@index, which are one level and its leaves,
+ * and advance *@index. After the last piece, take out the levels above: they are few.
+ * Returns false when all is done, or when the domain is in use: its last user queues
+ * the work again.
+ */
+static bool tce_domain_empty_piece(struct tce_domain *d, unsigned long *index,
+				   unsigned long nr)
+{
+	bool more = false;
+
+	spin_lock(&d->lock);
+	*index = max(*index, ALIGN_DOWN(d->first, nr));
+	if (*index <= d->last) {
+		more = tce_domain_take(d, *index, nr, false);
+		*index += nr;
+	} else if (d->first <= d->last &&
+		   tce_domain_levels(d) <= TCE_DOMAIN_AT_ONCE) {
+		tce_domain_take(d, d->first, d->last - d->first + 1, true);
+	}
+	spin_unlock(&d->lock);
+
+	return more;
+}
+
+static void tce_domain_empty(struct work_struct *work)
+{
+	struct tce_domain *d = container_of(work, struct tce_domain, empty);
+	unsigned int bits = tce_tree_level_bits(&d->tbl->it_tree);
+	unsigned long index = 0;
+
+	while (tce_domain_empty_piece(d, &index, 1UL << 2 * bits)) {
+		if (READ_ONCE(d->taken.nr[TCE_LEAF]) >= TCE_DOMAIN_AT_ONCE)
+			tce_domain_flush(d, 0, 0);
+		cond_resched();
+	}
+	tce_domain_flush(d, 0, 0);
+}
+
+/*
  * A bridge reads several entries at a time: it may have cached entries that were 0
  * together with one beside them.
  */
@@ -311,7 +389,8 @@ static void tce_domain_free(struct iommu_domain *domain)
 {
 	struct tce_domain *d = to_tce_domain(domain);
 
-	tce_domain_flush(d, 0, 0);
+	cancel_work_sync(&d->empty);
+	tce_domain_empty(&d->empty);
 	iommu_tce_table_put(d->tbl);
 	kfree(d);
 }
@@ -388,6 +467,7 @@ struct iommu_domain *tce_domain_alloc(struct device *dev)
 	}
 
 	spin_lock_init(&d->lock);
+	INIT_WORK(&d->empty, tce_domain_empty);
 	d->first = ULONG_MAX;
 	d->domain.ops = &tce_domain_ops;
 	d->domain.pgsize_bitmap = PAGE_SIZE;

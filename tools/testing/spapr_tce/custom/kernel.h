@@ -220,6 +220,9 @@ bool mutex_is_mine(const struct mutex *m);
 void host_spin_lock(pthread_mutex_t *lock);
 #undef spin_lock
 #define spin_lock(lock)		host_spin_lock(lock)
+/* It is not known by whom */
+bool host_spin_is_taken(pthread_mutex_t *lock);
+#define assert_spin_locked(lock)	WARN_ON(!host_spin_is_taken(lock))
 
 /* Who shares it does not own it; @m, the first one, has its name and who does */
 struct rw_semaphore {
@@ -496,6 +499,8 @@ extern struct workqueue_struct *system_unbound_wq;
 struct workqueue_struct *host_alloc_workqueue(void);
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 void flush_workqueue(struct workqueue_struct *wq);
+#define schedule_work(work)		queue_work(system_unbound_wq, work)
+bool cancel_work_sync(struct work_struct *work);
 
 /*
  * Sleeping: whoever does looks again and again.

@@ -38,3 +38,11 @@ struct iommu_table *glue_domain_table(struct iommu_domain *domain)
 {
 	return to_tce_domain(domain)->tbl;
 }
+
+/* ... and how many levels were taken out since the last flush */
+unsigned long glue_domain_taken(struct iommu_domain *domain)
+{
+	struct tce_spares *taken = &to_tce_domain(domain)->taken;
+
+	return taken->nr[TCE_INNER] + taken->nr[TCE_LEAF];
+}

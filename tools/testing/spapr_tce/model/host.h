@@ -284,7 +284,9 @@ bool glue_table_is_mine(struct iommu_table *tbl);
 void glue_tables_show(struct seq_file *m);
 void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,
 		     struct seq_file *m);
+struct iommu_domain;
 bool glue_container_is_mine(void *data);
+unsigned long glue_domain_taken(struct iommu_domain *domain);
 void glue_container_fdinfo(void *data, struct seq_file *m);
 
 #ifndef HOST_BASE

@@ -405,6 +405,15 @@ void host_spin_lock(pthread_mutex_t *lock)
 	pthread_mutex_lock(lock);
 }
 
+bool host_spin_is_taken(pthread_mutex_t *lock)
+{
+	if (pthread_mutex_trylock(lock))
+		return true;
+	pthread_mutex_unlock(lock);
+
+	return false;
+}
+
 /* The model's own locks do not count in real mode */
 void model_lock(struct mutex *m)
 {

@@ -71,6 +71,23 @@ void flush_workqueue(struct workqueue_struct *wq)
 	mutex_unlock(&wq->running);
 }
 
+/* Only for works of the system's queue */
+bool cancel_work_sync(struct work_struct *work)
+{
+	struct workqueue_struct *wq = system_unbound_wq;
+	bool queued;
+
+	pthread_mutex_lock(&wq->lock);
+	queued = !list_empty(&work->node);
+	list_del_init(&work->node);
+	pthread_mutex_unlock(&wq->lock);
+	/* It may be running */
+	mutex_lock(&wq->running);
+	mutex_unlock(&wq->running);
+
+	return queued;
+}
+
 /* Let workers do what they have; they are of no process */
 void host_run_works(void)
 {

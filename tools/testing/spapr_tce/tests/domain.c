@@ -370,6 +370,81 @@ TEST_F(domain, inner_levels_go_alone)
 }
 
 /*
+ * All TCEs go, one by one, and leave many levels: more than others are to wait for.
+ * They go piece by piece, and others get in between.
+ */
+#define MANY		2500UL
+
+static unsigned long rests, most_taken, taken_before;
+static bool comes_between;
+
+static void look_at_taken(void)
+{
+	unsigned long now = glue_domain_taken(beside);
+
+	most_taken = max(most_taken, now > taken_before ? now - taken_before : now);
+	taken_before = now;
+	if (++rests == 3 && comes_between)
+		WARN_ON(map(beside, 1, RAM, 1, NULL));
+}
+
+static void fill_and_empty(struct iommu_domain *d)
+{
+	struct iommu_iotlb_gather gather = { .start = ULONG_MAX };
+	size_t mapped = 0;
+	unsigned long i;
+
+	/* Not flushed one by one: the model's bridge looks at all of the table then */
+	for (i = 0; i < MANY; i++)
+		WARN_ON(d->ops->map_pages(d, i * LEAF * PG, RAM, PG, 1, MAP_RW,
+					  GFP_KERNEL, &mapped));
+	d->ops->flush_iotlb_all(d);
+	WARN_ON(bytes_of(d) < MANY * 4096);
+	most_taken = 0;
+	taken_before = 0;
+	rests = 0;
+	host_resched = look_at_taken;
+	for (i = 0; i < MANY; i++)
+		WARN_ON(d->ops->unmap_pages(d, i * LEAF * PG, PG, 1, &gather) != PG);
+	look_at_taken();
+	d->ops->iotlb_sync(d, &gather);
+}
+
+TEST_F(domain, many_levels_go_piece_by_piece)
+{
+	struct iommu_domain *d = self->d;
+
+	ASSERT_EQ(tce_domain_attach(d, self->dev), 0);
+	beside = d;
+	comes_between = false;
+	fill_and_empty(d);
+	host_run_works();
+	EXPECT_LE(MANY / LEAF, rests);
+	EXPECT_LE(most_taken, LEAF + 1);
+	EXPECT_EQ(bytes_of(d), 4096);
+
+	/* The worker stops for who comes between, and the rest goes when he does */
+	comes_between = true;
+	fill_and_empty(d);
+	host_run_works();
+	EXPECT_LT(1000 * 4096, bytes_of(d));
+	EXPECT_TRUE(reaches(self->dev, PG, RAM));
+	EXPECT_EQ(unmap(d, 1, 1), 1);
+	host_run_works();
+	EXPECT_LE(most_taken, LEAF + 1);
+	EXPECT_EQ(bytes_of(d), 4096);
+	EXPECT_TRUE(dead(self->dev, PG));
+
+	/* Its end does not wait for the worker */
+	comes_between = false;
+	fill_and_empty(d);
+	give_back(self->dev);
+	d->ops->free(d);
+	self->d = NULL;
+	host_resched = NULL;
+}
+
+/*
  * States of a PE.
  */
 
