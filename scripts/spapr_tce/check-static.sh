@@ -75,7 +75,8 @@ layers() {
 	upper='vfio|kvm'
 	users="tce_user|$upper"
 	included "$users|mm_iommu|asm/iommu[.]h" arch/powerpc/include/asm/tce_tree.h \
-		arch/powerpc/kernel/tce_tree.c arch/powerpc/kernel/tce_level.* \
+		arch/powerpc/kernel/tce_tree.c arch/powerpc/kernel/tce_trim.c \
+		arch/powerpc/kernel/tce_level.* \
 		arch/powerpc/include/asm/tce_lock.h
 	included "$users" arch/powerpc/include/asm/mm_iommu.h arch/powerpc/mm/book3s64/iommu_*
 	included "$upper" arch/powerpc/include/asm/tce_user_table.h arch/powerpc/kernel/tce_*

@@ -10,8 +10,9 @@
  *
  * Readers need no reference: the directory is removed before anything that its
  * files look at is freed, and debugfs waits for readers. So readers delay the end
- * of a table and must be quick. They take no lock but user_tables_mutex, under
- * which nothing waits: TCEs are read while others change them. A file without a
+ * of a table and must be quick. They take no lock but user_tables_mutex and
+ * tce_tree::lock, under which nothing waits, the latter for a leaf at a time so that
+ * it stays (R6): TCEs are read while others change them. A file without a
  * bound is shown in parts (map, regions), or its reader stops when the table is
  * revoked (info), since nothing is mapped there any more.
  *
@@ -54,16 +55,19 @@ static void tce_debugfs_geometry(struct seq_file *m, struct iommu_table *tbl)
 static int tce_debugfs_tables_show(struct seq_file *m, void *unused)
 {
 	struct user_table *user;
+	unsigned long shadow, bytes;
 	struct tce_tree *tree;
-	unsigned long shadow;
 
 	mutex_lock(&user_tables_mutex);
 	list_for_each_entry(user, &user_tables, node) {
 		tree = &user->tbl->it_tree;
 		shadow = tce_debugfs_shadow_bytes(tree);
+		/* Levels may go between two looks */
+		bytes = max_t(unsigned long, atomic_long_read(&tree->bytes),
+			      shadow);
 		tce_debugfs_geometry(m, user->tbl);
 		seq_printf(m, " hw_bytes=%lu view_bytes=%lu charged_pages=%lu table=%lu\n",
-			   atomic_long_read(&tree->bytes) - shadow, shadow,
+			   bytes - shadow, shadow,
 			   tce_account_pages(&user->account), user->id);
 	}
 	mutex_unlock(&user_tables_mutex);
@@ -83,16 +87,15 @@ static unsigned long tce_debugfs_used(struct user_table *user)
 	__be64 *shadow, *end;
 	unsigned long used = 0;
 
-	for_each_tce_leaf(&iter, 0, tree->entries) {
-		if (READ_ONCE(user->revoked))
-			return 0;
+	tce_iter_start(&iter, 0, tree->entries);
+	while (!READ_ONCE(user->revoked) && tce_iter_next_locked(&iter)) {
 		shadow = tce_tree_shadow(tree, iter.entry);
 		for (end = shadow + iter.nr; shadow < end; shadow++)
 			used += !!tce_load(shadow);
-		cond_resched();
+		tce_iter_unlock(&iter);
 	}
 
-	return used;
+	return READ_ONCE(user->revoked) ? 0 : used;
 }
 
 static int tce_debugfs_info_show(struct seq_file *m, void *unused)
@@ -159,7 +162,9 @@ static void *tce_debugfs_map_find(struct seq_file *m, loff_t *pos)
 	bool found;
 
 	tce_iter_start(&iter, index, tree->entries - index);
+	spin_lock(&tree->lock);
 	found = tce_iter_next(&iter);
+	spin_unlock(&tree->lock);
 	*pos = iter.index + 1;
 
 	return found ? pos : NULL;
@@ -186,18 +191,33 @@ static void tce_debugfs_map_stop(struct seq_file *m, void *v)
 {
 }
 
-/* Take a copy first: the TCEs may change between counting and printing */
-static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
-				 const __be64 *shadow, unsigned long nr)
+/*
+ * Take a copy first: the TCEs may change between counting and printing. Returns
+ * false if there is no leaf.
+ */
+static bool tce_debugfs_map_copy(struct tce_tree *tree, unsigned long index,
+				 unsigned long nr, unsigned long *map)
 {
-	DECLARE_BITMAP(map, TCE_MAP_LINE);
-	unsigned int first, end;
+	__be64 *shadow;
 	unsigned long i;
 
 	bitmap_zero(map, TCE_MAP_LINE);
-	for (i = 0; i < nr; i++)
+	spin_lock(&tree->lock);
+	shadow = tce_tree_walk(tree, index);
+	if (shadow)
+		shadow = tce_tree_shadow(tree, shadow);
+	for (i = 0; shadow && i < nr; i++)
 		if (tce_load(shadow + i))
 			__set_bit(i, map);
+	spin_unlock(&tree->lock);
+
+	return shadow;
+}
+
+static void tce_debugfs_map_line(struct seq_file *m, unsigned long index,
+				 const unsigned long *map)
+{
+	unsigned int first, end;
 
 	seq_printf(m, "%lx %x", index, bitmap_weight(map, TCE_MAP_LINE));
 	for_each_set_bitrange(first, end, map, TCE_MAP_LINE)
@@ -209,8 +229,8 @@ static int tce_debugfs_map_show(struct seq_file *m, void *v)
 {
 	struct user_table *user = m->private;
 	struct tce_tree *tree = &user->tbl->it_tree;
+	DECLARE_BITMAP(map, TCE_MAP_LINE);
 	unsigned long index, nr;
-	__be64 *leaf;
 
 	if (v == SEQ_START_TOKEN) {
 		seq_printf(m, "table=%lu ", user->id);
@@ -219,11 +239,12 @@ static int tce_debugfs_map_show(struct seq_file *m, void *v)
 		return 0;
 	}
 
-	/* The leaf was present before, so it still is (R6) */
 	index = *(loff_t *)v - 1;
-	leaf = tce_tree_walk(tree, index);
 	nr = min(TCE_MAP_LINE - index % TCE_MAP_LINE, tree->entries - index);
-	tce_debugfs_map_line(m, index, tce_tree_shadow(tree, leaf), nr);
+	/* The leaf was there when it was found, and may have gone since */
+	if (!tce_debugfs_map_copy(tree, index, nr, map))
+		return SEQ_SKIP;
+	tce_debugfs_map_line(m, index, map);
 
 	return 0;
 }

@@ -365,25 +365,26 @@ void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
  *
  * Context: as tce_tree_destroy().
  */
-void tce_records_free(struct tce_tree *tree, struct tce_record **head)
+void tce_records_free(struct tce_tree *tree, struct hlist_head *head)
 {
 	struct tce_record *record;
 
-	while ((record = *head)) {
-		*head = record->next;
+	while (!hlist_empty(head)) {
+		record = hlist_entry(head->first, struct tce_record, node);
+		hlist_del(&record->node);
 		kfree(record);
 		tce_tree_pause(tree);
 	}
 }
 
-/* Allocate a record for each of @nr levels; the root needs none */
+/* Allocate a record for each of @nr levels; the root comes before and has none */
 static int tce_records_alloc(struct tce_tree *tree, struct tce_spares *spares,
 			     unsigned long nr, gfp_t gfp)
 {
 	struct tce_record *record;
 	int ret = 0;
 
-	if (!tree->shadow || !tree->root)
+	if (!tree->recorded)
 		return 0;
 
 	/* As small as they are, the memory cgroup counts them but no charge does */
@@ -393,8 +394,7 @@ static int tce_records_alloc(struct tce_tree *tree, struct tce_spares *spares,
 		record = kmalloc(sizeof(*record), gfp | __GFP_NOWARN);
 		if (!record)
 			return -ENOMEM;
-		record->next = spares->records;
-		spares->records = record;
+		hlist_add_head(&record->node, &spares->records);
 		ret = tce_tree_pause(tree);
 	}
 
@@ -481,7 +481,7 @@ void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares)
 		spares->nr[TCE_INNER], spares->nr[TCE_LEAF]
 	};
 
-	if (!nr[TCE_INNER] && !nr[TCE_LEAF])
+	if (!tce_spares_any(spares))
 		return;
 	tce_spares_free(tree, spares);
 	tce_tree_uncharge(tree, nr);

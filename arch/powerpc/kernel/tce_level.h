@@ -1,11 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Levels of TCE trees, for tce_tree.c alone.
+ * Levels of TCE trees, for tce_tree.c and tce_trim.c.
  */
 #ifndef _POWERPC_KERNEL_TCE_LEVEL_H
 #define _POWERPC_KERNEL_TCE_LEVEL_H
 
+#include <asm/page.h>
+#include <asm/tce.h>
 #include <asm/tce_tree.h>
+
+/* Both bits together make the hardware follow the address to the next level */
+#define TCE_TREE_LINK	(TCE_PCI_READ | TCE_PCI_WRITE)
+
+static inline __be64 *tce_link_level(unsigned long link)
+{
+	return __va(link & ~(unsigned long)TCE_TREE_LINK);
+}
 
 void tce_level_free(struct tce_tree *tree, enum tce_kind kind, __be64 *level);
 int tce_tree_pause(struct tce_tree *tree);
@@ -17,6 +27,6 @@ void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
 		     __be64 *level);
 int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 		    const unsigned long *nr, gfp_t gfp);
-void tce_records_free(struct tce_tree *tree, struct tce_record **head);
+void tce_records_free(struct tce_tree *tree, struct hlist_head *head);
 
 #endif /* _POWERPC_KERNEL_TCE_LEVEL_H */

@@ -6,16 +6,16 @@
  * levels and charges for them. It keeps these invariants
  * (Documentation/arch/powerpc/tce.rst):
  *
- * - Levels only appear, until tce_tree_destroy(); only tce_tree_take() removes
- *   levels earlier, from trees without shadows (R6).
+ * - Levels only appear, until tce_tree_destroy(); only tce_tree_trim() removes
+ *   levels earlier, and tce_tree_take() from trees without records (R6).
  * - A level is zeroed before its address is published, by cmpxchg(): other
  *   threads and the hardware see no level or a whole one (R7).
  * - All levels that a request may need are allocated and charged before the first
  *   is published. On failure the tree and the charge are unchanged (R8, R10). The
  *   loser of a race for a slot frees its level.
  *
- * A tree with shadows has a record of each level below its root, since it can be
- * very large and have few of them.
+ * A tree that somebody pays for by the level has a record of each level below its
+ * root, since it can be very large and have few of them.
  *
  * A process chooses how large its requests are. So where a process pays for the
  * tree, loops over levels reschedule, and a request that makes levels ends when
@@ -33,14 +33,6 @@
 
 #include "tce_level.h"
 
-/* Both bits together make the hardware follow the address to the next level */
-#define TCE_TREE_LINK	(TCE_PCI_READ | TCE_PCI_WRITE)
-
-static __be64 *tce_link_level(unsigned long link)
-{
-	return __va(link & ~(unsigned long)TCE_TREE_LINK);
-}
-
 /* Link @level from @slot unless another is linked there. Returns the link (R7) */
 static unsigned long tce_publish(__be64 *slot, __be64 *level)
 {
@@ -55,23 +47,20 @@ static unsigned long tce_publish(__be64 *slot, __be64 *level)
 }
 
 /*
- * The same in a tree with shadows, where the level is recorded as well. The lock
- * makes one step of both for tce_tree_records(): whoever has found a level in the
- * tree finds its record there.
+ * The same in a tree with records. The lock makes one step of both for
+ * tce_tree_records(): whoever has found a level in the tree finds its record there.
  */
 static noinline unsigned long tce_publish_record(struct tce_tree *tree,
 						 __be64 *slot,
-						 struct tce_spares *spares)
+						 struct tce_record *record)
 {
-	struct tce_record *record = spares->records;
 	unsigned long link;
 
 	spin_lock(&tree->lock);
 	link = tce_publish(slot, record->entries);
 	if (tce_link_level(link) == record->entries) {
-		spares->records = record->next;
-		record->next = tree->records;
-		tree->records = record;
+		hlist_del(&record->node);
+		hlist_add_head(&record->node, &tree->records);
 	}
 	spin_unlock(&tree->lock);
 
@@ -88,19 +77,21 @@ static unsigned long tce_link_spare(struct tce_tree *tree, __be64 *slot,
 {
 	enum tce_kind kind = shift == tce_tree_level_bits(tree) ? TCE_LEAF :
 								  TCE_INNER;
-	struct tce_record *record = spares->records;
+	struct tce_record *record;
 	unsigned long link;
 	__be64 *new;
 
 	if (!spares->nr[kind])
 		return 0;
 	new = tce_spares_pop(spares, kind);
+	record = tce_spares_records(spares);
 	if (record) {
 		record->entries = new;
 		record->start = index >> shift << shift;
+		record->shift = shift;
 		record->kind = kind;
 		record->nr = 0;
-		link = tce_publish_record(tree, slot, spares);
+		link = tce_publish_record(tree, slot, record);
 	} else {
 		link = tce_publish(slot, new);
 	}
@@ -146,7 +137,7 @@ static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
  * @index: index of the entry, below @tree->entries
  *
  * Does not allocate, sleep or take a lock, and touches the linear mapping only
- * (R19). The entry stays valid as long as the tree (R6).
+ * (R19). How long the entry stays valid says R6.
  *
  * Context: any, real mode included.
  *
@@ -326,14 +317,33 @@ static noinline int tce_iter_make(struct tce_iter *iter, unsigned long index,
 }
 
 /**
+ * tce_iter_has() - find entries that are all in one leaf
+ * @iter: the iterator, moved to the leaf
+ * @index: first entry
+ * @nr: how many, at least 1
+ *
+ * Context: as tce_tree_walk().
+ *
+ * Return: true if one leaf has all of the entries, and is there.
+ */
+bool tce_iter_has(struct tce_iter *iter, unsigned long index, unsigned long nr)
+{
+	unsigned int shift;
+
+	return tce_iter_find(iter, index, &shift) &&
+		nr <= iter->start + iter->size - index;
+}
+
+/**
  * tce_iter_reserve() - make entries writable
  * @iter: an iterator of the tree
  * @index: first entry
  * @nr: how many, at least 1; @index + @nr must not exceed the tree's entries
  * @gfp: how to allocate; must allow sleeping when the tree has an account
  *
- * Afterwards there is a leaf for each of the entries, and it stays (R6). May run
- * at the same time as any other use of the tree but tce_tree_destroy().
+ * Afterwards there is a leaf for each of the entries. It stays (R6), in a tree with
+ * records for as long as the caller has a hold on the entries. May run at the same
+ * time as any other use of the tree but tce_tree_destroy().
  *
  * Context: any in virtual mode; may sleep when the tree has an account, and takes
  * the mmap_lock then.
@@ -346,11 +356,8 @@ static noinline int tce_iter_make(struct tce_iter *iter, unsigned long index,
 int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
 		     unsigned long nr, gfp_t gfp)
 {
-	unsigned int shift;
-
 	/* Most requests find all in one leaf, which the iterator keeps */
-	if (likely(tce_iter_find(iter, index, &shift)) &&
-	    nr <= iter->start + iter->size - index)
+	if (likely(tce_iter_has(iter, index, nr)))
 		return 0;
 
 	return tce_iter_make(iter, index, nr, gfp);
@@ -414,7 +421,7 @@ static void tce_level_take(struct tce_taking *t, __be64 *level,
 
 /**
  * tce_tree_take() - take out levels below the root
- * @tree: a tree without shadows
+ * @tree: a tree without records
  * @index: first entry of a range
  * @nr: how many, at least 1; all of them are 0
  * @all: all other entries of the tree are 0, too, and nobody uses it: take
@@ -495,9 +502,11 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
 	tree->nid = nid;
 	tree->account = account;
 	tree->prepaid = false;
+	tree->recorded = false;
 	tree->root = NULL;
 	spin_lock_init(&tree->lock);
-	tree->records = NULL;
+	INIT_HLIST_HEAD(&tree->records);
+	INIT_LIST_HEAD(&tree->holds);
 	atomic_long_set(&tree->bytes, 0);
 	atomic_long_set(&tree->leaves, 0);
 }
@@ -522,8 +531,12 @@ int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
 
 	tce_tree_set(tree, config->entries, config->nid, account);
 	ret = tce_tree_geometry(tree, config);
+	if (!ret)
+		ret = tce_tree_make_root(tree);
+	/* Those of the kernel itself are small, and stay as they are */
+	tree->recorded = account || config->shadow;
 
-	return ret ? ret : tce_tree_make_root(tree);
+	return ret;
 }
 
 /**
@@ -568,11 +581,11 @@ EXPORT_SYMBOL_GPL(tce_tree_init_paged);
 
 /**
  * tce_tree_records() - find all levels of a tree
- * @tree: a tree with shadows
+ * @tree: a tree with records
  *
  * Where a tree has few levels this is less to visit than its range. The list has
- * all levels but the root, in no order, that were linked before the call; and stays
- * as long as the tree (R6).
+ * all levels but the root that were linked before the call, each before the one
+ * above it. It is for who excludes tce_tree_trim() (R6).
  *
  * Context: any in virtual mode, does not sleep.
  *
@@ -583,18 +596,18 @@ struct tce_record *tce_tree_records(struct tce_tree *tree)
 	struct tce_record *record;
 
 	spin_lock(&tree->lock);
-	record = tree->records;
+	record = hlist_entry_safe(tree->records.first, struct tce_record, node);
 	spin_unlock(&tree->lock);
 
 	return record;
 }
 
-/* Free all levels of a tree with shadows but the root */
+/* Free all levels of a tree with records but the root */
 static void tce_records_destroy(struct tce_tree *tree, unsigned long *freed)
 {
 	struct tce_record *record;
 
-	for (record = tree->records; record; record = record->next) {
+	hlist_for_each_entry(record, &tree->records, node) {
 		tce_level_free(tree, record->kind, record->entries);
 		freed[record->kind]++;
 		tce_tree_pause(tree);
@@ -608,8 +621,8 @@ static void tce_level_destroy(struct tce_tree *tree, __be64 *level,
 	enum tce_kind kind = depth == 1 ? TCE_LEAF : TCE_INNER;
 	unsigned long i;
 
-	/* Those of a tree with shadows are recorded, and free already */
-	if (kind == TCE_INNER && !tree->shadow) {
+	/* Those of a tree with records are free already */
+	if (kind == TCE_INNER && !tree->recorded) {
 		for (i = 0; i < 1UL << tce_tree_level_bits(tree); i++)
 			if (level[i])
 				tce_level_destroy(tree,

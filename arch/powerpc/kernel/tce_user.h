@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/spinlock.h>
 
 #include <asm/iommu.h>
 #include <asm/mm_iommu.h>
@@ -53,6 +54,8 @@ struct dentry;
  * @pinned: a page was mapped that is not registered. Never cleared; under @lock
  * @hint: the region that was mapped or unmapped last without sleeping; under
  *	  @lock
+ * @trimming: taken around @lock by who looks for levels to give back, until they
+ *	      are
  * @account: what the levels of the table cost @mm
  * @tces: where a batch for the hypervisor is put together, under @lock; NULL
  *	  where the hardware walks the table in memory
@@ -69,6 +72,7 @@ struct user_table {
 	bool emptied;
 	bool pinned;
 	struct mm_iommu_hint hint;
+	struct mutex trimming;		/* of requests that lack a level */
 	struct tce_account account;
 	__be64 *tces;
 	struct list_head node;
@@ -331,6 +335,36 @@ user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 			cond_resched();
 	}
 }
+
+/*
+ * tce_iter_next() for who has neither the tce_lock nor a hold: the leaf stays until
+ * tce_iter_unlock(), which must be called when this returns true (R6).
+ */
+static inline bool tce_iter_next_locked(struct tce_iter *iter)
+{
+	spin_lock(&iter->tree->lock);
+	iter->size = 0;
+	if (tce_iter_next(iter))
+		return true;
+	spin_unlock(&iter->tree->lock);
+
+	return false;
+}
+
+static inline void tce_iter_unlock(struct tce_iter *iter)
+{
+	spin_unlock(&iter->tree->lock);
+	cond_resched();
+}
+
+/* tce_user_levels.c */
+int user_table_make_levels(struct iommu_table *tbl, struct tce_iter *iter,
+			   unsigned long index, unsigned long npages);
+int user_table_reserve(struct iommu_table *tbl, struct tce_iter *iter,
+		       unsigned long index, unsigned long npages);
+int user_table_lock_range(struct iommu_table *tbl, struct tce_iter *iter,
+			  unsigned long index, unsigned long npages);
+void user_table_unlock_range(struct iommu_table *tbl, struct tce_iter *iter);
 
 /* tce_user_check.c */
 void user_table_do_check(struct iommu_table *tbl, unsigned long index,

@@ -100,6 +100,7 @@ static unsigned long user_table_batch_pages(struct iommu_table *tbl,
 /**
  * user_table_prepare_batch() - take references and levels for a batch
  * @tbl: a user table
+ * @iter: has a hold on the levels until the batch is committed or cancelled
  * @entry: first TCE, counted from PCI address 0; all of the batch is inside @tbl
  * @batch: what to map and unmap
  *
@@ -109,20 +110,20 @@ static unsigned long user_table_batch_pages(struct iommu_table *tbl,
  * user_table_cancel_batch() then. Else an error as user_table_map(), and nothing
  * has changed (R8).
  */
-int user_table_prepare_batch(struct iommu_table *tbl, unsigned long entry,
-			     struct tce_batch *batch)
+int user_table_prepare_batch(struct iommu_table *tbl, struct tce_iter *iter,
+			     unsigned long entry, struct tce_batch *batch)
 {
-	struct tce_iter iter = { .tree = &tbl->it_tree };
 	int ret;
 
 	ret = mm_iommu_ref_batch(batch, tbl->it_page_shift);
 	if (ret)
 		return ret;
 
-	ret = tce_iter_reserve(&iter, entry - tbl->it_offset,
-			       user_table_batch_pages(tbl, batch), GFP_KERNEL);
+	iter->tree = &tbl->it_tree;
+	ret = user_table_reserve(tbl, iter, entry - tbl->it_offset,
+				 user_table_batch_pages(tbl, batch));
 	if (ret)
-		user_table_cancel_batch(tbl, batch);
+		mm_iommu_unref_batch(batch, tbl->it_page_shift);
 
 	return ret;
 }
@@ -131,15 +132,18 @@ EXPORT_SYMBOL_GPL(user_table_prepare_batch);
 /**
  * user_table_cancel_batch() - drop the references of a batch
  * @tbl: as user_table_prepare_batch()
+ * @iter: as user_table_prepare_batch()
  * @batch: as user_table_prepare_batch()
  *
- * Levels stay (R6).
+ * Levels may go from now on.
  *
- * Context: any in virtual mode, does not sleep.
+ * Context: process, may sleep. Takes the table's lock.
  */
-void user_table_cancel_batch(struct iommu_table *tbl,
+void user_table_cancel_batch(struct iommu_table *tbl, struct tce_iter *iter,
 			     const struct tce_batch *batch)
 {
+	user_table_lock(tbl);
+	user_table_unlock_range(tbl, iter);
 	mm_iommu_unref_batch(batch, tbl->it_page_shift);
 }
 EXPORT_SYMBOL_GPL(user_table_cancel_batch);
@@ -147,6 +151,7 @@ EXPORT_SYMBOL_GPL(user_table_cancel_batch);
 /**
  * user_table_commit_batch() - map and unmap what a batch says
  * @tbl: as user_table_prepare_batch()
+ * @iter: as user_table_prepare_batch()
  * @entry: as user_table_prepare_batch()
  * @batch: a batch from user_table_prepare_batch()
  *
@@ -157,11 +162,10 @@ EXPORT_SYMBOL_GPL(user_table_cancel_batch);
  *
  * Return: 0; -ENOMEM or -EIO as user_table_map().
  */
-int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
-			    const struct tce_batch *batch)
+int user_table_commit_batch(struct iommu_table *tbl, struct tce_iter *iter,
+			    unsigned long entry, const struct tce_batch *batch)
 {
 	unsigned long npages = user_table_batch_pages(tbl, batch);
-	struct tce_iter iter = { .tree = &tbl->it_tree };
 	struct tce_batch granted = *batch;
 	struct tce_source src = { .batch = &granted };
 	bool revoked;
@@ -172,17 +176,17 @@ int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
 	user_table_lock(tbl);
 	revoked = tbl->it_user->revoked;
 	if (!revoked)
-		ret = user_table_commit(tbl, &iter, entry - tbl->it_offset,
+		ret = user_table_commit(tbl, iter, entry - tbl->it_offset,
 					npages, &src);
 	if (!ret && !revoked)
 		user_table_check(tbl, entry - tbl->it_offset, npages);
-	user_table_unlock(tbl);
+	user_table_unlock_range(tbl, iter);
 
 	/* Keep the references of TCEs that could not be cleared (R13) */
 	if (ret == -EUCLEAN)
 		ret = -EIO;
 	else if (revoked || ret)
-		user_table_cancel_batch(tbl, batch);
+		mm_iommu_unref_batch(batch, tbl->it_page_shift);
 	trace_tce_list(tbl, entry, npages, ret);
 
 	return ret;

@@ -19,7 +19,8 @@
  * Locking: TCEs and shadows change under the lock of the table (R11). The container
  * and KVM have no other lock in common. References and levels are taken without
  * it, so a request over several tables prepares all, and then commits one table
- * after the other (R15).
+ * after the other (R15). From one to the other a hold keeps the levels; who has
+ * none looks for a TCE under the lock only (R6).
  *
  * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
@@ -95,6 +96,7 @@ int user_table_init(struct iommu_table *tbl,
 
 	mmgrab(config->mm);
 	tce_lock_init(&user->lock);
+	mutex_init(&user->trimming);
 	user->mm = config->mm;
 	user->tbl = tbl;
 	tbl->it_user = user;
@@ -241,8 +243,9 @@ noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 }
 
 /*
- * A single page whose leaf is there, the request that guests and drivers make most
- * often: no iterator, and nothing that is kept from step to step.
+ * A single page, the request that guests and drivers make most often: no iterator,
+ * and nothing that is kept from step to step. One walk, with the lock, is all that
+ * keeps the leaf.
  */
 
 static void shadow_unref_one(struct iommu_table *tbl,
@@ -256,24 +259,41 @@ static void shadow_unref_one(struct iommu_table *tbl,
 						  shadow & ~TCE_SHADOW_FLAGS));
 }
 
-/* The TCE of a single page, if it can be done so; else NULL */
-static __always_inline __be64 *
-user_table_find_one(struct iommu_table *tbl, unsigned long entry,
-		    unsigned long npages)
+static __always_inline bool user_table_is_one(struct iommu_table *tbl,
+					      unsigned long npages)
 {
-	if (npages != 1 || unlikely(!user_table_in_memory(tbl)))
-		return NULL;
-
-	return tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	return npages == 1 && likely(user_table_in_memory(tbl));
 }
 
-static noinline long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
+/* Make the leaf of a page with the lock, which is dropped meanwhile */
+static noinline long user_table_make_leaf(struct iommu_table *tbl,
+					  unsigned long index,
+					  unsigned long *made, __be64 **tce)
+{
+	struct tce_iter iter = { .tree = &tbl->it_tree };
+	long ret;
+
+	tce_iter_hold(&iter, index, 1);
+	ret = user_table_make_levels(tbl, &iter, index, 1);
+	if (ret)
+		return ret;
+	/* With the lock the leaf stays */
+	tce_iter_release(&iter);
+	*tce = tce_tree_walk(&tbl->it_tree, index);
+	if (unlikely(made))
+		*made = iter.made;
+
+	return 0;
+}
+
+static noinline long user_table_map_one(struct iommu_table *tbl,
 					unsigned long entry,
 					const struct mm_iommu_range *range,
-					enum dma_data_direction direction)
+					enum dma_data_direction direction,
+					unsigned long *made)
 {
 	unsigned long perm = user_table_perm(tbl, direction), new, old;
-	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	__be64 *tce, *shadow;
 	long ret;
 
 	ret = mm_iommu_ref_page(range, perm, &new);
@@ -281,8 +301,16 @@ static noinline long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
 		return ret;
 
 	user_table_lock(tbl);
+	tce = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	if (unlikely(!tce)) {
+		ret = user_table_make_leaf(tbl, entry - tbl->it_offset, made,
+					   &tce);
+		if (ret)
+			goto unref;
+	}
 	tce_store(tce, new);
 	user_table_kill(tbl, entry, 1);
+	shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	old = tce_load(shadow);
 	tce_store(shadow, tce_shadow_make(range->ua | perm, TCE_SHADOW_UA));
 	if (old)
@@ -291,24 +319,34 @@ static noinline long user_table_map_one(struct iommu_table *tbl, __be64 *tce,
 	user_table_unlock(tbl);
 
 	return 0;
+unref:
+	user_table_unlock(tbl);
+	mm_iommu_unref_range(range);
+
+	return ret;
 }
 
-static noinline void user_table_unmap_one(struct iommu_table *tbl, __be64 *tce,
+static noinline void user_table_unmap_one(struct iommu_table *tbl,
 					  unsigned long entry,
 					  struct mm_iommu_table_group_mem_t *hint)
 {
-	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	__be64 *tce, *shadow;
 	unsigned long old;
 
 	user_table_lock(tbl);
+	tce = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	if (unlikely(!tce))
+		goto unlock;
 	WRITE_ONCE(*tce, 0);
 	user_table_kill(tbl, entry, 1);
+	shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	old = tce_load(shadow);
 	if (old) {
 		WRITE_ONCE(*shadow, 0);
 		shadow_unref_one(tbl, hint, old);
 	}
 	user_table_check(tbl, entry - tbl->it_offset, 1);
+unlock:
 	user_table_unlock(tbl);
 }
 
@@ -329,17 +367,16 @@ user_table_map_range(struct iommu_table *tbl, unsigned long entry,
 	if (ret)
 		return ret;
 
-	ret = tce_iter_reserve(&iter, index, range->npages, GFP_KERNEL);
+	ret = user_table_lock_range(tbl, &iter, index, range->npages);
 	if (ret)
 		goto unref;
 	if (unlikely(made))
 		*made = iter.made;
 
-	user_table_lock(tbl);
 	ret = user_table_commit(tbl, &iter, index, range->npages, &src);
 	if (!ret)
 		user_table_check(tbl, index, range->npages);
-	user_table_unlock(tbl);
+	user_table_unlock_range(tbl, &iter);
 	if (likely(!ret))
 		return 0;
 	/* Keep the references of TCEs that could not be cleared (R13) */
@@ -356,10 +393,8 @@ user_table_do_map(struct iommu_table *tbl, unsigned long entry,
 		  const struct mm_iommu_range *range,
 		  enum dma_data_direction direction, unsigned long *made)
 {
-	__be64 *tce = user_table_find_one(tbl, entry, range->npages);
-
-	if (tce)
-		return user_table_map_one(tbl, tce, entry, range, direction);
+	if (user_table_is_one(tbl, range->npages))
+		return user_table_map_one(tbl, entry, range, direction, made);
 
 	return user_table_map_range(tbl, entry, range, direction, made);
 }
@@ -436,14 +471,13 @@ long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,
 	struct tce_source src = { .tces = tces };
 	long ret;
 
-	ret = tce_iter_reserve(&iter, index, npages, GFP_KERNEL);
+	ret = user_table_lock_range(tbl, &iter, index, npages);
 	if (!ret) {
-		user_table_lock(tbl);
 		tbl->it_user->pinned = true;
 		ret = user_table_commit(tbl, &iter, index, npages, &src);
 		if (!ret)
 			user_table_check(tbl, index, npages);
-		user_table_unlock(tbl);
+		user_table_unlock_range(tbl, &iter);
 	}
 	trace_tce_map(tbl, entry, npages, 0, iter.made,
 		      ret == -EUCLEAN ? -EIO : ret);
@@ -475,15 +509,35 @@ static bool user_table_clear(struct tce_iter *iter, unsigned long index,
  * Sparse ranges, such as all of a large window: the table has fewer leaves than the
  * range could have, so visit the leaves by their records instead of searching the
  * range. What a leaf has in use is found in its shadows: all that is mapped has one.
+ *
+ * The levels of all of a window go back, and those of a range with room for more
+ * leaves than there are. One with as many leaves as there are is probably mapped
+ * again, and keeps them until they are wanted elsewhere.
  */
+
+/* As many leaves as the range has room for */
+static unsigned long user_table_room(struct iommu_table *tbl,
+				     unsigned long npages)
+{
+	if (npages == tbl->it_size)
+		return ULONG_MAX;
+
+	return npages >> tce_tree_level_bits(&tbl->it_tree);
+}
 
 static bool user_table_sparse(struct iommu_table *tbl, unsigned long npages)
 {
 	const struct tce_tree *tree = &tbl->it_tree;
-	unsigned long leaves = npages >> tce_tree_level_bits(tree);
+	unsigned long room = user_table_room(tbl, npages);
 
-	return unlikely(leaves) && tree->levels > 1 &&
-		atomic_long_read(&tree->leaves) <= leaves;
+	return unlikely(room) && tree->levels > 1 &&
+		atomic_long_read(&tree->leaves) <= room;
+}
+
+static bool user_table_gives_back(struct iommu_table *tbl, unsigned long npages)
+{
+	return atomic_long_read(&tbl->it_tree.leaves) <
+		user_table_room(tbl, npages);
 }
 
 /* Find the first and last TCE in use of [@first, @end) of a leaf */
@@ -528,24 +582,14 @@ static bool user_table_clear_leaf(struct iommu_table *tbl,
 	return leaf->nr;
 }
 
-static noinline void
-user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
-			unsigned long npages,
-			struct mm_iommu_table_group_mem_t *hint)
+/* Drop what the cleared TCEs of @leaf and of those behind it referred to */
+static void user_table_drop_leaves(struct iommu_table *tbl,
+				   struct tce_record *leaf,
+				   struct mm_iommu_table_group_mem_t *hint)
 {
-	struct tce_record *records = tce_tree_records(&tbl->it_tree), *leaf;
-	bool any = false;
 	__be64 *shadow;
 
-	for (leaf = records; leaf; leaf = leaf->next) {
-		any |= user_table_clear_leaf(tbl, leaf, index, npages);
-		cond_resched();
-	}
-	if (!any)
-		return;
-
-	user_table_kill(tbl, index + tbl->it_offset, npages);
-	for (leaf = records; leaf; leaf = leaf->next) {
+	for (; leaf; leaf = tce_record_next(leaf)) {
 		shadow = tce_tree_shadow(&tbl->it_tree, leaf->entries);
 		if (leaf->nr)
 			shadow_drop(tbl, shadow + leaf->first, leaf->nr, hint);
@@ -553,21 +597,54 @@ user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
 	}
 }
 
-/* The caller must hold the lock */
+/* Levels are taken out before the kill, which is then for both; see tce_trim.c */
+static noinline void
+user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
+			unsigned long npages,
+			struct mm_iommu_table_group_mem_t *hint,
+			struct tce_spares *taken)
+{
+	struct tce_tree *tree = &tbl->it_tree;
+	struct tce_record *leaf;
+	bool any = false;
+
+	for (leaf = tce_tree_records(tree); leaf; leaf = tce_record_next(leaf)) {
+		any |= user_table_clear_leaf(tbl, leaf, index, npages);
+		cond_resched();
+	}
+	if (taken)
+		tce_tree_trim(tree, index, npages, false, taken);
+	if (!any && !(taken && tce_spares_any(taken)))
+		return;
+
+	user_table_kill(tbl, index + tbl->it_offset, npages);
+	user_table_drop_leaves(tbl, tce_tree_records(tree), hint);
+	if (taken)
+		user_table_drop_leaves(tbl, tce_spares_records(taken), hint);
+}
+
+/* Levels go to @taken, or stay if that is NULL. The caller must hold the lock */
 static noinline int
 user_table_unmap_locked(struct iommu_table *tbl, unsigned long entry,
 			unsigned long npages,
-			struct mm_iommu_table_group_mem_t *hint)
+			struct mm_iommu_table_group_mem_t *hint,
+			struct tce_spares *taken)
 {
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
+	bool sparse = user_table_sparse(tbl, npages);
 	int ret = 0;
 
 	tce_lock_assert_held(&tbl->it_user->lock);
+	if (!sparse || !user_table_gives_back(tbl, npages))
+		taken = NULL;
 	if (unlikely(!user_table_in_memory(tbl))) {
 		ret = user_table_unmap_batches(tbl, index, npages, hint);
-	} else if (user_table_sparse(tbl, npages)) {
-		user_table_unmap_sparse(tbl, index, npages, hint);
+		if (taken && !ret)
+			tce_tree_trim(&tbl->it_tree, index, npages, false,
+				      taken);
+	} else if (unlikely(sparse)) {
+		user_table_unmap_sparse(tbl, index, npages, hint, taken);
 	} else if (user_table_clear(&iter, index, npages)) {
 		user_table_kill(tbl, entry, npages);
 		user_table_drop_refs(tbl, &iter, index, npages, hint);
@@ -585,12 +662,15 @@ static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long npages,
 				  struct mm_iommu_table_group_mem_t *hint)
 {
+	struct tce_spares taken = { };
 	int ret = 0;
 
 	user_table_lock(tbl);
 	if (likely(!tbl->it_user->revoked))
-		ret = user_table_unmap_locked(tbl, entry, npages, hint);
+		ret = user_table_unmap_locked(tbl, entry, npages, hint, &taken);
 	user_table_unlock(tbl);
+	/* Waits for the mmap_lock, so not with the table's lock */
+	tce_spares_return(&tbl->it_tree, &taken);
 
 	return ret;
 }
@@ -600,11 +680,9 @@ user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages,
 		    struct mm_iommu_table_group_mem_t *hint)
 {
-	__be64 *tce = user_table_find_one(tbl, entry, npages);
-
-	if (!tce)
+	if (!user_table_is_one(tbl, npages))
 		return user_table_unmap_range(tbl, entry, npages, hint);
-	user_table_unmap_one(tbl, tce, entry, hint);
+	user_table_unmap_one(tbl, entry, hint);
 
 	return 0;
 }
@@ -633,7 +711,11 @@ user_table_trace_unmap(struct iommu_table *tbl, unsigned long entry,
  * what its TCEs referred to has been dropped. The cost depends on what is mapped,
  * not on the size of the range.
  *
- * Context: process, may sleep. Takes the table's lock.
+ * What the table needs for no TCE any more is freed and uncharged when the range is
+ * all of the window, or had room for more leaves than there were.
+ *
+ * Context: process, may sleep. Takes the table's lock, and then the mmap_lock of the
+ * table's mm.
  *
  * Return: 0; -EIO when the hypervisor refused to clear some of the TCEs: their
  * references are kept until a later unmap, or until the table is destroyed (R13).
@@ -666,7 +748,9 @@ void user_table_revoke(struct iommu_table *tbl,
 
 	user_table_lock(tbl);
 	WRITE_ONCE(tbl->it_user->revoked, true);
-	ret = user_table_unmap_locked(tbl, tbl->it_offset, tbl->it_size, hint);
+	/* Levels go with the table: to uncharge them may take time */
+	ret = user_table_unmap_locked(tbl, tbl->it_offset, tbl->it_size, hint,
+				      NULL);
 	tbl->it_user->emptied = !ret;
 	user_table_unlock(tbl);
 
@@ -709,17 +793,18 @@ bool user_table_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size)
 {
 	struct tce_iter iter = { .tree = &tbl->it_tree };
+	bool maps = false;
 	__be64 *shadow, *end;
 
-	/* Without the lock: what KVM maps meanwhile it could as well map later */
-	for_each_tce_leaf(&iter, 0, tbl->it_size) {
+	/* Without the tce_lock: what KVM maps meanwhile it could as well map later */
+	tce_iter_start(&iter, 0, tbl->it_size);
+	while (!maps && tce_iter_next_locked(&iter)) {
 		shadow = tce_tree_shadow(&tbl->it_tree, iter.entry);
-		for (end = shadow + iter.nr; shadow < end; shadow++)
-			if (shadow_in_range(tce_load(shadow), ua, size))
-				return true;
-		cond_resched();
+		for (end = shadow + iter.nr; shadow < end && !maps; shadow++)
+			maps = shadow_in_range(tce_load(shadow), ua, size);
+		tce_iter_unlock(&iter);
 	}
 
-	return false;
+	return maps;
 }
 EXPORT_SYMBOL_GPL(user_table_maps);

@@ -66,7 +66,7 @@ static void kvmppc_tce_cancel(struct kvmppc_spapr_tce_table *stt,
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		if (link == end)
 			break;
-		user_table_cancel_batch(link->tbl, batch);
+		user_table_cancel_batch(link->tbl, &link->iter, batch);
 	}
 }
 
@@ -79,7 +79,7 @@ static int kvmppc_tce_prepare(struct kvmppc_spapr_tce_table *stt,
 
 	tce_lock_assert_held(&stt->lock);
 	while ((link = kvmppc_tce_next_table(stt, link))) {
-		ret = user_table_prepare_batch(link->tbl,
+		ret = user_table_prepare_batch(link->tbl, &link->iter,
 					       ioba >> link->tbl->it_page_shift,
 					      batch);
 		if (ret) {
@@ -100,7 +100,7 @@ static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
 
 	tce_lock_assert_held(&stt->lock);
 	while ((link = kvmppc_tce_next_table(stt, link))) {
-		err = user_table_commit_batch(link->tbl,
+		err = user_table_commit_batch(link->tbl, &link->iter,
 					      ioba >> link->tbl->it_page_shift,
 					     batch);
 		if (err)

@@ -48,8 +48,8 @@
  * @grp: the group that was attached
  * @tbl: the table; referenced
  * @debug_ref: shows the link in debugfs
- * @iter: for real mode: a place in @tbl, kept between the steps of a hypercall; under
- *	 the tce_lock of @tbl
+ * @iter: a place in @tbl, kept between the steps of a hypercall; in virtual mode with
+ *	 a hold on the levels there. Under the lock of the guest's table
  *
  * Groups of one container share a table; their links are next to each other.
  */

@@ -12,11 +12,13 @@
  * behind it, in the same allocation, where the hardware does not read. They say
  * what each TCE refers to. A TCE and its shadow are adjacent; one walk finds both.
  *
- * Levels only ever appear (tce_iter_reserve()) until the whole tree goes
+ * Most trees only gain levels (tce_iter_reserve()) until the whole tree goes
  * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
- * the tree does and readers need no lock. The exception is a tree without shadows
- * whose users keep ranges apart from each other: there tce_tree_take() takes out
- * what a range covers wholly.
+ * the tree does and readers need no lock. Levels of a tree with records may go
+ * earlier (tce_tree_trim()): there a leaf that was found stays for who excludes
+ * that, has a hold on the range (tce_iter_hold()), or has tce_tree::lock.
+ * Another exception is a tree without records whose users keep ranges apart from
+ * each other: there tce_tree_take() takes out what a range covers wholly.
  */
 #ifndef _ASM_POWERPC_TCE_TREE_H
 #define _ASM_POWERPC_TCE_TREE_H
@@ -24,6 +26,7 @@
 #include <linux/atomic.h>
 #include <linux/compiler.h>
 #include <linux/gfp_types.h>
+#include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/mutex_types.h>
 #include <linux/spinlock_types.h>
@@ -66,19 +69,21 @@ struct tce_account {
 enum tce_kind { TCE_INNER, TCE_LEAF, TCE_KINDS };
 
 /**
- * struct tce_record - where a level of a tree with shadows is
- * @next: the record of the level that was linked before this one
+ * struct tce_record - where a level of a tree with records is
+ * @node: in tce_tree::records or tce_spares::records
  * @entries: the level
  * @start: index of the first TCE in it or below it
+ * @shift: log2 of the number of TCEs in it or below it
  * @kind: what kind of level it is
  * @first: only during an unmap, under the tce_lock of the table: the first TCE in
  *	   use of a leaf, counted from the start of the leaf
  * @nr: with @first: number of TCEs from there to the last one in use
  */
 struct tce_record {
-	struct tce_record *next;
+	struct hlist_node node;
 	__be64 *entries;
 	unsigned long start;
+	unsigned int shift;
 	enum tce_kind kind;
 	unsigned int first;
 	unsigned int nr;
@@ -94,10 +99,14 @@ struct tce_record {
  * @nid: NUMA node to allocate from
  * @account: who is charged; NULL for the kernel's own tables
  * @prepaid: @account was charged for all possible levels when the tree was made
+ * @recorded: each level but the root has a record
  * @bytes: memory held by levels, shadows included
  * @leaves: how many of the levels are leaves
- * @lock: levels of a tree with shadows are linked and recorded under it
- * @records: with shadows: the records of all levels but the root
+ * @lock: levels of a tree with records are linked and recorded, and taken out,
+ *	  under it
+ * @records: of all levels but the root. A level is before the one that links it,
+ *	     which was there first
+ * @holds: ranges whose levels stay; who calls tce_tree_trim() excludes changes
  */
 struct tce_tree {
 	__be64 *root;
@@ -108,10 +117,12 @@ struct tce_tree {
 	int nid;
 	struct tce_account *account;
 	bool prepaid;
+	bool recorded;
 	atomic_long_t bytes;
 	atomic_long_t leaves;
-	spinlock_t lock;	/* linking and recording levels */
-	struct tce_record *records;
+	spinlock_t lock;	/* links and records of levels */
+	struct hlist_head records;
+	struct list_head holds;
 };
 
 /**
@@ -133,6 +144,18 @@ struct tce_tree_config {
 };
 
 /**
+ * struct tce_hold - a range of entries whose levels stay in the tree
+ * @node: in tce_tree::holds
+ * @first: index of the first entry
+ * @last: index of the last entry
+ */
+struct tce_hold {
+	struct list_head node;
+	unsigned long first;
+	unsigned long last;
+};
+
+/**
  * struct tce_iter - a place in a tree, and a range of entries to visit
  * @tree: the tree
  * @index: index of @entry
@@ -144,9 +167,10 @@ struct tce_tree_config {
  * @start: index of the first entry of @leaf
  * @size: number of entries of @leaf; 0 before the first is found
  * @made: number of levels that tce_iter_reserve() has made
+ * @hold: from tce_iter_hold() to tce_iter_release()
  *
- * Leaves stay (R6), so an iterator stays valid: a request inside one leaf walks
- * once, however many steps it has. Set @tree and zero the rest.
+ * An iterator is valid for as long as the leaf stays (R6): a request inside one
+ * leaf walks once, however many steps it has. Set @tree and zero the rest.
  */
 struct tce_iter {
 	struct tce_tree *tree;
@@ -158,18 +182,19 @@ struct tce_iter {
 	unsigned long start;
 	unsigned long size;
 	unsigned long made;
+	struct tce_hold hold;
 };
 
 /**
  * struct tce_spares - levels that are allocated, but in no tree
  * @head: the first one of each kind
  * @nr: how many of each kind
- * @records: for a tree with shadows: as many as there are levels
+ * @records: for a tree with records: as many as there are levels
  */
 struct tce_spares {
 	__be64 *head[TCE_KINDS];
 	unsigned long nr[TCE_KINDS];
-	struct tce_record *records;
+	struct hlist_head records;
 };
 
 void tce_account_init(struct tce_account *account, struct mm_struct *mm);
@@ -183,8 +208,11 @@ void tce_tree_destroy(struct tce_tree *tree);
 struct tce_record *tce_tree_records(struct tce_tree *tree);
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index);
 __be64 *tce_tree_make(struct tce_tree *tree, unsigned long index, gfp_t gfp);
+bool tce_iter_has(struct tce_iter *iter, unsigned long index, unsigned long nr);
 int tce_iter_reserve(struct tce_iter *iter, unsigned long index,
 		     unsigned long nr, gfp_t gfp);
+void tce_tree_trim(struct tce_tree *tree, unsigned long index, unsigned long nr,
+		   bool look, struct tce_spares *taken);
 void tce_tree_take(struct tce_tree *tree, unsigned long index, unsigned long nr,
 		   bool all, struct tce_spares *taken);
 void tce_spares_return(struct tce_tree *tree, struct tce_spares *spares);
@@ -228,6 +256,41 @@ static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 static inline __be64 *tce_tree_shadow(const struct tce_tree *tree, __be64 *entry)
 {
 	return entry + tree->shadow;
+}
+
+static inline struct tce_record *tce_record_next(struct tce_record *record)
+{
+	return hlist_entry_safe(record->node.next, struct tce_record, node);
+}
+
+static inline struct tce_record *tce_spares_records(struct tce_spares *spares)
+{
+	return hlist_entry_safe(spares->records.first, struct tce_record, node);
+}
+
+static inline bool tce_spares_any(const struct tce_spares *spares)
+{
+	return spares->nr[TCE_LEAF] || spares->nr[TCE_INNER];
+}
+
+/*
+ * Keep the levels of a range in the tree, those that are there and those that will
+ * be. What may begin at the same time as tce_tree_trim() goes on with levels
+ * missing or there, but not half of them: exclude that here and when the range is
+ * released. What @iter has found before may be gone.
+ */
+static inline void tce_iter_hold(struct tce_iter *iter, unsigned long index,
+				 unsigned long nr)
+{
+	iter->size = 0;
+	iter->hold.first = index;
+	iter->hold.last = index + nr - 1;
+	list_add(&iter->hold.node, &iter->tree->holds);
+}
+
+static inline void tce_iter_release(struct tce_iter *iter)
+{
+	list_del(&iter->hold.node);
 }
 
 /* Slots to test at once: holes are mostly large */

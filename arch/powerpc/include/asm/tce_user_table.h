@@ -111,12 +111,12 @@ struct iommu_table *user_table_get(struct iommu_group *grp,
 				   struct mm_struct *mm,
 				   unsigned int page_shift, u64 start,
 				   u64 size);
-int user_table_prepare_batch(struct iommu_table *tbl, unsigned long entry,
-			     struct tce_batch *batch);
-void user_table_cancel_batch(struct iommu_table *tbl,
+int user_table_prepare_batch(struct iommu_table *tbl, struct tce_iter *iter,
+			     unsigned long entry, struct tce_batch *batch);
+void user_table_cancel_batch(struct iommu_table *tbl, struct tce_iter *iter,
 			     const struct tce_batch *batch);
-int user_table_commit_batch(struct iommu_table *tbl, unsigned long entry,
-			    const struct tce_batch *batch);
+int user_table_commit_batch(struct iommu_table *tbl, struct tce_iter *iter,
+			    unsigned long entry, const struct tce_batch *batch);
 
 /* Requests of a guest without sleeping, real mode included: tce_user_rm.c */
 bool user_table_lock_rm(struct iommu_table *tbl);

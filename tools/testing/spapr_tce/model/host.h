@@ -163,6 +163,13 @@ struct host_tlb {
 	bool fetched;	/* with its line, by the visit that is under way */
 };
 
+/* A level that a bridge could have walked through */
+struct host_link {
+	unsigned int window;
+	unsigned long level;
+	unsigned long first, nr;	/* TCEs in it and below it */
+};
+
 struct host_pe {
 	struct pnv_ioda_pe pe;
 	struct tve tve[2];
@@ -170,6 +177,9 @@ struct host_pe {
 	struct host_tlb *tlb;
 	unsigned int nr_tlb;
 	unsigned int max_tlb;
+	struct host_link *links;
+	unsigned int nr_links;
+	unsigned int max_links;
 	unsigned long kills;
 	struct mutex device_lock;	/* of the PE's devices */
 	struct mutex group_lock;	/* of its VFIO group */
@@ -182,6 +192,9 @@ struct host_pe {
 };
 
 extern struct host_pe host_pes[HOST_PES];
+void links_kill(struct host_pe *hpe, unsigned int window, unsigned long first,
+		unsigned long nr);
+void links_freed(struct host_pe *hpe, unsigned long level);
 extern bool machine_removal_fails, machine_threads;
 #ifdef HOST_BENCH
 extern __thread unsigned long machine_kills;

@@ -373,6 +373,11 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 	}
 	hpe->nr_tlb = kept;
 	machine_visit_tces(hpe, tlb_fill, (void *)range);
+	for (i = 0; i < 2; i++)
+		if (!range)
+			links_kill(hpe, i, 0, LONG_MAX);
+		else if (range->window == i)
+			links_kill(hpe, i, range->first, range->nr);
 	model_unlock(&hpe->lock);
 }
 #endif
@@ -399,10 +404,12 @@ void machine_check(void)
 		}
 		hpe->nr_tlb = 0;
 		machine_visit_tces(hpe, tlb_fill, NULL);
+		for (i = 0; i < 2; i++)
+			links_kill(hpe, i, 0, LONG_MAX);
 	}
 }
 
-/* No bridge may start at a level that is freed */
+/* No bridge may start at a level that is freed, or walk through it */
 void machine_level_freed(const void *level)
 {
 	struct host_pe *hpe;
@@ -410,6 +417,7 @@ void machine_level_freed(const void *level)
 
 	for (hpe = host_pes; hpe < host_pes + HOST_PES; hpe++) {
 		model_lock(&hpe->lock);
+		links_freed(hpe, __pa(level));
 		for (i = 0; i < 2; i++)
 			if (hpe->tve[i].levels && hpe->tve[i].table == __pa(level))
 				host_die("a table is freed while pe %u uses it\n",
@@ -831,6 +839,7 @@ void machine_init(void)
 	for (i = 0; i < HOST_PES; i++) {
 		hpe = host_pes + i;
 		free(hpe->tlb);
+		free(hpe->links);
 		*hpe = (struct host_pe) {
 			.pe = {
 				.phb = phb_of_pe[i],

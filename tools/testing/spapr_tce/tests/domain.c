@@ -556,6 +556,7 @@ TEST_F(domain, the_host_s_table_is_parked)
 	tbl->it_ops->tce_kill(tbl, 5, 2);
 	EXPECT_TRUE(dead(dev, 5 * PG));
 	tce_tree_take(&tbl->it_tree, 0, tbl->it_size, true, &taken);
+	tbl->it_ops->tce_kill(tbl, tbl->it_offset, tbl->it_size);
 	tce_spares_return(&tbl->it_tree, &taken);
 }
 

@@ -16,5 +16,6 @@
 #include "kvm/early.c"
 #include "kvm/both_modes.c"
 #include "kvm/lists.c"
+#include "kvm/levels.c"
 
 TEST_HARNESS_MAIN

@@ -78,6 +78,19 @@ static void furnished(void)
 	req_map(c, WINDOW1, UA(UA_HUGE), 2 * K64, RW);
 }
 
+/* ... and levels that nothing is mapped in, which have to go for others */
+static void at_the_limit(void)
+{
+	unsigned int i;
+
+	furnished();
+	for (i = 0; i < 16; i++) {
+		req_map(c, WINDOW1 + (1UL << 46) + ((u64)i << 36), UA(UA_HUGE), K64, RW);
+		req_unmap(c, WINDOW1 + (1UL << 46) + ((u64)i << 36), K64);
+	}
+	mm->limit = mm->locked_vm;
+}
+
 static void furnished_v1(void)
 {
 	char arg[16] = { 0 };
@@ -139,6 +152,19 @@ static long op_map_sparse(void)
 {
 	return req_map(c, WINDOW1 + (1UL << 45) + (1UL << 30) - K64,
 		       UA(UA_HUGE), 2 * K64, RW);
+}
+
+/* A leaf for each 512 pages: more than is left of the last page that is charged */
+static long op_map_at_the_limit(void)
+{
+	long ret = 0;
+	int i;
+
+	for (i = 0; !ret && i < 8; i++)
+		ret = req_map(c, WINDOW1 + (1UL << 45) + ((u64)i << 30) - K64,
+			      UA(UA_HUGE), 2 * K64, RW);
+
+	return ret;
 }
 
 static long op_map_v1(void)
@@ -378,6 +404,13 @@ FIXTURE_VARIANT_ADD(sweep, map_sparse)
 {
 	.setup = furnished,
 	.request = op_map_sparse,
+};
+
+FIXTURE_VARIANT_ADD(sweep, map_at_the_limit)
+{
+	.setup = at_the_limit,
+	.request = op_map_at_the_limit,
+	.lazy = true,
 };
 
 FIXTURE_VARIANT_ADD(sweep, map_v1)

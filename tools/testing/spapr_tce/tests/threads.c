@@ -125,12 +125,45 @@ static void leave_and_come_back(struct host_container *who, struct host_pe *hpe)
 		host_die("the group does not come back\n");
 }
 
+/* Pages far apart, whose levels go again with all of a window, or at the limit */
+static void map_far(unsigned int *state, struct host_container *who)
+{
+	u64 iova = (1UL << 59) + ((u64)pick(state, 64) << 30);
+
+	switch (pick(state, 4)) {
+	case 0 ... 1:
+		req_map(who, iova, pick_region(state), PAGE_SIZE, RW);
+		break;
+	case 2:
+		req_unmap(who, iova, SZ_64K);
+		break;
+	default:
+		req_unmap(who, 1UL << 59, 1UL << (30 + pick(state, 16)));
+		break;
+	}
+}
+
+/* Whoever reads debugfs has the table for as long as that takes */
+static void read_debugfs(unsigned int *state)
+{
+	struct host_pe *hpe = host_pes + pick(state, HOST_PES);
+	struct iommu_table *tbl;
+	struct seq_file m;
+
+	tbl = user_table_get(&hpe->pe.table_group, mm, 16,
+			     pick(state, 2) ? 1UL << 59 : 0, 0);
+	if (IS_ERR(tbl))
+		return;
+	glue_table_show(tbl, pick(state, 2) ? "map" : "info", false, &m);
+	iommu_tce_table_put(tbl);
+}
+
 static void request(unsigned int *state, struct kvm_vcpu *vcpu)
 {
 	struct host_container *who = c + pick(state, NR_CONTAINERS);
 	u64 size = (u64)(pick(state, MAX_PAGES) + 1) << PAGE_SHIFT;
 
-	switch (pick(state, 29)) {
+	switch (pick(state, 33)) {
 	case 0 ... 4:
 		req_map(who, pick_iova(state), pick_region(state), size, RW);
 		break;
@@ -162,6 +195,12 @@ static void request(unsigned int *state, struct kvm_vcpu *vcpu)
 		/* One thread, so that it is there between rounds */
 		if (!vcpu->id)
 			leave_and_come_back(c + 2, host_pes + 5);
+		break;
+	case 27 ... 29:
+		map_far(state, who);
+		break;
+	case 30:
+		read_debugfs(state);
 		break;
 	default:
 		machine_dma(host_pes + pick(state, HOST_PES), pick_iova(state), true);
@@ -244,6 +283,8 @@ int main(int argc, char **argv)
 	for (rounds = 0; rounds < nr; rounds++) {
 		if (!(rounds % 16))
 			furnish();
+		/* At times there is little left, and levels have to go for others */
+		mm->limit = rounds % 4 ? 1UL << 40 : mm->locked_vm + 8;
 		pthread_barrier_wait(&barrier);
 		pthread_barrier_wait(&barrier);
 		world_check();

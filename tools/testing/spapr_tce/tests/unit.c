@@ -18,5 +18,6 @@
 #include "unit/lpar.c"
 #include "unit/debugfs.c"
 #include "unit/tree.c"
+#include "unit/levels.c"
 
 TEST_HARNESS_MAIN

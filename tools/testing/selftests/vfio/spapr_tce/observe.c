@@ -98,9 +98,14 @@ TEST_F(observe, map_file)
 
 	ASSERT_EQ(0, unmap(self, 1, 1));
 	EXPECT_EQ(1, times(t, "map", "\n0 5 0+1 2+1 5+1 1fe+2\n"));
-	ASSERT_EQ(0, unmap(self, 0, tces));
+	ASSERT_EQ(0, unmap(self, 0, 6));
+	ASSERT_EQ(0, unmap(self, 510, 4));
 	EXPECT_EQ(1, times(t, "map", "\n0 0\n"));
 	EXPECT_EQ(1, times(t, "map", "\n200 0\n"));
+	/* leaves go with the window */
+	ASSERT_EQ(0, unmap(self, 0, tces));
+	EXPECT_EQ(1, times(t, "map", "\n"));
+	EXPECT_EQ(0, info(t, "leaves"));
 }
 
 /* Read in small pieces a file is what it is at once. */

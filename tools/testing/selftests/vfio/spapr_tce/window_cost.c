@@ -97,6 +97,10 @@ TEST_F(window, charge_is_allocation)
 	ASSERT_EQ(0, tce_unmap(self->c, start, 2048 * chunk));
 	EXPECT_TRUE(charge_exact(start));
 	EXPECT_EQ(charged(), sys_vmlck() - base);
+	/* with the window they go */
+	ASSERT_EQ(0, tce_unmap(self->c, start, size));
+	EXPECT_EQ(created, sys_vmlck());
+	EXPECT_LE(between - SLACK, sys_free_bytes());
 	ASSERT_EQ(0, tce_unregister(self->c, va, chunk));
 
 	ASSERT_EQ(0, tce_remove(self->c, start));
@@ -200,7 +204,7 @@ TEST_F_TIMEOUT(window, ram_and_gpu, 120)
 TEST_F(window, sparse)
 {
 	unsigned int i, shift = page_shift(self);
-	u64 base, size, cost, start, step;
+	u64 base, empty, size, cost, start, step;
 	struct tce_table_stat st;
 	s64 before, gone;
 	char *va = memory(self);
@@ -212,6 +216,7 @@ TEST_F(window, sparse)
 	base = sys_vmlck();
 	before = sys_free_bytes();
 	ASSERT_EQ(0, tce_create(self->c, shift, size, self->levels, &start));
+	empty = sys_vmlck();
 	for (i = 0; i < 16; i++)
 		ASSERT_EQ(0, tce_map(self->c, start + i * step, va,
 				     BIT_ULL(shift), DMA_RW));
@@ -227,8 +232,9 @@ TEST_F(window, sparse)
 		EXPECT_LE(self->levels, st.levels);
 	}
 
-	/* they go with one request, that costs what they cost */
+	/* they go with one request, that costs what they cost; the root stays */
 	ASSERT_EQ(0, tce_unmap(self->c, start, size));
+	EXPECT_EQ(empty, sys_vmlck());
 	ASSERT_EQ(0, tce_unregister(self->c, va, self->page));
 	ASSERT_EQ(0, tce_remove(self->c, start));
 	EXPECT_EQ(base - self->page, sys_vmlck());
@@ -367,6 +373,62 @@ static int range_child(void *arg)
 TEST_F(window, range_over_memlock)
 {
 	expect_child(_metadata, self, range_child);
+}
+
+/* The device reads at @from and writes at @to, both of which are @va */
+static bool dma_moves(struct tce_dev *dev, u64 from, u64 to, char *va, int seed)
+{
+	mem_fill(va, SZ_4K, seed);
+	if (edu_read_ram(dev, from, 0, 2048))
+		return false;
+	mem_fill(va, SZ_4K, seed + 1);
+
+	return !edu_write_ram(dev, to, 0, 2048) && mem_check(va, 2048, seed);
+}
+
+/*
+ * All over the window a page at a time is mapped and unmapped, and the limit has
+ * room for some of the levels. Those of before have to go for the next, while the
+ * device uses what is mapped.
+ */
+static int walk_child(void *arg)
+{
+	struct limit_args *a = arg;
+	struct _test_data_window *self = a->self;
+	unsigned int shift = page_shift(self), n;
+	u64 huge = huge_size(self), page = BIT_ULL(shift);
+	u64 start = 1, empty, kept, iova;
+	char *va;
+	int c;
+
+	c = tce_open(&self->dev, TCE_V2);
+	self->c = c;
+	va = c < 0 ? NULL : memory(self);
+	if (!va)
+		return __LINE__;
+	CHILD_CHECK(!tce_remove(c, 0));
+	CHILD_CHECK(!tce_create_any(c, shift, huge, &start));
+	empty = sys_vmlck();
+	kept = start + huge - page;
+	CHILD_CHECK(!tce_map(c, kept, va, page, DMA_RW));
+	become_nobody();
+	CHILD_CHECK(set_memlock(empty + 4 * SZ_1M));
+	for (n = 0; n < 2048; n++) {
+		iova = start + n * (huge / 2048);
+		CHILD_CHECK(!tce_map(c, iova, va, page, DMA_RW));
+		if (!(n % 256) && tce_can_dma(&self->dev))
+			CHILD_CHECK(dma_moves(&self->dev, kept, iova, va, n + 1));
+		CHILD_CHECK(!tce_unmap(c, iova, page));
+	}
+	CHILD_CHECK(sys_vmlck() > empty);
+	CHILD_CHECK(!tce_unmap(c, start, huge));
+	CHILD_CHECK(sys_vmlck() == empty);
+	return 0;
+}
+
+TEST_F_TIMEOUT(window, walk_under_memlock, 120)
+{
+	expect_child(_metadata, self, walk_child);
 }
 
 TEST_HARNESS_MAIN

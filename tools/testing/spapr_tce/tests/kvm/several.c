@@ -122,7 +122,8 @@ TEST_F(kvm, limit_of_marks)
 	EXPECT_EQ(GET(7, there + K64), 8);
 	EXPECT_FAULTS(PHB3, there + K64);
 	EXPECT_FAULTS(PHB3, absent + 15 * K64);
-	/* With something to map in it, a list does fail */
+	/* With something to map in it, a list does fail; levels went just now */
+	self->mm->limit = self->mm->locked_vm;
 	write_one(self->kvm, GPA_LIST, 3, GPA_HUGE | TCE_RW);
 	EXPECT_FAILS(H_NOT_ENOUGH_RESOURCES, LIST(7, absent, GPA_LIST, 8));
 	/* The same without memory as such */

@@ -16,6 +16,7 @@ TEST_F(world, list)
 		.nr = ARRAY_SIZE(uas),
 		.page_shift = 16,
 	};
+	struct tce_iter iter = { };
 	struct iommu_table *tbl;
 	unsigned long first;
 	u64 start, before;
@@ -34,8 +35,8 @@ TEST_F(world, list)
 	EXPECT_REACHES(host_pes, start + 12 * K64, UA(UA_HUGE) + 2 * K64);
 	/* Cancelled, it has changed nothing */
 	before = world_digest(self->mm);
-	EXPECT_EQ(user_table_prepare_batch(tbl, first, &list), 0);
-	user_table_cancel_batch(tbl, &list);
+	EXPECT_EQ(user_table_prepare_batch(tbl, &iter, first, &list), 0);
+	user_table_cancel_batch(tbl, &iter, &list);
 	EXPECT_EQ(world_digest(self->mm), before);
 	/* All or none: the last one is not registered, or not aligned */
 	uas[5] = UA(0) + 3;
@@ -110,7 +111,8 @@ TEST_F(world, list_out_of_memory)
 	tbl = table_of(self->c, 1);
 	for (n = 1, ret = -ENOMEM; ret; n++) {
 		self->digest = world_digest(self->mm);
-		fail_arm(n);
+		/* It is tried twice */
+		fail_arm_from(n);
 		ret = put_list(tbl, tbl->it_offset + (1 << 20) - 1, uas, 2, 16);
 		fail_arm(0);
 		world_check();

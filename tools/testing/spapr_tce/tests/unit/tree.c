@@ -251,7 +251,7 @@ TEST(tree_race_for_a_recorded_slot)
 	EXPECT_EQ(leaf, raced_leaf);
 	EXPECT_EQ(atomic_long_read(&tree.leaves), 1);
 	EXPECT_EQ(tce_tree_records(&tree)->entries, leaf);
-	EXPECT_EQ(tce_tree_records(&tree)->next, NULL);
+	EXPECT_EQ(tce_record_next(tce_tree_records(&tree)), NULL);
 	tce_tree_destroy(&tree);
 	EXPECT_EQ(host_usage.level_bytes, 0);
 }

@@ -124,9 +124,10 @@ static int put_list(struct iommu_table *tbl, unsigned long entry,
 		.nr = nr,
 		.page_shift = page_shift,
 	};
-	int ret = user_table_prepare_batch(tbl, entry, &list);
+	struct tce_iter iter = { };
+	int ret = user_table_prepare_batch(tbl, &iter, entry, &list);
 
-	return ret ? ret : user_table_commit_batch(tbl, entry, &list);
+	return ret ? ret : user_table_commit_batch(tbl, &iter, entry, &list);
 }
 
 static struct iommu_table *table_of(struct host_container *c, unsigned int num)

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User tables: the levels that a request needs, and those that no TCE needs any
+ * more.
+ *
+ * A process could map and unmap a page in each leaf of a window that is larger than
+ * its memory. So levels go back when nothing is mapped in them: those of a sparse
+ * range when it is unmapped, all others when a request finds no memory for its own,
+ * or would exceed RLIMIT_MEMLOCK. A page or a short range that is unmapped leaves
+ * its levels there, since it is probably mapped again.
+ */
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+
+#include "tce_user.h"
+
+/*
+ * Give back all levels that no TCE needs. Who comes second waits until they are
+ * uncharged, or it would fail for what is about to be free; returns -EINTR when it
+ * is killed meanwhile.
+ */
+static int user_table_trim(struct iommu_table *tbl)
+{
+	struct user_table *user = tbl->it_user;
+	struct tce_spares taken = { };
+	int ret;
+
+	ret = mutex_lock_killable(&user->trimming);
+	if (ret)
+		return ret;
+	user_table_lock(tbl);
+	tce_tree_trim(&tbl->it_tree, 0, tbl->it_size, true, &taken);
+	/* A bridge may remember links as it remembers TCEs (R9) */
+	if (tce_spares_any(&taken))
+		user_table_kill(tbl, tbl->it_offset, tbl->it_size);
+	user_table_unlock(tbl);
+	/* Waits for the mmap_lock, so not with the table's lock */
+	tce_spares_return(&tbl->it_tree, &taken);
+	mutex_unlock(&user->trimming);
+
+	return 0;
+}
+
+static int user_table_try_levels(struct iommu_table *tbl,
+				 struct tce_iter *iter, unsigned long index,
+				 unsigned long npages)
+{
+	int ret = tce_iter_reserve(iter, index, npages, GFP_KERNEL);
+
+	if (likely(ret != -ENOMEM))
+		return ret;
+
+	ret = user_table_trim(tbl);
+	if (ret)
+		return ret;
+
+	return tce_iter_reserve(iter, index, npages, GFP_KERNEL);
+}
+
+/**
+ * user_table_make_levels() - make the levels of a range that has a hold
+ * @tbl: a user table
+ * @iter: has the hold
+ * @index: first TCE
+ * @npages: how many
+ *
+ * Context: process, may sleep. The caller must hold the lock of @tbl, which is
+ * dropped meanwhile.
+ *
+ * Return: 0; or an error as tce_iter_reserve(), and the hold has ended.
+ */
+int user_table_make_levels(struct iommu_table *tbl, struct tce_iter *iter,
+			   unsigned long index, unsigned long npages)
+{
+	int ret;
+
+	tce_lock_assert_held(&tbl->it_user->lock);
+	user_table_unlock(tbl);
+	ret = user_table_try_levels(tbl, iter, index, npages);
+	user_table_lock(tbl);
+	if (ret)
+		tce_iter_release(iter);
+
+	return ret;
+}
+
+/**
+ * user_table_lock_range() - lock a table, with the levels of a range there
+ * @tbl: a user table
+ * @iter: an iterator of its tree
+ * @index: first TCE
+ * @npages: how many
+ *
+ * Most ranges are in one leaf that is there, and lock once. For others the levels
+ * are made without the lock.
+ *
+ * Context: process, may sleep. The caller must not hold the table's lock.
+ *
+ * Return: 0, and the caller must call user_table_unlock_range(); or an error as
+ * tce_iter_reserve(), with nothing locked.
+ */
+int user_table_lock_range(struct iommu_table *tbl, struct tce_iter *iter,
+			  unsigned long index, unsigned long npages)
+{
+	int ret;
+
+	user_table_lock(tbl);
+	tce_iter_hold(iter, index, npages);
+	if (likely(tce_iter_has(iter, index, npages)))
+		return 0;
+	ret = user_table_make_levels(tbl, iter, index, npages);
+	if (ret)
+		user_table_unlock(tbl);
+
+	return ret;
+}
+
+/**
+ * user_table_unlock_range() - unlock a table, and end a hold on levels
+ * @tbl: a user table
+ * @iter: as user_table_lock_range(), or user_table_reserve()
+ *
+ * Context: process. The caller must hold the lock of @tbl.
+ */
+void user_table_unlock_range(struct iommu_table *tbl, struct tce_iter *iter)
+{
+	tce_lock_assert_held(&tbl->it_user->lock);
+	tce_iter_release(iter);
+	user_table_unlock(tbl);
+}
+
+/**
+ * user_table_reserve() - make levels for a request that comes later
+ * @tbl: a user table
+ * @iter: an iterator of its tree
+ * @index: first TCE
+ * @npages: how many
+ *
+ * The levels stay until user_table_unlock_range(), before which the caller locks the
+ * table.
+ *
+ * Context: as user_table_lock_range().
+ *
+ * Return: 0; or an error as tce_iter_reserve(), with nothing to end.
+ */
+int user_table_reserve(struct iommu_table *tbl, struct tce_iter *iter,
+		       unsigned long index, unsigned long npages)
+{
+	int ret = user_table_lock_range(tbl, iter, index, npages);
+
+	if (!ret)
+		user_table_unlock(tbl);
+
+	return ret;
+}
