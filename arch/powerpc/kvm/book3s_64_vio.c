@@ -309,9 +309,6 @@ static long kvmppc_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	struct kvmppc_tce_vcpu *tce;
 	long ret;
 
-	if (!stt)
-		return H_TOO_HARD;
-
 	ret = kvmppc_tce_check_list(stt, ioba, tce_list, npages);
 	if (ret || !npages)
 		return ret;
@@ -339,9 +336,6 @@ static long kvmppc_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
 	long ret;
-
-	if (!stt)
-		return H_TOO_HARD;
 
 	ret = kvmppc_tce_check_stuff(stt, ioba, tce_value, npages);
 	if (ret || !npages)

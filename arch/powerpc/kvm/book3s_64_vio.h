@@ -251,24 +251,28 @@ static inline long kvmppc_tce_to_ua(struct kvmppc_spapr_tce_table *stt,
 	return kvmppc_tce_to_uas(stt, slots, &tce, 1, ua);
 }
 
-/* Check the arguments of H_PUT_TCE_INDIRECT, without its list */
+/* Check the arguments of H_PUT_TCE_INDIRECT, without its list; @stt may be NULL */
 static inline long kvmppc_tce_check_list(struct kvmppc_spapr_tce_table *stt,
 					 unsigned long ioba,
 					 unsigned long tce_list,
 					 unsigned long npages)
 {
+	if (!stt)
+		return H_TOO_HARD;
 	if (npages > KVMPPC_TCE_LIST_MAX || !IS_ALIGNED(tce_list, SZ_4K))
 		return H_PARAMETER;
 
 	return kvmppc_ioba_validate(stt, ioba, npages);
 }
 
-/* Check the arguments of H_STUFF_TCE */
+/* Check the arguments of H_STUFF_TCE; @stt may be NULL */
 static inline long kvmppc_tce_check_stuff(struct kvmppc_spapr_tce_table *stt,
 					  unsigned long ioba,
 					  unsigned long tce_value,
 					  unsigned long npages)
 {
+	if (!stt)
+		return H_TOO_HARD;
 	/* It may store any value that does not map */
 	if (tce_value & KVMPPC_TCE_PERMS)
 		return H_PARAMETER;

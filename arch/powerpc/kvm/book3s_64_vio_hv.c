@@ -357,7 +357,7 @@ static long kvmppc_rm_put_tce_indirect(struct kvm_vcpu *vcpu,
 	struct tce_batch batch = { .nr = npages };
 	long ret;
 
-	if (!stt || !tce)
+	if (!tce)
 		return H_TOO_HARD;
 
 	ret = kvmppc_tce_check_list(stt, ioba, tce_list, npages);
@@ -381,9 +381,6 @@ static long kvmppc_rm_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvmppc_spapr_tce_table *stt = kvmppc_tce_find(vcpu->kvm, liobn);
 	long ret;
-
-	if (!stt)
-		return H_TOO_HARD;
 
 	ret = kvmppc_tce_check_stuff(stt, ioba, tce_value, npages);
 	if (ret || !npages)
