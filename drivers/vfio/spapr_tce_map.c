@@ -194,6 +194,7 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 					  size);
 	const struct vfio_iommu_type1_dma_unmap *unmap = &param->unmap;
 	struct iommu_table *tbl;
+	int ret;
 
 	if (unmap->argsz < minsz || unmap->flags ||
 	    tce_bad_range(unmap->iova, unmap->size))
@@ -210,6 +211,9 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 	if (!IS_ALIGNED(unmap->iova | unmap->size, IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	return user_table_unmap(tbl, unmap->iova >> tbl->it_page_shift,
-				unmap->size >> tbl->it_page_shift, tce_hint(c));
+	ret = user_table_unmap(tbl, unmap->iova >> tbl->it_page_shift,
+			       unmap->size >> tbl->it_page_shift, tce_hint(c));
+	user_table_trim_covered(tbl);
+
+	return ret;
 }

@@ -54,6 +54,8 @@ struct dentry;
  * @pinned: a page was mapped that is not registered. Never cleared; under @lock
  * @hint: the region that was mapped or unmapped last without sleeping; under
  *	  @lock
+ * @covered: how many leaves unmaps have covered since levels went back last; under
+ *	     @lock
  * @trimming: taken around @lock by who looks for levels to give back, until they
  *	      are
  * @account: what the levels of the table cost @mm
@@ -72,6 +74,7 @@ struct user_table {
 	bool emptied;
 	bool pinned;
 	struct mm_iommu_hint hint;
+	unsigned long covered;
 	struct mutex trimming;		/* of requests that lack a level */
 	struct tce_account account;
 	__be64 *tces;
@@ -365,6 +368,8 @@ int user_table_reserve(struct iommu_table *tbl, struct tce_iter *iter,
 int user_table_lock_range(struct iommu_table *tbl, struct tce_iter *iter,
 			  unsigned long index, unsigned long npages);
 void user_table_unlock_range(struct iommu_table *tbl, struct tce_iter *iter);
+void user_table_covered(struct iommu_table *tbl, unsigned long index,
+			unsigned long npages);
 
 /* tce_user_check.c */
 void user_table_do_check(struct iommu_table *tbl, unsigned long index,

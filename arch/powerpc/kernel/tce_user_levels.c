@@ -5,30 +5,27 @@
  *
  * A process could map and unmap a page in each leaf of a window that is larger than
  * its memory. So levels go back when nothing is mapped in them: those of a sparse
- * range when it is unmapped, all others when a request finds no memory for its own,
- * or would exceed RLIMIT_MEMLOCK. A page or a short range that is unmapped leaves
- * its levels there, since it is probably mapped again.
+ * range when it is unmapped, those of other ranges when they are half of all, and
+ * the rest when a request finds no memory for its own, or would exceed
+ * RLIMIT_MEMLOCK. Pages, and ranges shorter than a leaf, leave their levels there
+ * until then: they are probably mapped again.
  */
+#include <linux/align.h>
+#include <linux/export.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 
 #include "tce_user.h"
 
-/*
- * Give back all levels that no TCE needs. Who comes second waits until they are
- * uncharged, or it would fail for what is about to be free; returns -EINTR when it
- * is killed meanwhile.
- */
-static int user_table_trim(struct iommu_table *tbl)
+/* Give back all levels that no TCE needs. One at a time: user_table::trimming */
+static void user_table_trim(struct iommu_table *tbl)
 {
 	struct user_table *user = tbl->it_user;
 	struct tce_spares taken = { };
-	int ret;
 
-	ret = mutex_lock_killable(&user->trimming);
-	if (ret)
-		return ret;
+	lockdep_assert_held(&user->trimming);
 	user_table_lock(tbl);
+	user->covered = 0;
 	tce_tree_trim(&tbl->it_tree, 0, tbl->it_size, true, &taken);
 	/* A bridge may remember links as it remembers TCEs (R9) */
 	if (tce_spares_any(&taken))
@@ -36,10 +33,57 @@ static int user_table_trim(struct iommu_table *tbl)
 	user_table_unlock(tbl);
 	/* Waits for the mmap_lock, so not with the table's lock */
 	tce_spares_return(&tbl->it_tree, &taken);
-	mutex_unlock(&user->trimming);
-
-	return 0;
 }
+
+/**
+ * user_table_covered() - count the leaves of a range that was unmapped
+ * @tbl: a user table
+ * @index: first TCE
+ * @npages: how many
+ *
+ * Context: any. The caller must hold the lock of @tbl.
+ */
+void user_table_covered(struct iommu_table *tbl, unsigned long index,
+			unsigned long npages)
+{
+	unsigned int bits = tce_tree_level_bits(&tbl->it_tree);
+	unsigned long leaf = 1UL << bits, first, end;
+
+	tce_lock_assert_held(&tbl->it_user->lock);
+	first = ALIGN(index, leaf);
+	end = ALIGN_DOWN(index + npages, leaf);
+	if (first < end)
+		tbl->it_user->covered += (end - first) >> bits;
+}
+
+/**
+ * user_table_trim_covered() - give back levels if that is worth it
+ * @tbl: a user table
+ *
+ * For who has unmapped a range that is probably not mapped again soon, which is not
+ * so with hypercalls: real mode makes no levels, and is to find them.
+ *
+ * To look at every leaf for each range that is unmapped would cost more than the
+ * range. So it is done when unmaps have covered half as many leaves as there are.
+ *
+ * Context: process, may sleep. Takes the table's lock, and then the mmap_lock of the
+ * table's mm.
+ */
+void user_table_trim_covered(struct iommu_table *tbl)
+{
+	struct user_table *user = tbl->it_user;
+	unsigned long covered = READ_ONCE(user->covered);
+
+	if (likely(!covered) || tbl->it_tree.levels == 1 ||
+	    covered < atomic_long_read(&tbl->it_tree.leaves) / 2)
+		return;
+	/* Or somebody else is doing so */
+	if (mutex_trylock(&user->trimming)) {
+		user_table_trim(tbl);
+		mutex_unlock(&user->trimming);
+	}
+}
+EXPORT_SYMBOL_GPL(user_table_trim_covered);
 
 static int user_table_try_levels(struct iommu_table *tbl,
 				 struct tce_iter *iter, unsigned long index,
@@ -50,9 +94,12 @@ static int user_table_try_levels(struct iommu_table *tbl,
 	if (likely(ret != -ENOMEM))
 		return ret;
 
-	ret = user_table_trim(tbl);
+	/* Who comes second would fail for what is about to be uncharged */
+	ret = mutex_lock_killable(&tbl->it_user->trimming);
 	if (ret)
 		return ret;
+	user_table_trim(tbl);
+	mutex_unlock(&tbl->it_user->trimming);
 
 	return tce_iter_reserve(iter, index, npages, GFP_KERNEL);
 }

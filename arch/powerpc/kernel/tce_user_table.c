@@ -510,9 +510,8 @@ static bool user_table_clear(struct tce_iter *iter, unsigned long index,
  * range could have, so visit the leaves by their records instead of searching the
  * range. What a leaf has in use is found in its shadows: all that is mapped has one.
  *
- * The levels of all of a window go back, and those of a range with room for more
- * leaves than there are. One with as many leaves as there are is probably mapped
- * again, and keeps them until they are wanted elsewhere.
+ * The levels of all of a window go back at once, and those of a range with room for
+ * more leaves than there are; those of others by and by.
  */
 
 /* As many leaves as the range has room for */
@@ -649,6 +648,8 @@ user_table_unmap_locked(struct iommu_table *tbl, unsigned long entry,
 		user_table_kill(tbl, entry, npages);
 		user_table_drop_refs(tbl, &iter, index, npages, hint);
 	}
+	if (!taken)
+		user_table_covered(tbl, index, npages);
 	user_table_check(tbl, index, npages);
 
 	return ret;

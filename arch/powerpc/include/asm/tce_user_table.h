@@ -102,6 +102,7 @@ long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,
 int user_table_unmap(struct iommu_table *tbl, unsigned long entry,
 		     unsigned long npages,
 		     struct mm_iommu_table_group_mem_t *hint);
+void user_table_trim_covered(struct iommu_table *tbl);
 bool user_table_maps(struct iommu_table *tbl, unsigned long ua,
 		     unsigned long size);
 

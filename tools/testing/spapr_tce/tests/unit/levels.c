@@ -76,6 +76,36 @@ TEST_F(world, levels_go_with_a_range)
 		EXPECT_REACHES(host_pes, start + i * FAR, UA(UA_HUGE));
 }
 
+/*
+ * Of ranges that cover leaves and no more: those that a driver of its own maps, and
+ * has mapped before. Levels of what is mapped stay.
+ */
+TEST_F(world, levels_go_with_ranges_as_they_were_mapped)
+{
+	u64 start = large_window(self->c), leaf = 512 * K64, far = start + 3 * FAR;
+	unsigned long charged = self->mm->locked_vm, i;
+	long bytes = host_usage.level_bytes, one;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE) + 64 * PG, 64 * MB));
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE) + 64 * PG, leaf, RW));
+	EXPECT_GT(host_usage.level_bytes, bytes);
+	EXPECT_WORKS(req_unmap(self->c, start, leaf));
+	EXPECT_EQ(host_usage.level_bytes, bytes);
+
+	EXPECT_WORKS(req_map(self->c, far, UA(UA_HUGE), K64, RW));
+	one = host_usage.level_bytes;
+	for (i = 0; i < 16; i++)
+		EXPECT_WORKS(req_map(self->c, start + i * leaf,
+				     UA(UA_HUGE) + 64 * PG, leaf, RW));
+	for (i = 0; i < 16; i++)
+		EXPECT_WORKS(req_unmap(self->c, start + i * leaf, leaf));
+	EXPECT_EQ(host_usage.level_bytes, one);
+	EXPECT_REACHES(host_pes, far, UA(UA_HUGE));
+	EXPECT_WORKS(req_unmap(self->c, start + 3 * FAR, leaf));
+	EXPECT_EQ(host_usage.level_bytes, bytes);
+	EXPECT_EQ(self->mm->locked_vm, charged + (64 * MB >> PAGE_SHIFT));
+}
+
 /* A page at a time anywhere in a window, and all the time no more than 1 MiB */
 TEST_F(world, levels_go_before_the_limit)
 {
@@ -353,6 +383,12 @@ TEST_F(lpar, levels_go)
 	EXPECT_EQ(req_unmap(&self->c, 0, LPAR_TCES * 4096), -EIO);
 	check_all();
 	EXPECT_DONE(req_unmap(&self->c, 0, LPAR_TCES * 4096));
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	/* With ranges as they were mapped */
+	for (i = 0; i < LPAR_TCES; i += 512)
+		EXPECT_DONE(req_map(&self->c, i * 4096, UA(0), 512 * 4096, RW));
+	for (i = 0; i < LPAR_TCES; i += 512)
+		EXPECT_DONE(req_unmap(&self->c, i * 4096, 512 * 4096));
 	EXPECT_EQ(self->mm->locked_vm, charged);
 	/* Before the limit */
 	self->mm->limit = charged + 2;
