@@ -82,28 +82,33 @@ TEST_F(world, levels_go_with_a_range)
  */
 TEST_F(world, levels_go_with_ranges_as_they_were_mapped)
 {
-	u64 start = large_window(self->c), leaf = 512 * K64, far = start + 3 * FAR;
-	unsigned long charged = self->mm->locked_vm, i;
-	long bytes = host_usage.level_bytes, one;
+	u64 start = 0, leaf = 512 * 4096, far;
+	unsigned long charged, i;
+	long bytes, one;
 
-	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE) + 64 * PG, 64 * MB));
-	EXPECT_WORKS(req_map(self->c, start, UA(UA_HUGE) + 64 * PG, leaf, RW));
+	EXPECT_WORKS(req_remove(self->c, 0));
+	EXPECT_WORKS(req_create(self->c, 12, BIT(43), 1, &start));
+	EXPECT_WORKS(req_register(self->c, UA(UA_MEDIUM), leaf));
+	charged = self->mm->locked_vm;
+	bytes = host_usage.level_bytes;
+	far = start + BIT(42);
+	EXPECT_WORKS(req_map(self->c, start, UA(UA_MEDIUM), leaf, RW));
 	EXPECT_GT(host_usage.level_bytes, bytes);
 	EXPECT_WORKS(req_unmap(self->c, start, leaf));
 	EXPECT_EQ(host_usage.level_bytes, bytes);
 
-	EXPECT_WORKS(req_map(self->c, far, UA(UA_HUGE), K64, RW));
+	EXPECT_WORKS(req_map(self->c, far, UA(UA_MEDIUM), 4096, RW));
 	one = host_usage.level_bytes;
 	for (i = 0; i < 16; i++)
-		EXPECT_WORKS(req_map(self->c, start + i * leaf,
-				     UA(UA_HUGE) + 64 * PG, leaf, RW));
+		EXPECT_WORKS(req_map(self->c, start + i * leaf, UA(UA_MEDIUM),
+				     leaf, RW));
 	for (i = 0; i < 16; i++)
 		EXPECT_WORKS(req_unmap(self->c, start + i * leaf, leaf));
 	EXPECT_EQ(host_usage.level_bytes, one);
-	EXPECT_REACHES(host_pes, far, UA(UA_HUGE));
-	EXPECT_WORKS(req_unmap(self->c, start + 3 * FAR, leaf));
+	EXPECT_REACHES(host_pes, far, UA(UA_MEDIUM));
+	EXPECT_WORKS(req_unmap(self->c, far, leaf));
 	EXPECT_EQ(host_usage.level_bytes, bytes);
-	EXPECT_EQ(self->mm->locked_vm, charged + (64 * MB >> PAGE_SHIFT));
+	EXPECT_EQ(self->mm->locked_vm, charged);
 }
 
 /* A page at a time anywhere in a window, and all the time no more than 1 MiB */
