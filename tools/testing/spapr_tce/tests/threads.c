@@ -150,7 +150,7 @@ static void read_debugfs(unsigned int *state)
 	struct iommu_table *tbl;
 	struct seq_file m;
 
-	tbl = user_table_get(&hpe->pe.table_group, mm, 16,
+	tbl = user_table_get(host_group(hpe), mm, 16,
 			     pick(state, 2) ? 1UL << 59 : 0, 0);
 	if (IS_ERR(tbl))
 		return;
