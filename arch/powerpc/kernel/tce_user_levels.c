@@ -4,11 +4,15 @@
  * more.
  *
  * A process could map and unmap a page in each leaf of a window that is larger than
- * its memory. So levels go back when nothing is mapped in them: those of a sparse
- * range when it is unmapped, those of other ranges when they are half of all, and
- * the rest when a request finds no memory for its own, or would exceed
- * RLIMIT_MEMLOCK. Pages, and ranges shorter than a leaf, leave their levels there
- * until then: they are probably mapped again.
+ * its memory. So levels in which nothing is mapped are freed and uncharged:
+ *
+ * - those of a sparse range when it is unmapped (tce_user_table.c);
+ * - all of them when unmaps have covered half as many leaves as the table has;
+ * - all of them when a request has no memory for its own levels, or would exceed
+ *   RLIMIT_MEMLOCK.
+ *
+ * A page, or a range that covers no leaf, is probably mapped again: to unmap it keeps
+ * its levels.
  */
 #include <linux/align.h>
 #include <linux/export.h>
@@ -17,7 +21,7 @@
 
 #include "tce_user.h"
 
-/* Give back all levels that no TCE needs. One at a time: user_table::trimming */
+/* Free all levels in which nothing is mapped. The caller must hold @trimming */
 static void user_table_trim(struct iommu_table *tbl)
 {
 	struct user_table *user = tbl->it_user;
@@ -57,14 +61,12 @@ void user_table_covered(struct iommu_table *tbl, unsigned long index,
 }
 
 /**
- * user_table_trim_covered() - give back levels if that is worth it
+ * user_table_trim_covered() - free levels after an unmap, if it is worth the search
  * @tbl: a user table
  *
- * For who has unmapped a range that is probably not mapped again soon, which is not
- * so with hypercalls: real mode makes no levels, and is to find them.
- *
- * To look at every leaf for each range that is unmapped would cost more than the
- * range. So it is done when unmaps have covered half as many leaves as there are.
+ * The search looks at every leaf of the table. It is done when unmaps have covered half
+ * as many leaves, so that it costs a part of what these unmaps have cost. Not for
+ * hypercalls: real mode cannot make levels, so those of a guest stay.
  *
  * Context: process, may sleep. Takes the table's lock, and then the mmap_lock of the
  * table's mm.
@@ -77,7 +79,7 @@ void user_table_trim_covered(struct iommu_table *tbl)
 	if (likely(!covered) || tbl->it_tree.levels == 1 ||
 	    covered < atomic_long_read(&tbl->it_tree.leaves) / 2)
 		return;
-	/* Or somebody else is doing so */
+	/* If another thread has the mutex, it frees the same levels */
 	if (mutex_trylock(&user->trimming)) {
 		user_table_trim(tbl);
 		mutex_unlock(&user->trimming);
@@ -94,7 +96,7 @@ static int user_table_try_levels(struct iommu_table *tbl,
 	if (likely(ret != -ENOMEM))
 		return ret;
 
-	/* Who comes second would fail for what is about to be uncharged */
+	/* Wait for other threads: what they free may be enough for this request */
 	ret = mutex_lock_killable(&tbl->it_user->trimming);
 	if (ret)
 		return ret;

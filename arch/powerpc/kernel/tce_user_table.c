@@ -510,8 +510,8 @@ static bool user_table_clear(struct tce_iter *iter, unsigned long index,
  * range could have, so visit the leaves by their records instead of searching the
  * range. What a leaf has in use is found in its shadows: all that is mapped has one.
  *
- * The levels of all of a window go back at once, and those of a range with room for
- * more leaves than there are; those of others by and by.
+ * To unmap a whole window frees its levels at once, and so does to unmap a range with
+ * room for more leaves than there are. For others see tce_user_levels.c.
  */
 
 /* As many leaves as the range has room for */
@@ -712,7 +712,7 @@ user_table_trace_unmap(struct iommu_table *tbl, unsigned long entry,
  * what its TCEs referred to has been dropped. The cost depends on what is mapped,
  * not on the size of the range.
  *
- * What the table needs for no TCE any more is freed and uncharged when the range is
+ * Levels in which nothing is mapped any more are freed and uncharged when the range is
  * all of the window, or had room for more leaves than there were.
  *
  * Context: process, may sleep. Takes the table's lock, and then the mmap_lock of the
