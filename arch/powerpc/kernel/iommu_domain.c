@@ -8,120 +8,27 @@
  * as the IOMMU API asks for, so that requests need no lock:
  *
  * - A map stores TCEs where there is none. It may make levels on its way.
- * - An unmap clears TCEs, and takes out levels that its range covers wholly.
- *   When these were the last TCEs of all, it takes out all levels but the root.
- * - A level that was taken out is freed after the next flush, which makes every
- *   bridge forget it.
- *
- * To take out all levels could take one from a request on another range. So a domain
- * counts its TCEs and the requests under way, takes out all levels only when that
- * count is 0, and makes new requests wait meanwhile. They must not wait long: many
- * levels are left to a worker, which takes them out piece by piece, and stops when
- * there is a new request.
+ * - An unmap clears TCEs, and takes out levels that its range covers wholly, and all
+ *   levels but the root when these were the last TCEs (tce_domain_levels.c).
+ * - A flush makes every bridge forget the range, and frees levels that were taken out.
  */
-#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/memory_hotplug.h>
 #include <linux/pfn.h>
 #include <linux/rcupdate.h>
-#include <linux/sched.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
-#include <linux/spinlock.h>
-#include <linux/workqueue.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_domain.h>
 #include <asm/tce.h>
 #include <asm/tce_tree.h>
 
-/* How many levels may be taken out while others wait */
-#define TCE_DOMAIN_AT_ONCE	1024
-
-/**
- * struct tce_domain - a paging domain
- * @domain: what the IOMMU API knows of it
- * @tbl: the table, with a reference
- * @busy: number of TCEs and of requests that may change some; negative while
- *	  all levels are taken out
- * @lock: protects @taken, @first and @last
- * @taken: levels that were taken out since the last flush
- * @first: the first entry of all requests that have made levels; ULONG_MAX: none has
- * @last: the last entry of these requests
- * @empty: takes out levels when no TCE is left and there are many
- */
-struct tce_domain {
-	struct iommu_domain domain;
-	struct iommu_table *tbl;
-	atomic_long_t busy;
-	spinlock_t lock;	/* taken, first, last */
-	struct tce_spares taken;
-	unsigned long first;
-	unsigned long last;
-	struct work_struct empty;
-};
+#include "tce_domain.h"
 
 static struct tce_domain *to_tce_domain(struct iommu_domain *domain)
 {
 	return container_of(domain, struct tce_domain, domain);
-}
-
-/* Count @nr TCEs to be stored, or one request. Waits while all levels are taken out */
-static void tce_domain_enter(struct tce_domain *d, unsigned long nr)
-{
-	long busy;
-
-	do
-		busy = atomic_long_cond_read_relaxed(&d->busy, VAL >= 0);
-	while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
-}
-
-/* How many levels there are, but for those that were taken out and the root */
-static unsigned long tce_domain_levels(struct tce_domain *d)
-{
-	struct tce_tree *tree = &d->tbl->it_tree;
-
-	assert_spin_locked(&d->lock);
-
-	return (atomic_long_read(&tree->bytes) >> tree->level_shift) - 1 -
-	       d->taken.nr[TCE_INNER] - d->taken.nr[TCE_LEAF];
-}
-
-/*
- * Take out the levels that a range covers wholly; with @all every level below the
- * root. Returns false if somebody uses the domain: nothing was done.
- */
-static bool tce_domain_take(struct tce_domain *d, unsigned long index,
-			    unsigned long nr, bool all)
-{
-	assert_spin_locked(&d->lock);
-	if (atomic_long_cmpxchg(&d->busy, 0, LONG_MIN))
-		return false;
-	tce_tree_take(&d->tbl->it_tree, index, nr, all, &d->taken);
-	if (all) {
-		d->first = ULONG_MAX;
-		d->last = 0;
-	}
-	atomic_long_set_release(&d->busy, 0);
-
-	return true;
-}
-
-/* Stop to count @nr TCEs or requests. When none is left, take out all levels */
-static void tce_domain_leave(struct tce_domain *d, unsigned long nr)
-{
-	if (atomic_long_sub_return(nr, &d->busy))
-		return;
-
-	spin_lock(&d->lock);
-	if (d->first <= d->last) {
-		if (tce_domain_levels(d) > TCE_DOMAIN_AT_ONCE)
-			schedule_work(&d->empty);
-		else
-			tce_domain_take(d, d->first, d->last - d->first + 1,
-					true);
-	}
-	spin_unlock(&d->lock);
 }
 
 /* Memory is present and online in blocks of at least so many pages */
@@ -224,12 +131,8 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 
 	tce_domain_enter(d, pgcount);
 	ret = tce_iter_reserve(&iter, index, pgcount, gfp);
-	if (iter.made) {
-		spin_lock(&d->lock);
-		d->first = min(d->first, index);
-		d->last = max(d->last, index + pgcount - 1);
-		spin_unlock(&d->lock);
-	}
+	if (iter.made)
+		tce_domain_levels_made(d, index, pgcount);
 	if (!ret)
 		done = tce_domain_store(&iter, index, pgcount, paddr | perm,
 					pgsize);
@@ -260,79 +163,12 @@ static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 	if (done) {
 		iommu_iotlb_gather_add_range(gather, iova, done * pgsize);
 		/* A smaller range covers no leaf wholly */
-		if (done >= iter.size) {
-			spin_lock(&d->lock);
-			tce_tree_take(&d->tbl->it_tree, index, done, false,
-				      &d->taken);
-			spin_unlock(&d->lock);
-		}
+		if (done >= iter.size)
+			tce_domain_levels_take(d, index, done);
 	}
 	tce_domain_leave(d, done + 1);
 
 	return done * pgsize;
-}
-
-/* Kill a range and the levels that were taken out, and free these levels */
-static void tce_domain_flush(struct tce_domain *d, unsigned long index,
-			     unsigned long nr)
-{
-	struct iommu_table *tbl = d->tbl;
-	struct tce_spares taken;
-
-	spin_lock(&d->lock);
-	taken = d->taken;
-	d->taken = (struct tce_spares) { };
-	spin_unlock(&d->lock);
-
-	/* Bridges cache the addresses of levels as well: kill all of the PEs */
-	if (taken.nr[TCE_INNER] || taken.nr[TCE_LEAF])
-		nr = ULONG_MAX;
-	if (!nr)
-		return;
-
-	rcu_read_lock();
-	iommu_tce_kill(tbl, index, nr);
-	rcu_read_unlock();
-	tce_spares_return(&tbl->it_tree, &taken);
-}
-
-/*
- * Take out the levels of @nr entries from *@index, which are one level and its leaves,
- * and advance *@index. After the last piece, take out the levels above: they are few.
- * Returns false when all is done, or when the domain is in use: its last user queues
- * the work again.
- */
-static bool tce_domain_empty_piece(struct tce_domain *d, unsigned long *index,
-				   unsigned long nr)
-{
-	bool more = false;
-
-	spin_lock(&d->lock);
-	*index = max(*index, ALIGN_DOWN(d->first, nr));
-	if (*index <= d->last) {
-		more = tce_domain_take(d, *index, nr, false);
-		*index += nr;
-	} else if (d->first <= d->last &&
-		   tce_domain_levels(d) <= TCE_DOMAIN_AT_ONCE) {
-		tce_domain_take(d, d->first, d->last - d->first + 1, true);
-	}
-	spin_unlock(&d->lock);
-
-	return more;
-}
-
-static void tce_domain_empty(struct work_struct *work)
-{
-	struct tce_domain *d = container_of(work, struct tce_domain, empty);
-	unsigned int bits = tce_tree_level_bits(&d->tbl->it_tree);
-	unsigned long index = 0;
-
-	while (tce_domain_empty_piece(d, &index, 1UL << 2 * bits)) {
-		if (READ_ONCE(d->taken.nr[TCE_LEAF]) >= TCE_DOMAIN_AT_ONCE)
-			tce_domain_flush(d, 0, 0);
-		cond_resched();
-	}
-	tce_domain_flush(d, 0, 0);
 }
 
 /*
@@ -389,8 +225,7 @@ static void tce_domain_free(struct iommu_domain *domain)
 {
 	struct tce_domain *d = to_tce_domain(domain);
 
-	cancel_work_sync(&d->empty);
-	tce_domain_empty(&d->empty);
+	tce_domain_levels_exit(d);
 	iommu_tce_table_put(d->tbl);
 	kfree(d);
 }
@@ -466,9 +301,7 @@ struct iommu_domain *tce_domain_alloc(struct device *dev)
 		return ERR_PTR(ret);
 	}
 
-	spin_lock_init(&d->lock);
-	INIT_WORK(&d->empty, tce_domain_empty);
-	d->first = ULONG_MAX;
+	tce_domain_levels_init(d);
 	d->domain.ops = &tce_domain_ops;
 	d->domain.pgsize_bitmap = PAGE_SIZE;
 	d->domain.geometry.aperture_end = (d->tbl->it_size << PAGE_SHIFT) - 1;
