@@ -49,6 +49,7 @@
 #include <linux/uaccess.h>
 
 #include <asm/eeh.h>
+#include <asm/tce_charge.h>
 
 #include "spapr_tce.h"
 
@@ -247,6 +248,7 @@ static long tce_request_alone(struct tce_container *c,
 		ret = tce_handle_again(c, request, param);
 	if (ret && request->cancel)
 		request->cancel(param);
+	tce_charge_settle(current->mm);
 
 	return ret;
 }
@@ -334,7 +336,7 @@ static void tce_container_release(void *iommu_data)
 	/* Tables went with the last group, so nothing maps the regions */
 	tce_release_regions(c);
 	if (c->enabled_pages)
-		account_locked_vm(c->mm, c->enabled_pages, false);
+		tce_uncharge(c->mm, c->enabled_pages);
 	up_write(&c->lock);
 
 	if (c->mm)

@@ -8,6 +8,7 @@
 #include <linux/slab.h>
 
 #include <asm/tce.h>
+#include <asm/tce_charge.h>
 
 #include "spapr_tce.h"
 
@@ -22,7 +23,7 @@
  * tce_container::lock.
  *
  * Return: 0; -EBUSY when it is enabled already; -ENOMEM when RLIMIT_MEMLOCK would be
- * exceeded.
+ * exceeded; -EINTR when the process is being killed.
  */
 long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 {
@@ -35,7 +36,7 @@ long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 
 	/* All that could ever be mapped at once, whatever the page size */
 	npages = table_group->tce32_size >> PAGE_SHIFT;
-	ret = account_locked_vm(c->mm, npages, true);
+	ret = tce_charge(c->mm, npages);
 	if (ret)
 		return ret;
 
@@ -70,8 +71,7 @@ static int tce_unmap_all(struct tce_container *c)
  *
  * Unmaps all: pages must not stay pinned without the charge that pays for them.
  *
- * Context: process, may sleep; takes the mmap_lock. The caller must hold
- * tce_container::lock.
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  *
  * Return: 0; -EIO as user_table_unmap(): the container stays enabled.
  */
@@ -86,7 +86,7 @@ long tce_disable_v1(struct tce_container *c, struct tce_param *param)
 	ret = tce_unmap_all(c);
 	if (ret)
 		return ret;
-	account_locked_vm(c->mm, c->enabled_pages, false);
+	tce_uncharge(c->mm, c->enabled_pages);
 	WRITE_ONCE(c->enabled_pages, 0);
 	c->enabled = false;
 

@@ -3,7 +3,6 @@
  * Levels of TCE trees: their memory, who is charged for it, and spares, which are
  * levels that are in no tree yet, or no more.
  */
-#include <linux/capability.h>
 #include <linux/export.h>
 #include <linux/gfp.h>
 #include <linux/init.h>
@@ -15,6 +14,7 @@
 #include <linux/vmstat.h>
 
 #include <asm/tce.h>
+#include <asm/tce_charge.h>
 
 #include <trace/events/tce_tree.h>
 
@@ -163,29 +163,16 @@ static unsigned long tce_account_need(struct tce_account *account,
 	return DIV_ROUND_UP(account->bytes + bytes, PAGE_SIZE);
 }
 
-static int tce_account_add(struct mm_struct *mm, unsigned long pages)
-{
-	int ret = mmap_write_lock_killable(mm);
-
-	if (ret)
-		return ret;
-	ret = __account_locked_vm(mm, pages, true, current,
-				  capable(CAP_IPC_LOCK));
-	mmap_write_unlock(mm);
-
-	return ret;
-}
-
-/* Set the charge to @pages. A smaller one cannot fail, and waits for the mmap_lock */
+/* Set the charge to @pages. A smaller one cannot fail */
 static int tce_account_set(struct tce_account *account, unsigned long pages)
 {
 	int ret = 0;
 
 	lockdep_assert_held(&account->lock);
 	if (pages > account->pages)
-		ret = tce_account_add(account->mm, pages - account->pages);
+		ret = tce_charge(account->mm, pages - account->pages);
 	else if (pages < account->pages)
-		account_locked_vm(account->mm, account->pages - pages, false);
+		tce_uncharge(account->mm, account->pages - pages);
 	if (!ret)
 		WRITE_ONCE(account->pages, pages);
 

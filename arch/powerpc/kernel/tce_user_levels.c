@@ -35,7 +35,7 @@ static void user_table_trim(struct iommu_table *tbl)
 	if (tce_spares_any(&taken))
 		user_table_kill(tbl, tbl->it_offset, tbl->it_size);
 	user_table_unlock(tbl);
-	/* Waits for the mmap_lock, so not with the table's lock */
+	/* Waits for who is being charged, so not with the table's lock */
 	tce_spares_return(&tbl->it_tree, &taken);
 }
 
@@ -68,8 +68,7 @@ void user_table_covered(struct iommu_table *tbl, unsigned long index,
  * as many leaves, so that it costs a part of what these unmaps have cost. Not for
  * hypercalls: real mode cannot make levels, so those of a guest stay.
  *
- * Context: process, may sleep. Takes the table's lock, and then the mmap_lock of the
- * table's mm.
+ * Context: process, may sleep. Takes the table's lock.
  */
 void user_table_trim_covered(struct iommu_table *tbl)
 {

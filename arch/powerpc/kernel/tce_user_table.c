@@ -115,11 +115,9 @@ int user_table_init(struct iommu_table *tbl,
  * @tbl: a table without references, windows and users
  *
  * Drops what the TCEs refer to, and frees and uncharges the levels. The caller
- * frees @tbl itself. Nothing is left to a worker: all is released on return (R14).
+ * frees @tbl itself. All is released on return (R14).
  *
- * Context: process, may sleep. Takes the mmap_lock of the table's mm, which its
- * process may hold for any time: the caller must hold no lock that another process
- * waits for.
+ * Context: process, may sleep. Does not wait for another process.
  */
 void user_table_destroy(struct iommu_table *tbl)
 {
@@ -670,7 +668,7 @@ static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
 	if (likely(!tbl->it_user->revoked))
 		ret = user_table_unmap_locked(tbl, entry, npages, hint, &taken);
 	user_table_unlock(tbl);
-	/* Waits for the mmap_lock, so not with the table's lock */
+	/* Waits for who is being charged, so not with the table's lock */
 	tce_spares_return(&tbl->it_tree, &taken);
 
 	return ret;
@@ -715,8 +713,7 @@ user_table_trace_unmap(struct iommu_table *tbl, unsigned long entry,
  * Levels in which nothing is mapped any more are freed and uncharged when the range is
  * all of the window, or had room for more leaves than there were.
  *
- * Context: process, may sleep. Takes the table's lock, and then the mmap_lock of the
- * table's mm.
+ * Context: process, may sleep. Takes the table's lock.
  *
  * Return: 0; -EIO when the hypervisor refused to clear some of the TCEs: their
  * references are kept until a later unmap, or until the table is destroyed (R13).

@@ -125,7 +125,7 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	struct tce_iter iter = { .tree = &stt->guest_tces };
 	int ret;
 
-	/* May wait for the mmap_lock, so without the lock */
+	/* May wait for the mmap_lock to be charged, so without the lock */
 	ret = tce_iter_reserve(&iter, index, nr, GFP_KERNEL);
 	if (!ret)
 		ret = tce_lock_killable(&stt->lock);

@@ -33,7 +33,7 @@
  */
 #define KVMPPC_TCE_PREPAID	SZ_4M
 
-/* May free tables, and wait for the mmap_lock of the guest's process (R14) */
+/* May free tables (R14) */
 static void kvmppc_tce_free_links(struct list_head *links)
 {
 	struct kvmppc_tce_link *link, *next;

@@ -49,6 +49,8 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include <asm/tce_charge.h>
+
 #include "iommu_region.h"
 
 #include <trace/events/spapr_tce.h>
@@ -112,28 +114,13 @@ static void region_retire(struct mm_iommu_table_group_mem_t *mem)
 	mmdrop(mm);
 }
 
-/* Charge a region. Returns 0, -ENOMEM, or -EINTR when the process is being killed */
-static int region_charge(struct mm_iommu_table_group_mem_t *mem)
-{
-	struct mm_struct *mm = mem->mm;
-	int ret;
-
-	if (mmap_write_lock_killable(mm))
-		return -EINTR;
-	ret = __account_locked_vm(mm, mem->npages, true, current,
-				  capable(CAP_IPC_LOCK));
-	mmap_write_unlock(mm);
-
-	return ret;
-}
-
 /* Unpin and uncharge a region. Without the registry's lock (R5) */
 static void region_unpin_all(struct mm_iommu_table_group_mem_t *mem)
 {
 	if (mem->device)
 		return;
 	region_unpin(mem, mem->npages);
-	account_locked_vm(mem->mm, mem->npages, false);
+	tce_uncharge(mem->mm, mem->npages);
 }
 
 /*
@@ -419,7 +406,7 @@ static int region_make(struct mm_iommu_table_group_mem_t *mem)
 	ret = region_check_size(mem);
 	if (ret)
 		return ret;
-	ret = region_charge(mem);
+	ret = tce_charge(mem->mm, mem->npages);
 	if (ret)
 		return ret;
 
@@ -427,7 +414,7 @@ static int region_make(struct mm_iommu_table_group_mem_t *mem)
 	if (!ret)
 		ret = region_pin(mem);
 	if (ret)
-		account_locked_vm(mem->mm, mem->npages, false);
+		tce_uncharge(mem->mm, mem->npages);
 
 	return ret;
 }
@@ -596,7 +583,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_newdev);
  * @mem: the region, from mm_iommu_new() or mm_iommu_newdev()
  * @unmapped: the caller has checked that no table of its own maps the region
  *
- * Context: process, may sleep; takes the mmap_lock.
+ * Context: process, may sleep.
  *
  * Return: 0; -EBUSY when this is the last registration and some of the region
  * is mapped; -EAGAIN when it is not the last and @unmapped is false: references
@@ -646,7 +633,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_unregister);
  * For a container that is closed. When this is the last registration and
  * something still maps the region, the region is removed with its last reference.
  *
- * Context: process, may sleep; takes the mmap_lock.
+ * Context: process, may sleep.
  */
 void mm_iommu_release(struct mm_struct *mm,
 		      struct mm_iommu_table_group_mem_t *mem)

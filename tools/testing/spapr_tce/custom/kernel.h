@@ -76,6 +76,12 @@
 #undef max_t
 #define min_t(t, a, b)		min((t)(a), (t)(b))
 #define max_t(t, a, b)		max((t)(a), (t)(b))
+#define swap(a, b) do {							\
+	typeof(a) swap_ = (a);						\
+									\
+	(a) = (b);							\
+	(b) = swap_;							\
+} while (0)
 #define offsetofend(type, m)	(offsetof(type, m) + sizeof(((type *)0)->m))
 #define check_shl_overflow(a, s, d) ({			\
 	*(d) = (a) << (s);				\
@@ -475,6 +481,8 @@ extern void (*host_resched)(void);
 
 void mmap_write_lock(struct mm_struct *mm);
 int mmap_write_lock_killable(struct mm_struct *mm);
+int mmap_write_trylock(struct mm_struct *mm);
+#define mmap_assert_write_locked(mm)	lockdep_assert_held(&(mm)->mmap_lock)
 void mmap_write_unlock(struct mm_struct *mm);
 #define mmap_read_lock(mm)		mmap_write_lock(mm)
 #define mmap_read_lock_killable(mm)	mmap_write_lock_killable(mm)

@@ -518,6 +518,13 @@ int mmap_write_lock_killable(struct mm_struct *mm)
 	return 0;
 }
 
+int mmap_write_trylock(struct mm_struct *mm)
+{
+	virtual_only(__func__);
+
+	return !mm->stuck && !host_mmap_locked && mutex_trylock(&mm->mmap_lock);
+}
+
 void mmap_write_unlock(struct mm_struct *mm)
 {
 	model_unlock(&mm->mmap_lock);

@@ -12,13 +12,6 @@
 
 #define KUNIT_PARAM_DESC_SIZE	128
 
-#define swap(a, b) do {							\
-	typeof(a) swap_ = (a);						\
-									\
-	(a) = (b);							\
-	(b) = swap_;							\
-} while (0)
-
 /* What is undone when a test ends, the last one first */
 struct kunit_action {
 	struct kunit_action *next;

@@ -136,17 +136,32 @@ TEST_F(world, register_beside_one_being_made)
 	}
 }
 
+/* What others do, once, between the removal of a region and its unpinning */
+static void (*when_removed)(void);
+
+static void somebody_unlocked(void)
+{
+	struct mm_struct *mine = current->mm;
+	void (*fn)(void) = when_removed;
+
+	if (!fn || mm_iommu_lookup(sibling_mm, UA(sibling_page), PG))
+		return;
+	when_removed = NULL;
+	fn();
+	current->mm = mine;
+}
+
 TEST_F(world, register_beside_one_being_unpinned)
 {
 	sibling = second(self->c);
 	sibling_mm = self->mm;
 	sibling_page = 16;
 	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
-	host_stuck = sibling_does_all;
-	self->mm->stuck = true;
+	when_removed = sibling_does_all;
+	host_unlocked = somebody_unlocked;
 	EXPECT_WORKS(req_unregister(self->c, UA(16), 16 * PG));
+	host_unlocked = NULL;
 	EXPECT_EQ(sibling_ran, 1);
-	host_stuck = NULL;
 	EXPECT_WORKS(req_register(sibling, UA(8), 16 * PG));
 }
 
@@ -256,12 +271,16 @@ TEST_F(world, abandoned_regions_are_one_work)
 	EXPECT_EQ(host_works(), 1);
 	EXPECT_EQ(self->mm->locked_vm, 32);
 
-	/* The worker may wait for the process, the others do not wait for him */
+	/* What the process is owed is one work, too, and waits for it; nobody else does */
 	others = self->c + 1;
 	others_mm = self->other;
 	others_ran = false;
-	host_stuck = others_do_all;
 	self->mm->stuck = true;
+	host_run_works();
+	EXPECT_TRUE(self->mm->stuck);
+	EXPECT_EQ(host_usage.pins, 0);
+	EXPECT_EQ(self->mm->locked_vm, 32);
+	host_stuck = others_do_all;
 	host_run_works();
 	EXPECT_TRUE(others_ran);
 	host_stuck = NULL;
@@ -272,7 +291,6 @@ TEST_F(world, abandoned_regions_are_one_work)
 
 static void run_works(void)
 {
-	sibling_mm->stuck = false;
 	host_run_works();
 	sibling_ran++;
 }
@@ -282,18 +300,19 @@ TEST_F(world, abandoned_region_is_taken_apart)
 {
 	sibling = second(self->c);
 	sibling_mm = self->mm;
+	sibling_page = 16;
 	leave_mapped(self->mm, self->c, 16, 1);
 	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
-	host_stuck = run_works;
-	self->mm->stuck = true;
+	when_removed = run_works;
+	host_unlocked = somebody_unlocked;
 	EXPECT_EQ(host_works(), 1);
 	EXPECT_EQ(req_register(sibling, UA(16), PG), 0);
+	host_unlocked = NULL;
 	EXPECT_EQ(sibling_ran, 1);
 	/* What frees regions comes when readers have gone, at any moment */
 	host_settle();
 	EXPECT_EQ(host_works(), 0);
 	EXPECT_EQ(self->mm->locked_vm, 1);
-	host_stuck = NULL;
 }
 
 /* ... or is at it himself, */
@@ -304,11 +323,11 @@ TEST_F(world, abandoned_region_is_reaped)
 	sibling_page = 16;
 	leave_mapped(self->mm, self->c, 16, 1);
 	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
-	host_stuck = sibling_does_all;
-	self->mm->stuck = true;
+	when_removed = sibling_does_all;
+	host_unlocked = somebody_unlocked;
 	host_run_works();
+	host_unlocked = NULL;
 	EXPECT_EQ(sibling_ran, 1);
-	host_stuck = NULL;
 	EXPECT_WORKS(req_register(sibling, UA(16), PG));
 	EXPECT_EQ(host_usage.pins, 1);
 }
@@ -323,8 +342,10 @@ static int reaped_mm_count;
 
 static void reaped_and_unlocked(void)
 {
-	if (!reaper)
+	if (!reaper) {
+		somebody_unlocked();
 		return;
+	}
 	reaper = false;
 	pthread_barrier_wait(&reaped);
 	pthread_barrier_wait(&reaped);
@@ -343,7 +364,6 @@ static void *reap(void *arg)
 
 static void let_worker_reap(void)
 {
-	sibling_mm->stuck = false;
 	pthread_create(&waiter, NULL, reap, NULL);
 	pthread_barrier_wait(&reaped);
 	sibling_ran++;
@@ -355,13 +375,13 @@ TEST_F(world, abandoned_region_keeps_the_mm_for_the_worker)
 
 	sibling = second(self->c);
 	sibling_mm = self->mm;
+	sibling_page = 16;
 	pthread_barrier_init(&reaped, NULL, 2);
 	leave_mapped(self->mm, self->c, 16, 1);
 	host_unref_range(self->mm, NULL, UA(16), 1, PAGE_SHIFT);
 	count = self->mm->count;
-	host_stuck = let_worker_reap;
+	when_removed = let_worker_reap;
 	host_unlocked = reaped_and_unlocked;
-	self->mm->stuck = true;
 	EXPECT_EQ(req_register(sibling, UA(16), PG), 0);
 	EXPECT_EQ(sibling_ran, 1);
 	EXPECT_EQ(req_unregister(sibling, UA(16), PG), 0);
@@ -370,7 +390,6 @@ TEST_F(world, abandoned_region_keeps_the_mm_for_the_worker)
 	pthread_join(waiter, NULL);
 	EXPECT_EQ(reaped_mm_count, count + 1);
 	host_unlocked = NULL;
-	host_stuck = NULL;
 }
 
 /* ... or comes last, when all of it is done and the range is another's */
@@ -437,6 +456,80 @@ TEST_F(world, unbind_while_arguments_are_copied)
 		world_check();
 	}
 	host_stuck = NULL;
+}
+
+/* ... nor does he wait for the owner's mmap_lock to take back all that was charged */
+TEST_F(world, unbind_beside_a_stuck_mm)
+{
+	int i;
+
+	left = self->c;
+	left_by = self->other;
+	for (i = 0; i < 2; i++) {
+		if (i) {
+			vfio_attach(left, host_pes);
+			WARN_ON(vfio_set_iommu(left, VFIO_SPAPR_TCE_IOMMU));
+			ASSERT_EQ(vfio_ioctl(left, VFIO_IOMMU_ENABLE, NULL), 0);
+		} else {
+			EXPECT_WORKS(req_register(left, UA(UA_HUGE), 16 * PG));
+			EXPECT_WORKS(req_create(left, 16, MB, 1, NULL));
+			EXPECT_WORKS(req_map(left, 0, UA(UA_HUGE), PG, RW));
+		}
+		self->mm->stuck = true;
+		unbind();
+		current->mm = self->mm;
+		EXPECT_TRUE(self->mm->stuck);
+		EXPECT_NE(self->mm->locked_vm, 0);
+		EXPECT_EQ(host_usage.pins, 0);
+		self->mm->stuck = false;
+		host_settle();
+		EXPECT_EQ(self->mm->locked_vm, 0);
+		world_check();
+	}
+}
+
+/* What is owed does not count for the limit of a process */
+TEST_F(world, charge_pays_what_is_owed)
+{
+	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+	left = self->c;
+	left_by = self->other;
+	self->mm->stuck = true;
+	unbind();
+	current->mm = self->mm;
+	self->mm->stuck = false;
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	self->mm->limit = 20;
+	vfio_attach(self->c, host_pes);
+	ASSERT_EQ(vfio_set_iommu(self->c, VFIO_SPAPR_TCE_v2_IOMMU), 0);
+	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	/* The worker comes too late, and has nothing to do */
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, 16);
+	world_check();
+}
+
+/* The process itself waits at the end of its request, when that has no lock */
+static void unbind_and_look(void)
+{
+	unbind();
+	others_ran = left_by != sibling_mm && sibling_mm->locked_vm == 16;
+}
+
+TEST_F(world, unbind_while_a_request_uncharges)
+{
+	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
+	left = self->c;
+	left_by = self->other;
+	sibling_mm = self->mm;
+	host_stuck = unbind_and_look;
+	self->mm->stuck = true;
+	EXPECT_EQ(req_unregister(self->c, UA(16), 16 * PG), 0);
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	host_stuck = NULL;
+	world_check();
 }
 
 TEST_F(world, unbind_while_memory_is_pinned)
