@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 use Digest::MD5 qw(md5_hex);
+use POSIX ();
 
 my ($top, $tree, $work) = @ENV{'top', 'tree', 'work'};
 my @programs = split ' ', $ENV{PROGRAMS};
@@ -185,16 +186,32 @@ sub same_code {
 	return 1;
 }
 
+# Kill all that is left of a session. A test is a process group of its own, and may
+# hang when the program that has started it is gone.
+sub kill_session {
+	my ($session) = @_;
+	for my $stat (map { slurp($_) // '' } glob '/proc/[0-9]*/stat') {
+		my ($pid, $its) = $stat =~ /^(\d+) \(.*\) \S \d+ \d+ (\d+) /s or next;
+		kill KILL => $pid if $its == $session;
+	}
+}
+
 # run N PROGRAM LOG: the first thing that went wrong, in which test and how
 sub run {
 	my ($n, $program, $log) = @_;
-	my $command = "timeout -k 5 100 ./$program";
-	$command = "TSAN_OPTIONS=halt_on_error=1 timeout -k 5 100 ./$program 100" if $program =~ /threads$/;
-	$command = "mkdir new; timeout -k 5 100 ./$program -max_len=1024 -max_total_time=20 " .
+	my $command = "./$program";
+	$command = "TSAN_OPTIONS=halt_on_error=1 ./$program 100" if $program =~ /threads$/;
+	$command = "mkdir new; ./$program -max_len=1024 -max_total_time=20 " .
 		"-timeout=20 -rss_limit_mb=4096 new $work/corpus" if $program =~ /fuzz$/;
 	open my $out, '>>', $log or die;
-	open my $in, '-|', "cd $work/$n && { $command; } 2>&1 </dev/null" or die;
-	my ($why, $test) = ('', undef);
+	my $session = open(my $in, '-|') // die;
+	if (!$session) {
+		POSIX::setsid();
+		exec 'sh', '-c', "cd $work/$n && { $command; } 2>&1 </dev/null" or die;
+	}
+	my ($why, $test, $late) = ('', undef, 0);
+	local $SIG{ALRM} = sub { $late = 1; kill_session($session) };
+	alarm 100;
 	while (<$in>) {
 		print $out $_;
 		chomp;
@@ -208,10 +225,14 @@ sub run {
 		s/ \((?:pid|tid)=\d+\)| on (?:unknown )?address.*//g;
 		$why = $_;
 	}
+	# One failure is enough: no other test need run
+	kill_session($session) if defined $test;
 	close $in;
 	my $ended = $? >> 8 || $? & 127;
-	return '' if !defined $test && !$ended;
-	$why = 'timed out' if !defined $test && ($ended == 124 || $ended == 137);
+	alarm 0;
+	kill_session($session);
+	return '' if !defined $test && !$ended && !$late;
+	$why = 'timed out' if $late && !defined $test;
 	$why = "ended with $ended" if $why eq '' && !defined $test;
 	return ($test // '') . ($why ne '' ? ': ' . substr($why, 0, 110) : '');
 }
