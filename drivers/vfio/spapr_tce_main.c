@@ -17,10 +17,11 @@
  * which is refused; fdinfo; and EEH, whose operations lock devices. An unbind holds
  * the lock of its device when the group leaves, which takes the container's lock.
  *
- * The owner can make a page fault take any time, and an unbind would wait for that. So
- * no request of version 2 waits for a page fault with the lock held: arguments are
- * copied and memory to be registered is pinned before, and answers are copied without
- * a fault. Version 1 pins what it maps with the lock held.
+ * The owner can make a page fault take any time, which may hold its mmap_lock, and an
+ * unbind would wait for that. So no request of version 2 waits for either with the lock
+ * held: arguments are copied and memory to be registered is pinned before, answers are
+ * copied without a fault, and what cannot be charged at once is repeated. Version 1 pins
+ * what it maps with the lock held.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
  * container without groups, and fail as before VFIO_SET_IOMMU.
@@ -206,6 +207,21 @@ static long tce_handle_alone(struct tce_container *c,
 	return ret;
 }
 
+/* Repeat a request that could not be charged at once: wait for that without the lock */
+static long tce_handle_uncontended(struct tce_container *c,
+				   const struct tce_request *request,
+				   struct tce_param *param)
+{
+	long ret;
+
+	do
+		ret = tce_handle_alone(c, request, param);
+	while (ret == -EAGAIN && !tce_charge_wait(current->mm));
+
+	/* Else the process is being killed */
+	return ret == -EAGAIN ? -EINTR : ret;
+}
+
 /*
  * Repeat a request that has undone all because its answer could not be copied without
  * a page fault: take the fault first, without the lock. That the page is gone again
@@ -224,7 +240,7 @@ static noinline long tce_handle_again(struct tce_container *c,
 	do {
 		if (fault_in_safe_writeable(param->user, size))
 			return -EFAULT;
-		ret = tce_handle_alone(c, request, param);
+		ret = tce_handle_uncontended(c, request, param);
 	} while (ret == -EFAULT && --tries);
 
 	return ret;
@@ -243,7 +259,7 @@ static long tce_request_alone(struct tce_container *c,
 			return ret;
 	}
 
-	ret = tce_handle_alone(c, request, param);
+	ret = tce_handle_uncontended(c, request, param);
 	if (ret == -EFAULT && (request->flags & TCE_ANSWERS))
 		ret = tce_handle_again(c, request, param);
 	if (ret && request->cancel)
@@ -275,7 +291,8 @@ static long tce_request(struct tce_container *c, unsigned int cmd,
 		return request->handle(c, &param);
 
 	if ((request->flags & TCE_SHARED) &&
-	    likely(tce_handle_shared(c, request, &param, &ret)))
+	    likely(tce_handle_shared(c, request, &param, &ret)) &&
+	    likely(ret != -EAGAIN))
 		return ret;
 
 	return tce_request_alone(c, request, &param);

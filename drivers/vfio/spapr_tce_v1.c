@@ -19,11 +19,10 @@
  *
  * Charges all that could ever be mapped at once.
  *
- * Context: process, may sleep; takes the mmap_lock. The caller must hold
- * tce_container::lock.
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  *
  * Return: 0; -EBUSY when it is enabled already; -ENOMEM when RLIMIT_MEMLOCK would be
- * exceeded; -EINTR when the process is being killed.
+ * exceeded; -EAGAIN as tce_charge_nowait().
  */
 long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 {
@@ -36,7 +35,7 @@ long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 
 	/* All that could ever be mapped at once, whatever the page size */
 	npages = table_group->tce32_size >> PAGE_SHIFT;
-	ret = tce_charge(c->mm, npages);
+	ret = tce_charge_nowait(c->mm, npages);
 	if (ret)
 		return ret;
 

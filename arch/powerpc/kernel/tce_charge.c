@@ -4,9 +4,12 @@
  *
  * A process can hold its mmap_lock for any time: a page fault in memory of a FUSE
  * server ends when the server wants it to. So nobody waits for it who holds what
- * others need, or who cannot be killed. A charge is asked for by the process itself,
- * and can be killed. What is uncharged while somebody holds the mmap_lock is owed to
- * the process: its next charge pays that, or a worker.
+ * others need, or who cannot be killed:
+ *
+ * - A charge is asked for by the process itself. It waits if nobody waits for the
+ *   process, else it fails, and is repeated after a wait without locks.
+ * - What is uncharged while somebody holds the mmap_lock is owed to the process: its
+ *   next charge pays that, or a worker.
  */
 #include <linux/capability.h>
 #include <linux/export.h>
@@ -107,6 +110,19 @@ static void tce_pay(struct mm_struct *mm)
 	__account_locked_vm(mm, pages, false, current, true);
 }
 
+/* The caller has the mmap_lock, which is dropped */
+static int tce_charge_and_unlock(struct mm_struct *mm, unsigned long pages)
+{
+	int ret;
+
+	tce_pay(mm);
+	ret = __account_locked_vm(mm, pages, true, current,
+				  capable(CAP_IPC_LOCK));
+	mmap_write_unlock(mm);
+
+	return ret;
+}
+
 /**
  * tce_charge() - charge locked memory to the current process
  * @mm: its mm
@@ -120,18 +136,47 @@ static void tce_pay(struct mm_struct *mm)
  */
 int tce_charge(struct mm_struct *mm, unsigned long pages)
 {
-	int ret;
-
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
-	tce_pay(mm);
-	ret = __account_locked_vm(mm, pages, true, current,
-				  capable(CAP_IPC_LOCK));
-	mmap_write_unlock(mm);
 
-	return ret;
+	return tce_charge_and_unlock(mm, pages);
 }
 EXPORT_SYMBOL_GPL(tce_charge);
+
+/**
+ * tce_charge_nowait() - charge locked memory to the current process if that is possible
+ *			 at once
+ * @mm: its mm
+ * @pages: how much, in system pages
+ *
+ * Context: process.
+ *
+ * Return: 0; -ENOMEM when RLIMIT_MEMLOCK would be exceeded; -EAGAIN when somebody holds
+ * the mmap_lock: drop all locks, call tce_charge_wait() and try again.
+ */
+int tce_charge_nowait(struct mm_struct *mm, unsigned long pages)
+{
+	if (!mmap_write_trylock(mm))
+		return -EAGAIN;
+
+	return tce_charge_and_unlock(mm, pages);
+}
+EXPORT_SYMBOL_GPL(tce_charge_nowait);
+
+/**
+ * tce_charge_wait() - wait until the current process can be charged
+ * @mm: its mm
+ *
+ * Context: process, may sleep; takes the mmap_lock. The caller must hold no lock that
+ * another process waits for.
+ *
+ * Return: 0; -EINTR when the process is being killed.
+ */
+int tce_charge_wait(struct mm_struct *mm)
+{
+	return tce_charge(mm, 0);
+}
+EXPORT_SYMBOL_GPL(tce_charge_wait);
 
 /**
  * tce_uncharge() - uncharge locked memory of any process
@@ -165,10 +210,8 @@ EXPORT_SYMBOL_GPL(tce_uncharge);
  */
 void tce_charge_settle(struct mm_struct *mm)
 {
-	if (list_empty_careful(&tce_debts) || mmap_write_lock_killable(mm))
-		return;
-	tce_pay(mm);
-	mmap_write_unlock(mm);
+	if (!list_empty_careful(&tce_debts))
+		tce_charge_wait(mm);
 }
 EXPORT_SYMBOL_GPL(tce_charge_settle);
 

@@ -139,6 +139,7 @@ void tce_account_init(struct tce_account *account, struct mm_struct *mm)
 	account->mm = mm;
 	account->bytes = 0;
 	account->pages = 0;
+	account->nowait = false;
 }
 EXPORT_SYMBOL_GPL(tce_account_init);
 
@@ -163,6 +164,14 @@ static unsigned long tce_account_need(struct tce_account *account,
 	return DIV_ROUND_UP(account->bytes + bytes, PAGE_SIZE);
 }
 
+static int tce_account_add(struct tce_account *account, unsigned long pages)
+{
+	if (account->nowait)
+		return tce_charge_nowait(account->mm, pages);
+
+	return tce_charge(account->mm, pages);
+}
+
 /* Set the charge to @pages. A smaller one cannot fail */
 static int tce_account_set(struct tce_account *account, unsigned long pages)
 {
@@ -170,7 +179,7 @@ static int tce_account_set(struct tce_account *account, unsigned long pages)
 
 	lockdep_assert_held(&account->lock);
 	if (pages > account->pages)
-		ret = tce_charge(account->mm, pages - account->pages);
+		ret = tce_account_add(account, pages - account->pages);
 	else if (pages < account->pages)
 		tce_uncharge(account->mm, account->pages - pages);
 	if (!ret)

@@ -348,7 +348,8 @@ bool tce_iter_has(struct tce_iter *iter, unsigned long index, unsigned long nr)
  * Context: any in virtual mode; may sleep when the tree has an account, and takes
  * the mmap_lock then.
  *
- * Return: 0; -ENOMEM when there is not enough memory or the account's
+ * Return: 0; -EAGAIN as tce_charge_nowait(), for an account that must not wait;
+ * -ENOMEM when there is not enough memory or the account's
  * RLIMIT_MEMLOCK would be exceeded; -EINTR when the tree has an account and the
  * current process is being killed. After an error tree and charge are unchanged
  * (R8).

@@ -54,6 +54,7 @@ static int user_table_init_tree(struct iommu_table *tbl,
 	int ret;
 
 	tce_account_init(&user->account, config->mm);
+	user->account.nowait = true;
 	ret = tce_tree_init(&tbl->it_tree, &tree, &user->account);
 	if (ret || config->in_memory)
 		return ret;
@@ -429,8 +430,9 @@ user_table_trace_map(struct iommu_table *tbl, unsigned long entry,
  * Return: 0; -EINVAL when some of the memory is not registered; -EPERM when an
  * IOMMU page is larger than what backs it; -ENOMEM when a level could not be
  * allocated or charged, or the hypervisor has no memory for the TCEs; -EINTR
- * when levels are missing and the current process is being killed; -EIO when the
- * hypervisor refused a TCE for another reason. After an error nothing has changed;
+ * when levels are missing and the current process is being killed; -EAGAIN when a level
+ * could not be charged at once: call tce_charge_wait(); -EIO when the hypervisor refused
+ * a TCE for another reason. After an error nothing has changed;
  * but after -EIO some of what was mapped may be unmapped, if the hypervisor refused
  * to restore it.
  */
@@ -457,8 +459,8 @@ EXPORT_SYMBOL_GPL(user_table_map);
  *
  * Context: process, may sleep. Takes the table's lock.
  *
- * Return: 0; -ENOMEM, -EINTR or -EIO as user_table_map(): the caller must drop the
- * pins; -EUCLEAN when the hypervisor could neither store nor clear the TCEs: the
+ * Return: 0; -ENOMEM, -EINTR, -EAGAIN or -EIO as user_table_map(): the caller must drop
+ * the pins; -EUCLEAN when the hypervisor could neither store nor clear the TCEs: the
  * caller must never drop the pins (R13).
  */
 long user_table_map_pinned(struct iommu_table *tbl, unsigned long entry,

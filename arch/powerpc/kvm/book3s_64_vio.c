@@ -36,6 +36,8 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include <asm/tce_charge.h>
+
 #include <trace/events/spapr_tce.h>
 
 #include "book3s_64_vio.h"
@@ -50,6 +52,7 @@ static long kvmppc_tce_answer(int ret)
 	case -EPERM:	/* a page that is not backed by one as large */
 		return H_PARAMETER;
 	case -EINTR:	/* the process is being killed */
+	case -EAGAIN:	/* ... while it waited to be charged */
 	case -EINVAL:	/* not registered; a container of v1 may still map it */
 		return H_TOO_HARD;
 	default:
@@ -111,9 +114,9 @@ static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
 }
 
 /* Put @nr TCEs: @tces in guest_tces, and @uas in the hardware tables; all or nothing */
-static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
-			   unsigned long ioba, const u64 *tces,
-			   const unsigned long *uas, unsigned long nr)
+static int kvmppc_tce_put_once(struct kvmppc_spapr_tce_table *stt,
+			       unsigned long ioba, const u64 *tces,
+			       const unsigned long *uas, unsigned long nr)
 {
 	struct tce_batch batch = {
 		.mm = stt->kvm->mm,
@@ -130,7 +133,7 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	if (!ret)
 		ret = tce_lock_killable(&stt->lock);
 	if (ret)
-		return kvmppc_tce_answer(ret);
+		return ret;
 
 	ret = kvmppc_tce_prepare(stt, ioba, &batch);
 	if (!ret)
@@ -138,6 +141,20 @@ static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 	if (!ret)
 		kvmppc_tce_store(&iter, index, nr, tces);
 	tce_unlock(&stt->lock);
+
+	return ret;
+}
+
+static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
+			   unsigned long ioba, const u64 *tces,
+			   const unsigned long *uas, unsigned long nr)
+{
+	int ret;
+
+	/* Levels of hardware tables could not be charged at once: wait without locks */
+	do
+		ret = kvmppc_tce_put_once(stt, ioba, tces, uas, nr);
+	while (unlikely(ret == -EAGAIN) && !tce_charge_wait(stt->kvm->mm));
 
 	return kvmppc_tce_answer(ret);
 }

@@ -8,6 +8,8 @@
 struct mm_struct;
 
 int tce_charge(struct mm_struct *mm, unsigned long pages);
+int tce_charge_nowait(struct mm_struct *mm, unsigned long pages);
+int tce_charge_wait(struct mm_struct *mm);
 void tce_uncharge(struct mm_struct *mm, unsigned long pages);
 void tce_charge_settle(struct mm_struct *mm);
 

@@ -57,12 +57,14 @@ struct mm_struct;
  * @mm: whose locked_vm is charged
  * @bytes: size of all levels that are charged here
  * @pages: the charge in system pages: @bytes, rounded up (R10)
+ * @nowait: who charges has locks that others wait for: use tce_charge_nowait()
  */
 struct tce_account {
 	struct mutex lock;	/* bytes and the charge for them */
 	struct mm_struct *mm;
 	unsigned long bytes;
 	unsigned long pages;
+	bool nowait;
 };
 
 /* Levels come in two sizes: a leaf has the shadow behind it, if there is one */

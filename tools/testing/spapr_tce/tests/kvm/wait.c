@@ -84,9 +84,7 @@ TEST_F(kvm, guests_do_not_wait_for_each_other)
 
 static struct {
 	struct mm_struct *other;
-	struct kvm *kvm;
 	struct kvm_vcpu *vcpu;
-	int fd;
 	long answers[3];
 	int done;
 } stuck;
@@ -113,21 +111,7 @@ static void run_another_guest(void)
 	stuck.done++;
 }
 
-/* Other threads of the same process want the table, and are killed */
-static void be_killed_waiting(void)
-{
-	current->killed = true;
-	stuck.answers[0] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_PUT_TCE, 7, WINDOW1,
-				     GPA_HUGE | TCE_RW, 0);
-	stuck.answers[1] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_STUFF_TCE, 7,
-				     WINDOW1, 0, 5);
-	stuck.answers[2] = attach(stuck.kvm, stuck.fd, PHB3);
-	stuck.done++;
-	/* The signal does not get to the one that waits before the mm is free */
-	current->killed = false;
-}
-
-/* @meanwhile: comes when the hypercall waits, and has the lock of its table */
+/* @meanwhile: comes when the hypercall waits to be charged */
 static void put_when_stuck(struct __test_metadata *_metadata, struct kvm *kvm,
 			   struct kvm_vcpu *vcpu, struct host_container *c,
 			   int fd, void (*meanwhile)(void))
@@ -139,9 +123,6 @@ static void put_when_stuck(struct __test_metadata *_metadata, struct kvm *kvm,
 	ASSERT_EQ(attach(kvm, fd, PHB3), 0);
 	/* The view is there, so it is the hardware's levels that are paid for */
 	ASSERT_EQ(kvm_fault(fd, 0, AGAIN, &page), VM_FAULT_RETRY);
-	stuck.kvm = kvm;
-	stuck.vcpu = kvm_vcpu_create(kvm);
-	stuck.fd = fd;
 	stuck.done = 0;
 	kvm->mm->stuck = true;
 	host_stuck = meanwhile;
@@ -151,10 +132,8 @@ static void put_when_stuck(struct __test_metadata *_metadata, struct kvm *kvm,
 				    WINDOW1 + (1024 * i + 3) * K64,
 				    GPA_HUGE | TCE_RW, 0), 0);
 	host_stuck = NULL;
-	current->killed = false;
 	EXPECT_FALSE(kvm->mm->stuck);
 	EXPECT_EQ(stuck.done, 1);
-	kvm_vcpu_destroy(stuck.vcpu);
 	world_check();
 }
 
@@ -168,20 +147,50 @@ TEST_F(kvm, stuck_guest_stalls_no_other)
 	EXPECT_REACHES(PHB3, WINDOW1 + 3 * K64, GPA_HUGE);
 }
 
+/* The process is killed, and each of its threads wants a table that is in use */
+static void *be_killed_waiting(void *arg)
+{
+	struct background *b = arg;
+
+	rcu_register_thread();
+	current->mm = b->mm;
+	current->killed = true;
+	stuck.answers[0] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_PUT_TCE, 7, WINDOW1,
+				     GPA_HUGE | TCE_RW, 0);
+	stuck.answers[1] = kvm_hcall(stuck.vcpu, KVM_VIRTUAL, H_STUFF_TCE, 7,
+				     WINDOW1, 0, 5);
+	stuck.answers[2] = attach(b->kvm, b->fd, b->hpe);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
 TEST_F(kvm, killed_while_the_table_is_changed)
 {
-	int i;
+	struct background b = { .mm = self->mm, .kvm = self->kvm, .hpe = PHB3 };
+	struct tce_lock *lock;
+	int srcu, i;
 
 	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
 	self->nr_fds = 2;
-	put_when_stuck(_metadata, self->kvm, self->vcpu, self->c, self->fds[1],
-		       be_killed_waiting);
+	b.fd = self->fds[1];
+	ASSERT_EQ(req_create(self->c, 16, 1UL << 40, 3, NULL), 0);
+	ASSERT_EQ(attach(self->kvm, b.fd, PHB3), 0);
+	stuck.vcpu = kvm_vcpu_create(self->kvm);
+	srcu = srcu_read_lock(&self->kvm->srcu);
+	lock = glue_kvm_lock(self->kvm, 7);
+	srcu_read_unlock(&self->kvm->srcu, srcu);
+	tce_lock(lock);
+	pthread_create(&b.thread, NULL, be_killed_waiting, &b);
+	pthread_join(b.thread, NULL);
+	tce_unlock(lock);
+	kvm_vcpu_destroy(stuck.vcpu);
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(stuck.answers[i], H_TOO_HARD);
 	EXPECT_EQ(stuck.answers[2], -EINTR);
 	EXPECT_FAULTS(PHB3, WINDOW1);
 	EXPECT_EQ(links_of(self->kvm, 7), 1);
-	EXPECT_REACHES(PHB3, WINDOW1 + 3 * K64, GPA_HUGE);
+	world_check();
 }
 
 static struct kvm *watched_kvm;

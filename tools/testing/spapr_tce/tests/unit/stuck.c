@@ -690,28 +690,66 @@ static void others_kill_me(void)
 
 TEST_F(world, stuck_mm_map_is_killed)
 {
-	struct tce_iter cur = { };
 	unsigned long charges;
-	u64 start;
+	u64 start, far;
+	int ret = 0;
 
 	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
-	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 1, &start));
-	charges = self->mm->charges;
-	self->digest = world_digest(self->mm);
+	EXPECT_WORKS(req_create(self->c, 16, BIT(46), 1, &start));
 	host_stuck = others_kill_me;
 	self->mm->stuck = true;
-	/* levels of more than a page */
-	cur.tree = &table_of(self->c, 1)->it_tree;
-	EXPECT_EQ(tce_iter_reserve(&cur, 0, 1UL << 16, GFP_KERNEL), -EINTR);
+	/* The one that has to pay for another page of levels waits */
+	for (far = start; !ret && far < start + BIT(46); far += BIT(40)) {
+		charges = self->mm->charges;
+		self->digest = world_digest(self->mm);
+		ret = req_map(self->c, far, UA(UA_HUGE), K64, RW);
+	}
+	EXPECT_EQ(ret, -EINTR);
 	EXPECT_TRUE(others_ran);
 	EXPECT_EQ(self->mm->charges, charges);
 	EXPECT_EQ(world_digest(self->mm), self->digest);
 	/* What is not to be made can be done still, and all can be given back */
-	EXPECT_WORKS(req_unmap(self->c, start, 64 * PG));
+	EXPECT_WORKS(req_unmap(self->c, start, BIT(46)));
 	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
 	EXPECT_WORKS(req_remove(self->c, start));
 	current->killed = false;
 	host_stuck = NULL;
+}
+
+/* Whoever takes the device away does not wait for what waits to be charged */
+TEST_F(world, unbind_while_levels_are_to_be_charged)
+{
+	int ret = 0;
+	u64 start, far;
+
+	left = self->c;
+	left_by = self->other;
+	host_stuck = unbind;
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, BIT(46), 1, &start));
+	self->mm->stuck = true;
+	for (far = start; !ret && far < start + BIT(46); far += BIT(40))
+		ret = req_map(self->c, far, UA(UA_HUGE), K64, RW);
+	EXPECT_EQ(ret, -EINVAL);
+	EXPECT_EQ(unbound, 1);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	world_check();
+
+	vfio_attach(self->c, host_pes);
+	ASSERT_EQ(vfio_set_iommu(self->c, VFIO_SPAPR_TCE_v2_IOMMU), 0);
+	self->mm->stuck = true;
+	EXPECT_EQ(req_create(self->c, 16, BIT(46), 1, &start), -EINVAL);
+	EXPECT_EQ(unbound, 2);
+	world_check();
+
+	vfio_attach(self->c, host_pes);
+	ASSERT_EQ(vfio_set_iommu(self->c, VFIO_SPAPR_TCE_IOMMU), 0);
+	self->mm->stuck = true;
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_ENABLE, NULL), -EINVAL);
+	EXPECT_EQ(unbound, 3);
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	host_stuck = NULL;
+	world_check();
 }
 
 TEST_F(world, stuck_mm_is_seen)
