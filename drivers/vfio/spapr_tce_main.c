@@ -155,9 +155,10 @@ static long tce_handle_first(struct tce_container *c,
 	return ret;
 }
 
-static long tce_handle(struct tce_container *c,
-		       const struct tce_request *request,
-		       struct tce_param *param)
+/* Inlined, as to map one page should not cost more than it must */
+static __always_inline long tce_handle(struct tce_container *c,
+				       const struct tce_request *request,
+				       struct tce_param *param)
 {
 	lockdep_assert_held(&c->lock);
 	/* The last group has left since VFIO's core found the container */
@@ -176,9 +177,10 @@ static long tce_handle(struct tce_container *c,
  * While the default window is pending, a request may have to make it, and to make its
  * process the owner: that needs the lock alone. Returns false then, nothing was done.
  */
-static bool tce_handle_shared(struct tce_container *c,
-			      const struct tce_request *request,
-			      struct tce_param *param, long *ret)
+static __always_inline bool tce_handle_shared(struct tce_container *c,
+					      const struct tce_request *request,
+					      struct tce_param *param,
+					      long *ret)
 {
 	bool shared;
 
@@ -193,7 +195,7 @@ static bool tce_handle_shared(struct tce_container *c,
 	return shared;
 }
 
-static long tce_handle_alone(struct tce_container *c,
+static noinline long tce_handle_alone(struct tce_container *c,
 			     const struct tce_request *request,
 			     struct tce_param *param)
 {
@@ -247,7 +249,7 @@ static noinline long tce_handle_again(struct tce_container *c,
 }
 
 /* A request that has the lock alone */
-static long tce_request_alone(struct tce_container *c,
+static noinline long tce_request_alone(struct tce_container *c,
 			      const struct tce_request *request,
 			      struct tce_param *param)
 {
@@ -269,8 +271,24 @@ static long tce_request_alone(struct tce_container *c,
 	return ret;
 }
 
-static long tce_request(struct tce_container *c, unsigned int cmd,
-			void __user *arg)
+/* Copy arguments. copy_from_user() costs a small request more than the copy */
+static __always_inline int tce_copy_param(struct tce_param *param,
+					  void __user *arg, size_t size)
+{
+	int ret = -EFAULT;
+
+	if (!user_read_access_begin(arg, size))
+		return ret;
+	unsafe_copy_from_user(&param->map, arg, size, out);
+	ret = 0;
+out:
+	user_read_access_end();
+
+	return ret;
+}
+
+static __always_inline long tce_request(struct tce_container *c,
+					unsigned int cmd, void __user *arg)
 {
 	struct mm_struct *owner = READ_ONCE(c->owner);
 	struct tce_param param;
@@ -278,14 +296,14 @@ static long tce_request(struct tce_container *c, unsigned int cmd,
 	long ret;
 
 	/* Does not wait for what the owner does */
-	if (owner && owner != current->mm)
+	if (unlikely(owner && owner != current->mm))
 		return tce_not_owner(cmd);
 
 	request = tce_find_request(c, cmd);
 	if (!request)
 		return -ENOTTY;
 	param.user = arg;
-	if (request->size && copy_from_user(&param.map, arg, request->size))
+	if (request->size && tce_copy_param(&param, arg, request->size))
 		return -EFAULT;
 	if (request->flags & TCE_UNLOCKED)
 		return request->handle(c, &param);
