@@ -196,8 +196,8 @@ static __always_inline bool tce_handle_shared(struct tce_container *c,
 }
 
 static noinline long tce_handle_alone(struct tce_container *c,
-			     const struct tce_request *request,
-			     struct tce_param *param)
+				      const struct tce_request *request,
+				      struct tce_param *param)
 {
 	long ret;
 
@@ -210,18 +210,33 @@ static noinline long tce_handle_alone(struct tce_container *c,
 }
 
 /* Repeat a request that could not be charged at once: wait for that without the lock */
+static noinline long tce_handle_charged(struct tce_container *c,
+					const struct tce_request *request,
+					struct tce_param *param)
+{
+	struct tce_credit credit;
+	long ret;
+
+	tce_credit_begin(&credit, current->mm);
+	do {
+		ret = tce_handle_alone(c, request, param);
+		if (ret != -EAGAIN)
+			break;
+		ret = tce_credit_wait(&credit);
+	} while (!ret);
+	tce_credit_end(&credit);
+
+	return ret;
+}
+
 static long tce_handle_uncontended(struct tce_container *c,
 				   const struct tce_request *request,
 				   struct tce_param *param)
 {
-	long ret;
+	long ret = tce_handle_alone(c, request, param);
 
-	do
-		ret = tce_handle_alone(c, request, param);
-	while (ret == -EAGAIN && !tce_charge_wait(current->mm));
-
-	/* Else the process is being killed */
-	return ret == -EAGAIN ? -EINTR : ret;
+	return likely(ret != -EAGAIN) ? ret :
+	       tce_handle_charged(c, request, param);
 }
 
 /*
@@ -250,8 +265,8 @@ static noinline long tce_handle_again(struct tce_container *c,
 
 /* A request that has the lock alone */
 static noinline long tce_request_alone(struct tce_container *c,
-			      const struct tce_request *request,
-			      struct tce_param *param)
+				       const struct tce_request *request,
+				       struct tce_param *param)
 {
 	long ret;
 
@@ -266,12 +281,11 @@ static noinline long tce_request_alone(struct tce_container *c,
 		ret = tce_handle_again(c, request, param);
 	if (ret && request->cancel)
 		request->cancel(param);
-	tce_charge_settle(current->mm);
 
 	return ret;
 }
 
-/* Copy arguments. copy_from_user() costs a small request more than the copy */
+/* Copy arguments. To call copy_from_user() costs more than to copy so few bytes */
 static __always_inline int tce_copy_param(struct tce_param *param,
 					  void __user *arg, size_t size)
 {
@@ -332,11 +346,16 @@ static long tce_check_extension(unsigned long extension)
 static long tce_container_ioctl(void *iommu_data, unsigned int cmd,
 				unsigned long arg)
 {
+	long ret;
+
 	/* Asked without a container, too */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return tce_check_extension(arg);
 
-	return tce_request(iommu_data, cmd, (void __user *)arg);
+	ret = tce_request(iommu_data, cmd, (void __user *)arg);
+	tce_charge_settle(current->mm);
+
+	return ret;
 }
 
 static void *tce_container_open(unsigned long arg)

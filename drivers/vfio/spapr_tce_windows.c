@@ -209,7 +209,8 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
  * Context: process, may sleep. The caller must hold tce_container::lock.
  *
  * Return: 0; -ENOMEM when there is not enough memory or RLIMIT_MEMLOCK would be
- * exceeded; or an error of the platform. After an error the window is still pending.
+ * exceeded; -EAGAIN as tce_charge_nowait(); or an error of the platform. After an error
+ * the window is still pending.
  */
 noinline int tce_make_default(struct tce_container *c)
 {
@@ -275,9 +276,9 @@ long tce_get_info(struct tce_container *c, struct tce_param *param)
  *
  * Return: 0; -EFAULT; -EINVAL for a window that the machine does not have; -ENOSPC
  * when all windows are in use; -ENOMEM when there is not enough memory or
- * RLIMIT_MEMLOCK would be exceeded; or an error of the platform. After an error there
- * is no new window and nothing more is charged, but for the default one, which is made
- * first.
+ * RLIMIT_MEMLOCK would be exceeded; -EAGAIN as tce_charge_nowait(); or an error of the
+ * platform. After an error there is no new window and nothing more is charged, but for
+ * the default one, which is made first.
  */
 long tce_create(struct tce_container *c, struct tce_param *param)
 {

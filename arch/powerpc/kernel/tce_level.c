@@ -438,7 +438,8 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
  * Context: as @gfp says; process, and may sleep, when the tree has an account.
  *
  * Return: 0; -ENOMEM when there is not enough memory or RLIMIT_MEMLOCK would be
- * exceeded; -EINTR when the process is being killed. After an error there are no
+ * exceeded; -EAGAIN as tce_charge_nowait(), for an account that must not wait; -EINTR
+ * when the process is being killed. After an error there are no
  * spares, and nothing more is charged.
  */
 int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,

@@ -522,7 +522,7 @@ static void tce_tree_set(struct tce_tree *tree, unsigned long entries, int nid,
  *
  * Context: process, may sleep.
  *
- * Return: 0; -EINVAL when no geometry fits; -ENOMEM or -EINTR as
+ * Return: 0; -EINVAL when no geometry fits; -ENOMEM, -EAGAIN or -EINTR as
  * tce_iter_reserve().
  */
 int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,

@@ -35,7 +35,7 @@ static void user_table_trim(struct iommu_table *tbl)
 	if (tce_spares_any(&taken))
 		user_table_kill(tbl, tbl->it_offset, tbl->it_size);
 	user_table_unlock(tbl);
-	/* Waits for who is being charged, so not with the table's lock */
+	/* May sleep, so not with the table's lock */
 	tce_spares_return(&tbl->it_tree, &taken);
 }
 

@@ -77,7 +77,7 @@ static int user_table_init_tree(struct iommu_table *tbl,
  *
  * Context: process, may sleep.
  *
- * Return: 0 or -ENOMEM; else as tce_tree_init().
+ * Return: 0; -ENOMEM; -EAGAIN as tce_charge_nowait(); else as tce_tree_init().
  */
 int user_table_init(struct iommu_table *tbl,
 		    const struct user_table_config *config)
@@ -431,7 +431,7 @@ user_table_trace_map(struct iommu_table *tbl, unsigned long entry,
  * IOMMU page is larger than what backs it; -ENOMEM when a level could not be
  * allocated or charged, or the hypervisor has no memory for the TCEs; -EINTR
  * when levels are missing and the current process is being killed; -EAGAIN when a level
- * could not be charged at once: call tce_charge_wait(); -EIO when the hypervisor refused
+ * could not be charged at once: see struct tce_credit; -EIO when the hypervisor refused
  * a TCE for another reason. After an error nothing has changed;
  * but after -EIO some of what was mapped may be unmapped, if the hypervisor refused
  * to restore it.
@@ -670,7 +670,7 @@ static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
 	if (likely(!tbl->it_user->revoked))
 		ret = user_table_unmap_locked(tbl, entry, npages, hint, &taken);
 	user_table_unlock(tbl);
-	/* Waits for who is being charged, so not with the table's lock */
+	/* May sleep, so not with the table's lock */
 	tce_spares_return(&tbl->it_tree, &taken);
 
 	return ret;

@@ -24,8 +24,8 @@
  * Locks: kvm::srcu keeps a table that was found by its LIOBN;
  * kvm_arch::spapr_tce_lock protects the set of tables; a hypercall holds
  * kvmppc_spapr_tce_table::lock while it changes a table, and inside it the locks of
- * the hardware tables, one after the other. All of them belong to one guest, and so to
- * one process: to wait for memory of the process with one held stalls no other.
+ * the hardware tables, one after the other. All of them belong to one guest. Nobody
+ * waits for the mmap_lock with one of them held.
  */
 #include <linux/err.h>
 #include <linux/kvm_host.h>
@@ -52,7 +52,6 @@ static long kvmppc_tce_answer(int ret)
 	case -EPERM:	/* a page that is not backed by one as large */
 		return H_PARAMETER;
 	case -EINTR:	/* the process is being killed */
-	case -EAGAIN:	/* ... while it waited to be charged */
 	case -EINVAL:	/* not registered; a container of v1 may still map it */
 		return H_TOO_HARD;
 	default:
@@ -145,16 +144,35 @@ static int kvmppc_tce_put_once(struct kvmppc_spapr_tce_table *stt,
 	return ret;
 }
 
+/* The same again when levels of a hardware table could not be charged at once */
+static noinline int kvmppc_tce_put_charged(struct kvmppc_spapr_tce_table *stt,
+					   unsigned long ioba, const u64 *tces,
+					   const unsigned long *uas,
+					   unsigned long nr)
+{
+	struct tce_credit credit;
+	int ret;
+
+	tce_credit_begin(&credit, stt->kvm->mm);
+	do {
+		ret = kvmppc_tce_put_once(stt, ioba, tces, uas, nr);
+		if (ret != -EAGAIN)
+			break;
+		ret = tce_credit_wait(&credit);
+	} while (!ret);
+	tce_credit_end(&credit);
+
+	return ret;
+}
+
 static long kvmppc_tce_put(struct kvmppc_spapr_tce_table *stt,
 			   unsigned long ioba, const u64 *tces,
 			   const unsigned long *uas, unsigned long nr)
 {
-	int ret;
+	int ret = kvmppc_tce_put_once(stt, ioba, tces, uas, nr);
 
-	/* Levels of hardware tables could not be charged at once: wait without locks */
-	do
-		ret = kvmppc_tce_put_once(stt, ioba, tces, uas, nr);
-	while (unlikely(ret == -EAGAIN) && !tce_charge_wait(stt->kvm->mm));
+	if (unlikely(ret == -EAGAIN))
+		ret = kvmppc_tce_put_charged(stt, ioba, tces, uas, nr);
 
 	return kvmppc_tce_answer(ret);
 }

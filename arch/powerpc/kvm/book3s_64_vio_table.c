@@ -117,7 +117,8 @@ static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
  * Make a leaf that is charged now. That takes the mmap_lock, which a fault holds: drop
  * it, make the leaf, and have the fault retried. If the leaf is missing in the retry,
  * or no retry is allowed, fail: with VM_FAULT_OOM for lack of memory, after which the
- * access is repeated; with SIGBUS for the limit, which would be exceeded each time.
+ * access is repeated; with SIGBUS for the limit, which would be exceeded each time. A
+ * child that has inherited the mapping makes nothing at its parent's cost.
  */
 static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 					struct kvmppc_spapr_tce_table *stt,
@@ -125,6 +126,8 @@ static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 {
 	struct file *file = vmf->vma->vm_file;
 
+	if (current->mm != stt->account.mm)
+		return VM_FAULT_SIGBUS;
 	/* The lock must be kept then, and nothing may wait */
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;

@@ -128,7 +128,7 @@ static void pseries_release_ownership(struct iommu_table_group *table_group,
 	set_iommu_table_base(dev, table_group->tables[0]);
 	mutex_unlock(&dma_win_init_mutex);
 
-	/* To free one waits for the memory of its process, so not with the mutex */
+	/* To free one may take long, so not with the mutex */
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
 		if (left[num])
 			iommu_tce_table_put(left[num]);

@@ -89,6 +89,7 @@
 
 /* A warning is a failure, with the history that led to it */
 void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, ...);
+#define panic(...)	host_die(__VA_ARGS__)
 #undef WARN_ON_ONCE
 #undef WARN_ON
 #define WARN_ON(cond)		({ if (cond) host_die("%s:%d: WARN_ON(%s)\n", \
@@ -431,6 +432,8 @@ struct host_pte {
  * struct mm_struct - a process's memory
  * @context: what the files under test keep in it
  * @mmap_lock: as the kernel's; readers exclude each other, too
+ * @writes: odd while a writer has @mmap_lock
+ * @contended: @mmap_lock is never free at once, but whoever waits gets it
  * @stuck: a page fault that does not end has @mmap_lock; see host_stuck
  * @stuck_fault: a page fault does not end, but has no lock
  * @count: references
@@ -443,6 +446,8 @@ struct host_pte {
 struct mm_struct {
 	struct host_mm_context context;
 	struct mutex mmap_lock;
+	unsigned int writes;
+	bool contended;
 	bool stuck;
 	bool stuck_fault;
 	int count;
@@ -481,7 +486,11 @@ extern void (*host_resched)(void);
 
 void mmap_write_lock(struct mm_struct *mm);
 int mmap_write_lock_killable(struct mm_struct *mm);
-int mmap_write_trylock(struct mm_struct *mm);
+/* Of nothing but an mmap_lock */
+#define down_write_trylock(sem)						\
+	host_mmap_trylock(container_of(sem, struct mm_struct, mmap_lock))
+bool host_mmap_trylock(struct mm_struct *mm);
+void mm_lock_seqcount_begin(struct mm_struct *mm);
 #define mmap_assert_write_locked(mm)	lockdep_assert_held(&(mm)->mmap_lock)
 void mmap_write_unlock(struct mm_struct *mm);
 #define mmap_read_lock(mm)		mmap_write_lock(mm)

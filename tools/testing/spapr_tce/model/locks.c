@@ -495,6 +495,12 @@ int mm_fault(struct mm_struct *mm)
 	return current->killed ? -EINTR : 0;
 }
 
+/* Readers of VMAs see a write by the parity of this */
+void mm_lock_seqcount_begin(struct mm_struct *mm)
+{
+	WARN_ON(mm->writes++ & 1);
+}
+
 void mmap_write_lock(struct mm_struct *mm)
 {
 	virtual_only(__func__);
@@ -502,6 +508,7 @@ void mmap_write_lock(struct mm_struct *mm)
 	if (mm->stuck)
 		mm_wait(mm);
 	model_lock(&mm->mmap_lock);
+	mm_lock_seqcount_begin(mm);
 }
 
 int mmap_write_lock_killable(struct mm_struct *mm)
@@ -514,18 +521,23 @@ int mmap_write_lock_killable(struct mm_struct *mm)
 			return -EINTR;
 	}
 	model_lock(&mm->mmap_lock);
+	mm_lock_seqcount_begin(mm);
 
 	return 0;
 }
 
-int mmap_write_trylock(struct mm_struct *mm)
+bool host_mmap_trylock(struct mm_struct *mm)
 {
 	virtual_only(__func__);
 
-	return !mm->stuck && !host_mmap_locked && mutex_trylock(&mm->mmap_lock);
+	if (mm->stuck || mm->contended || host_mmap_locked)
+		return false;
+
+	return mutex_trylock(&mm->mmap_lock);
 }
 
 void mmap_write_unlock(struct mm_struct *mm)
 {
+	WARN_ON(!(mm->writes++ & 1));
 	model_unlock(&mm->mmap_lock);
 }

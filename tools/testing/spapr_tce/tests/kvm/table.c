@@ -178,6 +178,11 @@ TEST_F(kvm, fault_on_demand)
 	EXPECT_EQ(kvm_fault(fd, 2, NOWAIT, &page), VM_FAULT_RETRY);
 	EXPECT_EQ(kvm_fault(fd, 2, TRIED, &page), VM_FAULT_OOM);
 	EXPECT_EQ(self->mm->locked_vm, charged);
+	/* Nor by a child, whatever its own limit */
+	current->mm = self->other;
+	EXPECT_EQ(kvm_fault(fd, 2, AGAIN, &page), VM_FAULT_SIGBUS);
+	current->mm = self->mm;
+	EXPECT_EQ(self->mm->locked_vm, charged);
 	EXPECT_EQ(kvm_fault(fd, 2, AGAIN, &page), VM_FAULT_RETRY);
 	EXPECT_EQ(self->mm->locked_vm, charged + STEP);
 	CHECK();

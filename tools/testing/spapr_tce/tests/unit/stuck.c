@@ -174,6 +174,7 @@ static void be_killed(void)
 /* Charging and pinning end when the process is killed, however stuck it is */
 TEST_F(world, register_stuck_and_killed)
 {
+	unsigned long charges = self->mm->charges;
 	int fault;
 
 	for (fault = 0; fault < 2; fault++) {
@@ -182,6 +183,7 @@ TEST_F(world, register_stuck_and_killed)
 		self->mm->stuck = !fault;
 		self->mm->stuck_fault = fault;
 		EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), -EINTR);
+		EXPECT_EQ(self->mm->charges, charges + fault);
 		current->killed = false;
 		EXPECT_EQ(sibling_ran, fault + 1);
 		EXPECT_EQ(world_digest(self->mm), self->digest);
@@ -508,6 +510,81 @@ TEST_F(world, charge_pays_what_is_owed)
 	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, 16);
 	world_check();
+}
+
+/* How many leaves a process can use with what it has, of which some is to be given back */
+static unsigned int leaves_under_limit(struct __test_metadata *_metadata,
+				       struct host_container *c,
+				       struct mm_struct *mm)
+{
+	unsigned long before, n = 0;
+	u64 start;
+	int i, ret = 0;
+
+	EXPECT_WORKS(req_create(c, 16, BIT(46), 1, &start));
+	for (i = 0; i < 12; i++)
+		EXPECT_WORKS(req_map(c, start + i * BIT(40), UA(UA_HUGE), K64, RW));
+	mm->limit = mm->locked_vm;
+	for (i = 0; i < 12; i++)
+		EXPECT_WORKS(req_unmap(c, start + i * BIT(40), K64));
+	for (; !ret; n++) {
+		before = mm->locked_vm;
+		ret = req_map(c, start + (12 + n) * BIT(40), UA(UA_HUGE), K64, RW);
+	}
+	EXPECT_EQ(ret, -ENOMEM);
+	EXPECT_LE(mm->locked_vm, before);
+	world_check();
+	mm->limit = ~0UL;
+	EXPECT_WORKS(req_remove(c, start));
+
+	return n;
+}
+
+TEST_F(world, levels_go_back_beside_a_contended_mm)
+{
+	unsigned int n;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	n = leaves_under_limit(_metadata, self->c, self->mm);
+	EXPECT_GE(n, 12);
+	self->mm->contended = true;
+	EXPECT_EQ(leaves_under_limit(_metadata, self->c, self->mm), n);
+	self->mm->contended = false;
+}
+
+/* Others have the mmap_lock whenever a request looks: it works, and is as exact */
+TEST_F(world, requests_beside_a_contended_mm)
+{
+	unsigned long before;
+	u64 start, far;
+
+	self->mm->contended = true;
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, BIT(46), 1, &start));
+	for (far = start; far < start + BIT(45); far += BIT(40))
+		EXPECT_WORKS(req_map(self->c, far, UA(UA_HUGE), K64, RW));
+	EXPECT_WORKS(req_unmap(self->c, start, BIT(46)));
+
+	EXPECT_WORKS(req_remove(self->c, start));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 64 * PG));
+	/* A registration that fails has charged nothing when it is back */
+	before = self->mm->locked_vm;
+	self->mm->pte[31].readonly = true;
+	EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), -EFAULT);
+	self->mm->pte[31].readonly = false;
+	EXPECT_EQ(self->mm->locked_vm, before);
+	vfio_close(self->c);
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, 0);
+
+	vfio_attach(self->c, host_pes);
+	ASSERT_EQ(vfio_set_iommu(self->c, VFIO_SPAPR_TCE_IOMMU), 0);
+	ASSERT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_ENABLE, NULL), 0);
+	EXPECT_WORKS(req_map(self->c, 0, UA(16), PG, RW));
+	ASSERT_EQ(vfio_ioctl(self->c, VFIO_IOMMU_DISABLE, NULL), 0);
+	EXPECT_EQ(self->mm->locked_vm, table_of(self->c, 0) ?
+		  tce_account_pages(table_of(self->c, 0)->it_tree.account) : 0);
+	self->mm->contended = false;
 }
 
 /* The process itself waits at the end of its request, when that has no lock */
