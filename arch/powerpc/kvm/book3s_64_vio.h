@@ -76,6 +76,8 @@ struct kvmppc_tce_link {
  * @account: what @guest_tces costs the process
  * @guest_tces: what the guest has put, in the byte order of the host; user space
  *	  maps its leaves, no hardware reads them
+ * @rcu: waits for readers, when a kernel thread has closed the table
+ * @free: frees the table then
  *
  * A table found in kvm_arch::spapr_tce_tables is valid in an SRCU section of the guest
  * (kvm::srcu). Real mode runs in that of the code that enters the guest.
@@ -92,6 +94,8 @@ struct kvmppc_spapr_tce_table {
 	struct iommu_table *only;
 	struct tce_account account;
 	struct tce_tree guest_tces;
+	struct rcu_head rcu;
+	struct work_struct free;
 };
 
 /**

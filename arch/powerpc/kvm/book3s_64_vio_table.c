@@ -14,11 +14,13 @@
 #include <linux/kvm_host.h>
 #include <linux/mm.h>
 #include <linux/overflow.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
+#include <linux/workqueue.h>
 
 #include "book3s_64_vio.h"
 
@@ -86,6 +88,25 @@ static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
 	kfree(stt);
 }
 
+static void kvmppc_tce_free_work(struct work_struct *work)
+{
+	kvmppc_tce_free(container_of(work, struct kvmppc_spapr_tce_table, free));
+}
+
+static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
+{
+	struct kvmppc_spapr_tce_table *stt;
+
+	stt = container_of(rcu, struct kvmppc_spapr_tce_table, rcu);
+	INIT_WORK(&stt->free, kvmppc_tce_free_work);
+	schedule_work(&stt->free);
+}
+
+/*
+ * A hypercall that has found the table may wait for memory of its process for any
+ * time. A process that closes the table waits for that as well, and finds it uncharged
+ * afterwards. A kernel thread does not: it closes files for all processes.
+ */
 static int kvmppc_tce_release(struct inode *inode, struct file *file)
 {
 	struct kvmppc_spapr_tce_table *stt = file->private_data;
@@ -94,6 +115,10 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
 	mutex_lock(&stt->kvm->arch.spapr_tce_lock);
 	hash_del_rcu(&stt->node);
 	mutex_unlock(&stt->kvm->arch.spapr_tce_lock);
+	if (current->flags & PF_KTHREAD) {
+		call_srcu(&stt->kvm->srcu, &stt->rcu, kvmppc_tce_readers_gone);
+		return 0;
+	}
 	synchronize_srcu(&stt->kvm->srcu);
 	kvmppc_tce_free(stt);
 

@@ -77,6 +77,33 @@ void synchronize_srcu(struct srcu_struct *srcu)
 	pthread_rwlock_unlock(&srcu->lock);
 }
 
+/* What is to be called when the readers of one SRCU have gone; one at a time */
+static struct {
+	struct srcu_struct *srcu;
+	struct rcu_head *head;
+} srcu_call;
+
+void host_srcu_barrier(void)
+{
+	struct rcu_head *head = srcu_call.head;
+
+	if (!head)
+		return;
+	synchronize_srcu(srcu_call.srcu);
+	srcu_call.head = NULL;
+	head->func(head);
+}
+
+void call_srcu(struct srcu_struct *srcu, struct rcu_head *head,
+	       void (*func)(struct rcu_head *head))
+{
+	virtual_only(__func__);
+	WARN_ON(srcu_call.head);
+	head->func = func;
+	srcu_call.srcu = srcu;
+	srcu_call.head = head;
+}
+
 void host_check_srcu(void)
 {
 #ifndef HOST_BENCH	/* which counts nothing */

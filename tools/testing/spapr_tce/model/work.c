@@ -158,6 +158,7 @@ int host_sleep(void)
 /* Until nothing is left to do behind the back of the test */
 void host_settle(void)
 {
+	host_srcu_barrier();
 	host_run_works();
 	rcu_barrier();
 	host_run_works();

@@ -30,6 +30,8 @@ struct srcu_struct {
 int srcu_read_lock(struct srcu_struct *srcu);
 void srcu_read_unlock(struct srcu_struct *srcu, int idx);
 void synchronize_srcu(struct srcu_struct *srcu);
+void call_srcu(struct srcu_struct *srcu, struct rcu_head *head,
+	       void (*func)(struct rcu_head *head));
 
 /*
  * Hash tables that readers of SRCU look into.
@@ -62,6 +64,7 @@ static inline void hash_del_rcu(struct hlist_node *node)
 
 /* Readers must be inside SRCU, or keep who would free it out by a mutex */
 void host_check_srcu(void);
+void host_srcu_barrier(void);
 #define hlist_for_each_entry_srcu(pos, head, member, cond)		\
 	for (host_check_srcu(),						\
 	     pos = hlist_entry_safe(rcu_dereference((head)->first),	\

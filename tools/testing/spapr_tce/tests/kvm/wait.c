@@ -195,6 +195,46 @@ TEST_F(kvm, killed_while_the_table_is_changed)
 	world_check();
 }
 
+/* A kernel thread drops the last reference, and does not wait for a hypercall */
+static void *close_by_a_kernel_thread(void *arg)
+{
+	struct background *b = arg;
+
+	rcu_register_thread();
+	current->flags = PF_KTHREAD;
+	kvm_close(b->fd);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+TEST_F(kvm, kernel_threads_do_not_wait_for_readers)
+{
+	struct background b = { .mm = self->mm };
+	unsigned long charged = self->mm->locked_vm, liobn = 7;
+	struct host_kvm_table table;
+	bool done;
+	int srcu;
+
+	b.fd = create_table(self->kvm, 7, 12, 0, NR_TCES);
+	ASSERT_GE(b.fd, 0);
+	EXPECT_GT(self->mm->locked_vm, charged);
+	srcu = srcu_read_lock(&self->kvm->srcu);
+	pthread_create(&b.thread, NULL, close_by_a_kernel_thread, &b);
+	done = ends_soon(b.thread);
+	EXPECT_TRUE(done);
+	/* Nobody finds it any more, but who had found it has it still */
+	EXPECT_TRUE(!glue_kvm_next(self->kvm, &liobn, &table) || liobn != 7);
+	host_run_works();
+	EXPECT_GT(self->mm->locked_vm, charged);
+	srcu_read_unlock(&self->kvm->srcu, srcu);
+	if (!done)
+		pthread_join(b.thread, NULL);
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	CHECK();
+}
+
 static struct kvm *watched_kvm;
 static unsigned int watched, watched_locks;
 
