@@ -41,6 +41,7 @@
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
 #include <linux/err.h>
+#include <linux/fault-inject-usercopy.h>
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -291,7 +292,7 @@ static __always_inline int tce_copy_param(struct tce_param *param,
 {
 	int ret = -EFAULT;
 
-	if (!user_read_access_begin(arg, size))
+	if (should_fail_usercopy() || !user_read_access_begin(arg, size))
 		return ret;
 	unsafe_copy_from_user(&param->map, arg, size, out);
 	ret = 0;
