@@ -639,9 +639,10 @@ static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
 			pnv_pci_ioda2_setup_default_config(pe);
 		}
 		pe->owner = PNV_PE_HOST;
+		/* A bypass by window 0, with an offset of its own, is gone */
+		dev->archdata.dma_offset = pe->tce_bypass_base;
 	}
 	set_iommu_table_base(dev, pe->host_table);
-	dev->archdata.dma_offset = pe->tce_bypass_base;
 }
 
 /*

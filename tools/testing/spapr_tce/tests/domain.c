@@ -525,6 +525,19 @@ TEST_F(domain, transitions)
 	EXPECT_EQ(unmap(self->other, 9, 1), 1);
 }
 
+/* A device of the host that is reset was not away: it keeps a bypass by window 0 */
+TEST_F(domain, a_reset_keeps_the_offset)
+{
+	struct device *dev = self->dev;
+
+	dev->archdata.dma_offset = BIT(32);
+	give_back(dev);
+	EXPECT_EQ(dev->archdata.dma_offset, BIT(32));
+	EXPECT_EQ(block(dev), 0);
+	give_back(dev);
+	EXPECT_EQ(dev->archdata.dma_offset, WINDOW1);
+}
+
 /* The way back does not allocate, and finds the host's mappings */
 TEST_F(domain, the_host_s_table_is_parked)
 {
