@@ -563,6 +563,12 @@ static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 	bool bypass = pe->tce_bypass_enabled;
 	long ret;
 
+	/*
+	 * Never cleared, and set before a step can fail: the bypass may be off because
+	 * firmware refused to enable it again.
+	 */
+	pe->host_bypass |= bypass;
+
 	ret = pnv_pci_ioda2_set_bypass(pe, false);
 	if (ret)
 		return ret;
@@ -574,9 +580,6 @@ static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 		return ret;
 	}
 
-	/* Never cleared here: the bypass may be off because enabling it failed before */
-	if (bypass)
-		pe->host_bypass = true;
 	pe->table_group.tables[0] = NULL;
 
 	return 0;

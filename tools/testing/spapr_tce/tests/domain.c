@@ -538,6 +538,29 @@ TEST_F(domain, a_reset_keeps_the_offset)
 	EXPECT_EQ(dev->archdata.dma_offset, WINDOW1);
 }
 
+/* Firmware refuses to hand the PE over, and to give the host its bypass again */
+TEST_F(domain, the_bypass_outlasts_two_refusals)
+{
+	struct device *dev = self->dev;
+	unsigned long n;
+	bool fired;
+
+	for (n = 1, fired = true; fired && n < 20; n++) {
+		/* As if it had not been away before */
+		pe_of(dev)->pe.host_bypass = false;
+		fail_arm_from(n);
+		tce_domain_attach(self->d, dev);
+		fired = fail_fired();
+		fail_arm(0);
+		give_back(dev);
+		EXPECT_EQ(block(dev), 0);
+		give_back(dev);
+		EXPECT_TRUE(host_is_back(dev));
+	}
+	EXPECT_LT(n, 20);
+	EXPECT_GT(n, 3);
+}
+
 /* The way back does not allocate, and finds the host's mappings */
 TEST_F(domain, the_host_s_table_is_parked)
 {
