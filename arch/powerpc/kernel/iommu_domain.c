@@ -173,14 +173,20 @@ static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 
 /*
  * A bridge reads several entries at a time: it may have cached entries that were 0
- * together with one beside them.
+ * together with one beside them. And until a kill of the PE it may walk a level that
+ * was taken out, in place of the one that was made now. None is taken out while these
+ * pages are mapped.
  */
 static int tce_domain_sync_map(struct iommu_domain *domain, unsigned long iova,
 			       size_t size)
 {
+	struct tce_domain *d = to_tce_domain(domain);
+	unsigned long nr = size >> PAGE_SHIFT;
+
+	if (READ_ONCE(d->stale))
+		nr = ULONG_MAX;
 	rcu_read_lock();
-	iommu_tce_kill(to_tce_domain(domain)->tbl, iova >> PAGE_SHIFT,
-		       size >> PAGE_SHIFT);
+	iommu_tce_kill(d->tbl, iova >> PAGE_SHIFT, nr);
 	rcu_read_unlock();
 
 	return 0;

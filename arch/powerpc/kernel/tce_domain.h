@@ -20,8 +20,10 @@ struct iommu_table;
  * @tbl: the table, with a reference
  * @busy: number of TCEs and of requests that may change some; negative while
  *	  all levels are taken out
- * @lock: protects @taken, @first and @last
+ * @lock: protects @taken, @first and @last, and changes of @stale
  * @taken: levels that were taken out since the last flush
+ * @stale: number of levels that were taken out and that bridges may still walk: those
+ *	   in @taken, and those of flushes under way
  * @first: the first entry of all requests that have made levels; ULONG_MAX: none has
  * @last: the last entry of these requests
  * @empty: takes out levels when no TCE is left and there are many
@@ -30,8 +32,9 @@ struct tce_domain {
 	struct iommu_domain domain;
 	struct iommu_table *tbl;
 	atomic_long_t busy;
-	spinlock_t lock;	/* taken, first, last */
+	spinlock_t lock;	/* taken, stale, first, last */
 	struct tce_spares taken;
+	unsigned long stale;
 	unsigned long first;
 	unsigned long last;
 	struct work_struct empty;

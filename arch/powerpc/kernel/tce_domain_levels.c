@@ -42,6 +42,21 @@ void tce_domain_enter(struct tce_domain *d, unsigned long nr)
 	while (!atomic_long_try_cmpxchg(&d->busy, &busy, busy + nr));
 }
 
+static unsigned long tce_domain_taken(struct tce_domain *d)
+{
+	return d->taken.nr[TCE_INNER] + d->taken.nr[TCE_LEAF];
+}
+
+static void tce_domain_take(struct tce_domain *d, unsigned long index,
+			    unsigned long nr, bool all)
+{
+	unsigned long before = tce_domain_taken(d);
+
+	assert_spin_locked(&d->lock);
+	tce_tree_take(&d->tbl->it_tree, index, nr, all, &d->taken);
+	WRITE_ONCE(d->stale, d->stale + tce_domain_taken(d) - before);
+}
+
 /* How many levels there are, but for those that were taken out and the root */
 static unsigned long tce_domain_levels(struct tce_domain *d)
 {
@@ -50,7 +65,7 @@ static unsigned long tce_domain_levels(struct tce_domain *d)
 	assert_spin_locked(&d->lock);
 
 	return (atomic_long_read(&tree->bytes) >> tree->level_shift) - 1 -
-	       d->taken.nr[TCE_INNER] - d->taken.nr[TCE_LEAF];
+	       tce_domain_taken(d);
 }
 
 /*
@@ -63,7 +78,7 @@ static bool tce_domain_take_unused(struct tce_domain *d, unsigned long index,
 	assert_spin_locked(&d->lock);
 	if (atomic_long_cmpxchg(&d->busy, 0, LONG_MIN))
 		return false;
-	tce_tree_take(&d->tbl->it_tree, index, nr, all, &d->taken);
+	tce_domain_take(d, index, nr, all);
 	if (all) {
 		d->first = ULONG_MAX;
 		d->last = 0;
@@ -127,7 +142,7 @@ void tce_domain_levels_take(struct tce_domain *d, unsigned long index,
 			    unsigned long nr)
 {
 	spin_lock(&d->lock);
-	tce_tree_take(&d->tbl->it_tree, index, nr, false, &d->taken);
+	tce_domain_take(d, index, nr, false);
 	spin_unlock(&d->lock);
 }
 
@@ -145,14 +160,16 @@ void tce_domain_flush(struct tce_domain *d, unsigned long index,
 		      unsigned long nr)
 {
 	struct tce_spares taken;
+	unsigned long levels;
 
 	spin_lock(&d->lock);
+	levels = tce_domain_taken(d);
 	taken = d->taken;
 	d->taken = (struct tce_spares) { };
 	spin_unlock(&d->lock);
 
 	/* Bridges cache the addresses of levels as well: kill all of the PEs */
-	if (taken.nr[TCE_INNER] || taken.nr[TCE_LEAF])
+	if (levels)
 		nr = ULONG_MAX;
 	if (!nr)
 		return;
@@ -160,6 +177,12 @@ void tce_domain_flush(struct tce_domain *d, unsigned long index,
 	rcu_read_lock();
 	iommu_tce_kill(d->tbl, index, nr);
 	rcu_read_unlock();
+	if (!levels)
+		return;
+
+	spin_lock(&d->lock);
+	WRITE_ONCE(d->stale, d->stale - levels);
+	spin_unlock(&d->lock);
 	tce_spares_return(&d->tbl->it_tree, &taken);
 }
 

@@ -168,6 +168,7 @@ struct host_link {
 	unsigned int window;
 	unsigned long level;
 	unsigned long first, nr;	/* TCEs in it and below it */
+	bool stale;			/* another one is there now */
 };
 
 struct host_pe {
@@ -180,6 +181,7 @@ struct host_pe {
 	struct host_link *links;
 	unsigned int nr_links;
 	unsigned int max_links;
+	bool stale_links;	/* there are some */
 	unsigned long kills;
 	struct mutex device_lock;	/* of the PE's devices */
 	struct mutex group_lock;	/* of its VFIO group */
@@ -194,6 +196,8 @@ struct host_pe {
 extern struct host_pe host_pes[HOST_PES];
 void links_kill(struct host_pe *hpe, unsigned int window, unsigned long first,
 		unsigned long nr);
+void links_follow(const struct host_pe *hpe, unsigned int window,
+		  unsigned long index, unsigned long *level, unsigned int *depth);
 void links_freed(struct host_pe *hpe, unsigned long level);
 extern bool machine_removal_fails, machine_threads;
 #ifdef HOST_BENCH

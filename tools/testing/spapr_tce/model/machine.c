@@ -161,14 +161,18 @@ static unsigned long tve_read(unsigned long level, unsigned long slot)
 	return be64_to_cpu(__atomic_load_n(entry, __ATOMIC_ACQUIRE));
 }
 
-/* The TCE of @index, 0 where the way ends */
-static unsigned long tve_walk(const struct tve *tve, unsigned long index)
+/* The TCE of @index, 0 where the way ends; by what the bridge remembers of levels */
+static unsigned long tve_walk(const struct host_pe *hpe, unsigned int window,
+			      unsigned long index, bool remembered)
 {
+	const struct tve *tve = hpe->tve + window;
 	unsigned int bits = tve_bits(tve), depth = tve->levels;
 	unsigned long entry = tve->table;
 
 	if (!depth || index >> (bits * depth))
 		return 0;
+	if (remembered)
+		links_follow(hpe, window, index, &entry, &depth);
 	while (depth--) {
 		entry = tve_read(entry & ~0xfffUL,
 				 (index >> (depth * bits)) & ((1UL << bits) - 1));
@@ -316,7 +320,8 @@ static void tlb_fill(struct host_pe *hpe, unsigned int window,
 				.window = window,
 				.shift = shift,
 				.index = i,
-				.tce = i == index ? tce : tve_walk(hpe->tve + window, i),
+				.tce = i == index && !hpe->stale_links ? tce :
+					tve_walk(hpe, window, i, true),
 				.held = tlb_held(hpe, window, i),
 				.fetched = true,
 			});
@@ -372,12 +377,12 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 		tlb_count(hpe->tlb + i, -1);
 	}
 	hpe->nr_tlb = kept;
-	machine_visit_tces(hpe, tlb_fill, (void *)range);
 	for (i = 0; i < 2; i++)
 		if (!range)
 			links_kill(hpe, i, 0, LONG_MAX);
 		else if (range->window == i)
 			links_kill(hpe, i, range->first, range->nr);
+	machine_visit_tces(hpe, tlb_fill, (void *)range);
 	model_unlock(&hpe->lock);
 }
 #endif
@@ -396,16 +401,16 @@ void machine_check(void)
 	for (hpe = host_pes; hpe < host_pes + HOST_PES; hpe++) {
 		for (i = 0; i < hpe->nr_tlb; i++) {
 			tlb = hpe->tlb + i;
-			if (tve_walk(hpe->tve + tlb->window, tlb->index) != tlb->tce)
+			if (tve_walk(hpe, tlb->window, tlb->index, false) != tlb->tce)
 				host_die("pe %u still translates TCE %#lx of window %u as %#lx\n",
 					 hpe->pe.pe_number, tlb->index,
 					 tlb->window, tlb->tce);
 			tlb_count(tlb, -1);
 		}
 		hpe->nr_tlb = 0;
-		machine_visit_tces(hpe, tlb_fill, NULL);
 		for (i = 0; i < 2; i++)
 			links_kill(hpe, i, 0, LONG_MAX);
+		machine_visit_tces(hpe, tlb_fill, NULL);
 	}
 }
 
@@ -462,7 +467,7 @@ long machine_dma(struct host_pe *hpe, unsigned long addr, bool write)
 			.window = window,
 			.shift = tve_shift(tve),
 			.index = index,
-			.tce = tve_walk(tve, index),
+			.tce = tve_walk(hpe, window, index, true),
 		});
 	tce = hpe->tlb[i].tce;
 	if (tce & perm)

@@ -118,6 +118,19 @@ static bool dead(struct device *dev, unsigned long addr)
 	return faults(pe_of(dev), addr);
 }
 
+/* Test if the bridge has cached the TCE of an address in window 0 */
+static bool remembers(struct device *dev, unsigned long addr)
+{
+	struct host_pe *hpe = pe_of(dev);
+	unsigned int i;
+
+	for (i = 0; i < hpe->nr_tlb; i++)
+		if (!hpe->tlb[i].window && hpe->tlb[i].index == addr / PG)
+			return true;
+
+	return false;
+}
+
 static long bytes_of(struct iommu_domain *d)
 {
 	return atomic_long_read(&glue_domain_table(d)->it_tree.bytes);
@@ -332,6 +345,66 @@ TEST_F(domain, levels_go_after_the_flush)
 	EXPECT_EQ(pe_of(self->dev)->nr_tlb, 0);
 }
 
+/* Another thread has taken all levels out, and has not flushed them yet */
+TEST_F(domain, map_before_a_late_flush)
+{
+	struct iommu_iotlb_gather gather = { .start = ULONG_MAX };
+	struct iommu_domain *d = self->d;
+
+	ASSERT_EQ(tce_domain_attach(d, self->dev), 0);
+	EXPECT_EQ(map(d, 0, RAM, 1, NULL), 0);
+	EXPECT_EQ(d->ops->unmap_pages(d, 0, PG, 1, &gather), PG);
+	EXPECT_EQ(map(d, 1, RAM, 1, NULL), 0);
+	EXPECT_TRUE(reaches(self->dev, PG, RAM));
+	d->ops->iotlb_sync(d, &gather);
+	/* Afterwards a map kills its pages only: what was read beside them stays */
+	EXPECT_TRUE(dead(self->dev, BIT(40)));
+	EXPECT_EQ(map(d, 2, RAM, 1, NULL), 0);
+	EXPECT_TRUE(remembers(self->dev, BIT(40)));
+	EXPECT_EQ(unmap(d, 1, 2), 2);
+}
+
+static struct iommu_domain *beside;
+static struct device *dev_beside;
+static unsigned int steps_before;
+
+static void map_beside(void)
+{
+	if (steps_before--)
+		return;
+	host_preempt = NULL;
+	if (map(beside, 1, RAM, 1, NULL) || !reaches(dev_beside, PG, RAM))
+		host_die("a device does not reach what was mapped beside a flush\n");
+}
+
+/* ... or is in the middle of it */
+TEST_F(domain, map_beside_a_flush)
+{
+	struct iommu_iotlb_gather gather;
+	struct iommu_domain *d = self->d;
+	unsigned int step;
+
+	ASSERT_EQ(tce_domain_attach(d, self->dev), 0);
+	beside = d;
+	dev_beside = self->dev;
+	for (step = 0; step < 100; step++) {
+		gather = (struct iommu_iotlb_gather) { .start = ULONG_MAX };
+		EXPECT_EQ(map(d, 0, RAM, 1, NULL), 0);
+		EXPECT_EQ(d->ops->unmap_pages(d, 0, PG, 1, &gather), PG);
+		steps_before = step;
+		host_preempt = map_beside;
+		d->ops->iotlb_sync(d, &gather);
+		if (host_preempt)
+			break;
+		EXPECT_TRUE(reaches(self->dev, PG, RAM));
+		EXPECT_EQ(unmap(d, 1, 1), 1);
+	}
+	host_preempt = NULL;
+	EXPECT_GT(step, 2);
+	EXPECT_LT(step, 100);
+	EXPECT_EQ(bytes_of(d), 4096);
+}
+
 /* However often a program attaches and detaches, the log does not grow */
 TEST_F(domain, is_not_logged)
 {
@@ -343,8 +416,6 @@ TEST_F(domain, is_not_logged)
 	give_back(self->dev);
 	EXPECT_EQ(host_pe_messages, 0);
 }
-
-static struct iommu_domain *beside;
 
 static void unmap_a_leaf_beside(void)
 {
