@@ -141,9 +141,23 @@ void tce_domain_levels_made(struct tce_domain *d, unsigned long index,
 void tce_domain_levels_take(struct tce_domain *d, unsigned long index,
 			    unsigned long nr)
 {
-	spin_lock(&d->lock);
-	tce_domain_take(d, index, nr, false);
-	spin_unlock(&d->lock);
+	unsigned int bits = tce_tree_level_bits(&d->tbl->it_tree);
+	unsigned long piece = 1UL << 2 * bits, end = index + nr, at, next;
+
+	/* Others wait for the lock: hold it for one level and its leaves at a time */
+	for (at = index; at < end; at = next) {
+		next = min(ALIGN(at + 1, piece), end);
+		spin_lock(&d->lock);
+		tce_domain_take(d, at, next - at, false);
+		spin_unlock(&d->lock);
+	}
+
+	/* The levels above are few */
+	if (nr >> 3 * bits) {
+		spin_lock(&d->lock);
+		tce_domain_take(d, index, nr, false);
+		spin_unlock(&d->lock);
+	}
 }
 
 /**

@@ -46,3 +46,9 @@ unsigned long glue_domain_taken(struct iommu_domain *domain)
 
 	return taken->nr[TCE_INNER] + taken->nr[TCE_LEAF];
 }
+
+/* As an unmap of a range does it */
+void glue_domain_take(struct iommu_domain *domain, unsigned long index, unsigned long nr)
+{
+	tce_domain_levels_take(to_tce_domain(domain), index, nr);
+}

@@ -304,6 +304,7 @@ void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,
 struct iommu_domain;
 bool glue_container_is_mine(void *data);
 unsigned long glue_domain_taken(struct iommu_domain *domain);
+void glue_domain_take(struct iommu_domain *domain, unsigned long index, unsigned long nr);
 void glue_container_fdinfo(void *data, struct seq_file *m);
 
 #ifndef HOST_BASE

@@ -317,6 +317,59 @@ TEST_F(domain, levels_go)
 	EXPECT_EQ(bytes_of(d), 4096);
 }
 
+static struct iommu_domain *beside;
+static unsigned long most_taken, taken_before;
+
+static void look_at_taken(void)
+{
+	unsigned long now = glue_domain_taken(beside);
+
+	most_taken = max(most_taken, now > taken_before ? now - taken_before : now);
+	taken_before = now;
+}
+
+/* One unmap of many leaves takes them out piece by piece, so that others get in */
+TEST_F(domain, a_huge_unmap_takes_levels_by_pieces)
+{
+	struct iommu_iotlb_gather gather = { .start = ULONG_MAX };
+	unsigned long nr = 3 * LEAF * LEAF + 5 * LEAF, start = LEAF * LEAF - LEAF;
+	struct iommu_domain *d = self->d;
+
+	ASSERT_EQ(map(d, 0, RAM, 1, NULL), 0);
+	ASSERT_EQ(map(d, start, RAM, nr, NULL), 0);
+	beside = d;
+	most_taken = 0;
+	taken_before = 0;
+	host_preempt = look_at_taken;
+	EXPECT_EQ(d->ops->unmap_pages(d, start * PG, PG, nr, &gather), nr * PG);
+	host_preempt = NULL;
+	look_at_taken();
+	EXPECT_LE(most_taken, LEAF + 1);
+	EXPECT_EQ(taken_before, 3 + nr / LEAF);
+	d->ops->iotlb_sync(d, &gather);
+	/* What is left: the way to the first page, and what the end covers in part */
+	EXPECT_EQ(bytes_of(d), 5 * 4096);
+	EXPECT_EQ(unmap(d, 0, 1), 1);
+	EXPECT_EQ(bytes_of(d), 4096);
+}
+
+/* A range that covers what is above a piece, which no test has the memory to fill */
+TEST_F(domain, levels_above_the_pieces_go)
+{
+	unsigned long span = LEAF * LEAF * LEAF;
+	struct iommu_domain *d = self->d;
+
+	ASSERT_EQ(map(d, 0, RAM, 1, NULL), 0);
+	ASSERT_EQ(map(d, span + 7, RAM, 1, NULL), 0);
+	EXPECT_EQ(unmap(d, span + 7, 1), 1);
+	EXPECT_EQ(bytes_of(d), 7 * 4096);
+	glue_domain_take(d, span, span);
+	EXPECT_EQ(glue_domain_taken(d), 3);
+	d->ops->flush_iotlb_all(d);
+	EXPECT_EQ(bytes_of(d), 4 * 4096);
+	EXPECT_EQ(unmap(d, 0, 1), 1);
+}
+
 /* Nothing is freed of which a bridge may have the address */
 TEST_F(domain, levels_go_after_the_flush)
 {
@@ -364,7 +417,6 @@ TEST_F(domain, map_before_a_late_flush)
 	EXPECT_EQ(unmap(d, 1, 2), 2);
 }
 
-static struct iommu_domain *beside;
 static struct device *dev_beside;
 static unsigned int steps_before;
 
@@ -446,15 +498,12 @@ TEST_F(domain, inner_levels_go_alone)
  */
 #define MANY		2500UL
 
-static unsigned long rests, most_taken, taken_before;
+static unsigned long rests;
 static bool comes_between;
 
-static void look_at_taken(void)
+static void rest(void)
 {
-	unsigned long now = glue_domain_taken(beside);
-
-	most_taken = max(most_taken, now > taken_before ? now - taken_before : now);
-	taken_before = now;
+	look_at_taken();
 	if (++rests == 3 && comes_between)
 		WARN_ON(map(beside, 1, RAM, 1, NULL));
 }
@@ -474,10 +523,10 @@ static void fill_and_empty(struct iommu_domain *d)
 	most_taken = 0;
 	taken_before = 0;
 	rests = 0;
-	host_resched = look_at_taken;
+	host_resched = rest;
 	for (i = 0; i < MANY; i++)
 		WARN_ON(d->ops->unmap_pages(d, i * LEAF * PG, PG, 1, &gather) != PG);
-	look_at_taken();
+	rest();
 	d->ops->iotlb_sync(d, &gather);
 }
 
