@@ -136,8 +136,9 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 	if (!ret)
 		done = tce_domain_store(&iter, index, pgcount, paddr | perm,
 					pgsize);
-	if (done != pgcount)
-		tce_domain_leave(d, pgcount - done);
+	/* A failure may leave nothing mapped, and then nobody unmaps and flushes */
+	if (done != pgcount && tce_domain_leave(d, pgcount - done))
+		tce_domain_flush(d, 0, 0);
 	if (!ret && done != pgcount)
 		ret = -EADDRINUSE;
 	*mapped += done * pgsize;
@@ -166,7 +167,9 @@ static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 		if (done >= iter.size)
 			tce_domain_levels_take(d, index, done);
 	}
-	tce_domain_leave(d, done + 1);
+	/* The core of 7.x does not flush after an unmap of nothing */
+	if (tce_domain_leave(d, done + 1) && !done)
+		tce_domain_flush(d, 0, 0);
 
 	return done * pgsize;
 }
@@ -221,7 +224,8 @@ static phys_addr_t tce_domain_iova_to_phys(struct iommu_domain *domain,
 	tce_domain_enter(d, 1);
 	entry = tce_tree_walk(&d->tbl->it_tree, iova >> PAGE_SHIFT);
 	tce = entry ? tce_load(entry) : 0;
-	tce_domain_leave(d, 1);
+	if (tce_domain_leave(d, 1))
+		tce_domain_flush(d, 0, 0);
 
 	return tce ? (tce & PAGE_MASK) | (iova & ~PAGE_MASK) : 0;
 }

@@ -43,7 +43,7 @@ struct tce_domain {
 void tce_domain_levels_init(struct tce_domain *d);
 void tce_domain_levels_exit(struct tce_domain *d);
 void tce_domain_enter(struct tce_domain *d, unsigned long nr);
-void tce_domain_leave(struct tce_domain *d, unsigned long nr);
+bool tce_domain_leave(struct tce_domain *d, unsigned long nr);
 void tce_domain_levels_made(struct tce_domain *d, unsigned long index, unsigned long nr);
 void tce_domain_levels_take(struct tce_domain *d, unsigned long index, unsigned long nr);
 void tce_domain_flush(struct tce_domain *d, unsigned long index, unsigned long nr);

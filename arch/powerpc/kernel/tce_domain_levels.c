@@ -96,21 +96,28 @@ static bool tce_domain_take_unused(struct tce_domain *d, unsigned long index,
  * When nothing is left that counts, all levels are taken out.
  *
  * Context: any.
+ *
+ * Return: true if this took levels out: the caller must see to a flush.
  */
-void tce_domain_leave(struct tce_domain *d, unsigned long nr)
+bool tce_domain_leave(struct tce_domain *d, unsigned long nr)
 {
+	bool taken = false;
+
 	if (atomic_long_sub_return(nr, &d->busy))
-		return;
+		return false;
 
 	spin_lock(&d->lock);
 	if (d->first <= d->last) {
 		if (tce_domain_levels(d) > TCE_DOMAIN_AT_ONCE)
 			schedule_work(&d->empty);
 		else
-			tce_domain_take_unused(d, d->first,
-					       d->last - d->first + 1, true);
+			taken = tce_domain_take_unused(d, d->first,
+						       d->last - d->first + 1,
+						       true);
 	}
 	spin_unlock(&d->lock);
+
+	return taken;
 }
 
 /**
