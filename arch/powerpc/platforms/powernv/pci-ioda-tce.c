@@ -316,7 +316,7 @@ static bool pnv_window_is_told(const struct pnv_ioda_pe *pe)
  * windows.
  *
  * Return: 0 or a negative error, then nothing has changed; -EBUSY when a table
- * is there.
+ * is there, or a paging domain has the PE.
  */
 long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 			      struct iommu_table *tbl)
@@ -326,7 +326,7 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 	const u64 size = (u64)tbl->it_size << tbl->it_page_shift;
 	long ret;
 
-	if (table_group->tables[num])
+	if (table_group->tables[num] || pe->owner == PNV_PE_DOMAIN)
 		return -EBUSY;
 
 	if (pnv_window_is_told(pe))

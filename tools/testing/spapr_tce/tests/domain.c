@@ -792,6 +792,7 @@ TEST_F(domain, windows_of_a_container)
 		EXPECT_EQ(group->ops->unset_window(group, num), 0);
 		EXPECT_EQ(tce_domain_attach(self->d, self->dev), 0);
 		EXPECT_EQ(group->ops->set_window(group, 0, tbl), -EBUSY);
+		EXPECT_EQ(group->ops->set_window(group, 1, tbl), -EBUSY);
 		iommu_tce_table_put(tbl);
 	}
 }
