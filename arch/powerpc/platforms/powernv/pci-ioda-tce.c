@@ -228,15 +228,16 @@ void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl)
 /* Groups of different containers and mutexes may come to, and leave, one table */
 static DEFINE_SPINLOCK(pnv_link_lock);
 
-static int pnv_pci_link_table(struct iommu_table_group *table_group,
-			      struct iommu_table *tbl, int nid)
+/*
+ * There is one small link for each window of a PE. It is always had: on 7.x the core
+ * has no way to say that a domain could not be attached again after a reset.
+ */
+static void pnv_pci_link_table(struct iommu_table_group *table_group,
+			       struct iommu_table *tbl, int nid)
 {
 	struct iommu_table_group_link *tgl;
 
-	tgl = kzalloc_node(sizeof(*tgl), GFP_KERNEL, nid);
-	if (!tgl)
-		return -ENOMEM;
-
+	tgl = kzalloc_node(sizeof(*tgl), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL, nid);
 	tgl->table_group = table_group;
 	iommu_tce_table_get(tbl);
 	spin_lock(&pnv_link_lock);
@@ -247,8 +248,6 @@ static int pnv_pci_link_table(struct iommu_table_group *table_group,
 	 * list, or the PE finds the TCEs stored before the kill (R17).
 	 */
 	mb();
-
-	return 0;
 }
 
 static void pnv_pci_unlink_table(struct iommu_table_group *table_group,
@@ -335,9 +334,7 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 			tbl->it_tree.levels);
 
 	/* A kill must find the PE from its first translation on (R17) */
-	ret = pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
-	if (ret)
-		return ret;
+	pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
 	table_group->tables[num] = tbl;
 
 	ret = pnv_pe_map_window(pe, num, tbl);
@@ -680,10 +677,7 @@ static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 	if (was == PNV_PE_BLOCKED && (old || table_group->tables[1]))
 		return -EBUSY;
 
-	ret = pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
-	if (ret)
-		return ret;
-
+	pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
 	pe->owner = PNV_PE_DOMAIN;
 	if (was == PNV_PE_HOST)
 		ret = pnv_pe_park(pe, tbl);
@@ -702,14 +696,15 @@ static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 	return 0;
 }
 
+/* The IOMMU API has no error for this, and without a region its user would map there */
 static void pnv_add_resv_region(struct list_head *head, u64 start, u64 size,
 				enum iommu_resv_type type)
 {
 	struct iommu_resv_region *region;
 
-	region = iommu_alloc_resv_region(start, size, 0, type, GFP_KERNEL);
-	if (region)
-		list_add_tail(&region->list, head);
+	region = iommu_alloc_resv_region(start, size, 0, type,
+					 GFP_KERNEL | __GFP_NOFAIL);
+	list_add_tail(&region->list, head);
 }
 
 /* Addresses that never reach memory: interrupts, and the bridge's own MMIO windows */

@@ -883,7 +883,9 @@ TEST_F(domain, reserved_regions)
 	phb->ioda.m32_pci_base = 0x80000000;
 	phb->ioda.m64_base = BIT(49);
 	phb->ioda.m64_size = SZ_1G;
+	fail_arm_from(1);
 	tce_domain_get_resv_regions(self->dev, &list);
+	fail_arm(0);
 	list_for_each_entry_safe(r, next, &list, list) {
 		if (n < 3)
 			end[n] = r->start + r->length;
@@ -898,6 +900,22 @@ TEST_F(domain, reserved_regions)
 	EXPECT_EQ(end[2], BIT(49) + SZ_1G);
 	phb->ioda.m32_pci_base = 0;
 	phb->ioda.m64_size = 0;
+}
+
+/* After a reset the core cannot tell anybody that there was no memory */
+TEST_F(domain, attach_needs_no_memory)
+{
+	unsigned long n;
+	bool fired;
+
+	for (n = 1, fired = true; fired && n < 20; n++) {
+		EXPECT_EQ(block(self->dev), 0);
+		fail_arm(n);
+		EXPECT_NE(tce_domain_attach(self->d, self->dev), -ENOMEM);
+		fired = fail_fired();
+		fail_arm(0);
+	}
+	EXPECT_EQ(n, 3);
 }
 
 TEST_F(domain, alloc_fails)
