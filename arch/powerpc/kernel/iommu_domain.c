@@ -253,7 +253,7 @@ static const struct iommu_domain_ops tce_domain_ops = {
 
 static struct iommu_table_group *tce_domain_group(struct device *dev)
 {
-	struct iommu_group *group = iommu_group_get(dev);
+	struct iommu_group *group = dev ? iommu_group_get(dev) : NULL;
 	struct iommu_table_group *table_group;
 
 	table_group = group ? iommu_group_get_iommudata(group) : NULL;
@@ -286,11 +286,12 @@ int tce_domain_attach(struct iommu_domain *domain, struct device *dev)
 
 /**
  * tce_domain_alloc() - make a paging domain
- * @dev: a device that is to be attached to it
+ * @dev: a device that is to be attached to it; NULL when the caller, on 6.12, does
+ *	 not say
  *
  * Context: process, may sleep.
  *
- * Return: the domain; ERR_PTR(-EOPNOTSUPP) where the platform has none;
+ * Return: the domain; ERR_PTR(-EOPNOTSUPP) where the platform has none, or for NULL;
  * ERR_PTR(-ENOMEM); or an error of the platform.
  */
 struct iommu_domain *tce_domain_alloc(struct device *dev)

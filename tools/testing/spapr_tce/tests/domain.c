@@ -902,6 +902,12 @@ TEST_F(domain, reserved_regions)
 	phb->ioda.m64_size = 0;
 }
 
+/* Who asks for a domain on 6.12 need not say for which device */
+TEST_F(domain, alloc_for_no_device)
+{
+	EXPECT_EQ(PTR_ERR(tce_domain_alloc(NULL)), -EOPNOTSUPP);
+}
+
 /* After a reset the core cannot tell anybody that there was no memory */
 TEST_F(domain, attach_needs_no_memory)
 {
