@@ -644,45 +644,149 @@ static long go(struct _test_data_domain *self, int to)
 	}
 }
 
-/* Each way from each state, with memory or firmware failing at each step */
-TEST_F(domain, transitions)
+/* What is to be dead, or back, in the state that the PE is in, whatever failed */
+static bool state_is_right(struct _test_data_domain *self, bool failed)
+{
+	struct iommu_table_group *group = group_of(self->dev);
+	struct host_pe *hpe = pe_of(self->dev);
+	struct device *dev = self->dev;
+
+	switch (hpe->pe.owner) {
+	case PNV_PE_HOST:
+		return dead(dev, 7 * PG) && dead(dev, 9 * PG) &&
+			(failed || host_is_back(dev));
+	case PNV_PE_BLOCKED:
+		return dead(dev, WINDOW1 + 0x1000) && dead(dev, 7 * PG) &&
+			dead(dev, 9 * PG) && dead(dev, 5 * PG);
+	default:
+		return dead(dev, WINDOW1 + 0x1000) && dead(dev, 5 * PG) &&
+			(group->tables[0] == glue_domain_table(self->d) ?
+			 reaches(dev, 7 * PG, RAM) && dead(dev, 9 * PG) :
+			 reaches(dev, 9 * PG, RAM) && dead(dev, 7 * PG));
+	}
+}
+
+/* One failure on the way, or all from a step on. Returns how many ways to fail */
+static unsigned long transit(struct _test_data_domain *self, int from, int to,
+			     void (*arm)(unsigned long nth))
 {
 	struct device *dev = self->dev;
-	int from, to, again;
 	unsigned long n;
 	bool fired;
 	long ret;
 
+	for (n = 1, fired = true; fired && n < 20; n++) {
+		/* As if it had not been away before */
+		pe_of(dev)->pe.host_bypass = false;
+		if (go(self, from))
+			return 0;
+		arm(n);
+		ret = go(self, to);
+		fired = fail_fired();
+		fail_arm(0);
+		if (!state_is_sound(dev) || !state_is_right(self, fired) ||
+		    (ret && !fired))
+			return 0;
+		/* Nothing is in the way of who tries again */
+		if (go(self, to) || !state_is_sound(dev) ||
+		    !state_is_right(self, fired))
+			return 0;
+		/* One more round finds what failed on the way to the host */
+		give_back(dev);
+		if (block(dev) || !state_is_right(self, false))
+			return 0;
+		give_back(dev);
+		if (!state_is_right(self, false))
+			return 0;
+	}
+
+	return n < 20 ? n - 1 : 0;
+}
+
+/* Each way from each state, with memory or firmware failing at each step */
+TEST_F(domain, transitions)
+{
+	struct iommu_table *tbl = pe_of(self->dev)->pe.host_table;
+	struct tce_spares taken = { };
+	unsigned long ways = 0, n;
+	int from, to;
+
 	EXPECT_EQ(map(self->d, 7, RAM, 1, NULL), 0);
 	EXPECT_EQ(map(self->other, 9, RAM, 1, NULL), 0);
-	for (again = 0; again < TO_STATES * TO_STATES; again++) {
-		from = again / TO_STATES;
-		to = again % TO_STATES;
-		for (n = 1, fired = true; fired && n < 20; n++) {
-			EXPECT_EQ(go(self, from), 0);
-			fail_arm(n);
-			ret = go(self, to);
-			fired = fail_fired();
-			fail_arm(0);
-			EXPECT_TRUE(state_is_sound(dev));
-			EXPECT_EQ(!ret || fired, true);
-			EXPECT_EQ(go(self, to), 0);
-			EXPECT_TRUE(state_is_sound(dev));
-			EXPECT_EQ(to != TO_DOMAIN, dead(dev, 7 * PG));
-			EXPECT_EQ(to != TO_OTHER, dead(dev, 9 * PG));
-			if (to == TO_HOST) {
-				/* One more round finds what failed in this */
-				EXPECT_EQ(block(dev), 0);
-				give_back(dev);
-				EXPECT_TRUE(host_is_back(dev));
-			}
+	EXPECT_EQ(pnv_tce_build(tbl, 5, 1, (unsigned long)__va(RAM),
+				DMA_BIDIRECTIONAL, 0), 0);
+	tbl->it_ops->tce_kill(tbl, 5, 1);
+	for (from = 0; from < TO_STATES; from++) {
+		for (to = 0; to < TO_STATES; to++) {
+			n = transit(self, from, to, fail_arm);
+			EXPECT_GE(n, 1);
+			ways += n;
+			EXPECT_EQ(transit(self, from, to, fail_arm_from), n);
 		}
-		EXPECT_LT(n, 20);
 	}
-	give_back(dev);
-	EXPECT_TRUE(host_is_back(dev));
+	/* Each step that can fail was one that did */
+	EXPECT_GE(ways, 16 + 10);
+	EXPECT_TRUE(reaches(self->dev, 5 * PG, RAM));
+	pnv_tce_free(tbl, 5, 1);
+	tce_tree_take(&tbl->it_tree, 0, tbl->it_size, true, &taken);
+	tbl->it_ops->tce_kill(tbl, tbl->it_offset, tbl->it_size);
+	tce_spares_return(&tbl->it_tree, &taken);
 	EXPECT_EQ(unmap(self->d, 7, 1), 1);
 	EXPECT_EQ(unmap(self->other, 9, 1), 1);
+}
+
+/* Two functions in one PE: the core hands them over one after the other */
+TEST_F(domain, two_devices_of_a_group)
+{
+	struct device second = { .iommu_group = self->dev->iommu_group };
+	struct iommu_domain *d = self->d;
+	struct iommu_table *tbl = pe_of(self->dev)->pe.host_table;
+	unsigned long kills, n;
+	bool fired;
+	long ret;
+
+	EXPECT_EQ(map(d, 7, RAM, 1, NULL), 0);
+	EXPECT_EQ(block(self->dev), 0);
+	EXPECT_EQ(block(&second), 0);
+	EXPECT_TRUE(dead(&second, WINDOW1 + 0x1000));
+	EXPECT_EQ(tce_domain_attach(d, self->dev), 0);
+	kills = pe_of(self->dev)->kills;
+	/* It is there already, with one link and one reference */
+	EXPECT_EQ(tce_domain_attach(d, &second), 0);
+	EXPECT_EQ(pe_of(self->dev)->kills, kills);
+	EXPECT_EQ(glue_domain_table(d)->it_kref.count, 2);
+	EXPECT_TRUE(reaches(&second, 7 * PG, RAM));
+	EXPECT_EQ(block(self->dev), 0);
+	EXPECT_TRUE(dead(&second, 7 * PG));
+	EXPECT_EQ(block(&second), 0);
+	give_back(self->dev);
+	EXPECT_TRUE(host_is_back(&second));
+	EXPECT_EQ(second.archdata.iommu_table_base, NULL);
+	give_back(&second);
+	EXPECT_EQ(second.archdata.iommu_table_base, tbl);
+	EXPECT_TRUE(host_is_back(self->dev));
+
+	/* Where one cannot be attached the core puts both back */
+	for (n = 1, fired = true; fired && n < 20; n++) {
+		EXPECT_EQ(block(self->dev), 0);
+		EXPECT_EQ(block(&second), 0);
+		fail_arm(n);
+		ret = tce_domain_attach(d, self->dev) ?:
+			tce_domain_attach(d, &second);
+		fired = fail_fired();
+		fail_arm(0);
+		EXPECT_EQ(fired, !!ret);
+		if (ret) {
+			EXPECT_EQ(block(self->dev), 0);
+			EXPECT_EQ(block(&second), 0);
+		}
+		EXPECT_TRUE(dead(&second, WINDOW1 + 0x1000));
+		EXPECT_EQ(dead(&second, 7 * PG), fired);
+		give_back(self->dev);
+		give_back(&second);
+		EXPECT_TRUE(host_is_back(&second));
+	}
+	EXPECT_EQ(unmap(d, 7, 1), 1);
 }
 
 /* A device of the host that is reset was not away: it keeps a bypass by window 0 */
