@@ -240,7 +240,7 @@ static void tce_domain_empty(struct work_struct *work)
 	unsigned long index = 0;
 
 	while (tce_domain_empty_piece(d, &index, 1UL << 2 * bits)) {
-		if (READ_ONCE(d->taken.nr[TCE_LEAF]) >= TCE_DOMAIN_AT_ONCE)
+		if (READ_ONCE(d->stale) >= TCE_DOMAIN_AT_ONCE)
 			tce_domain_flush(d, 0, 0);
 		cond_resched();
 	}

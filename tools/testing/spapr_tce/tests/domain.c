@@ -1053,7 +1053,12 @@ TEST_F(domain, alloc_fails)
 
 #define FUZZ_PAGES	(3 * LEAF)
 #define FUZZ_STEPS	1500
+/* Nothing for the search for races, which is slow */
+#ifdef __SANITIZE_THREAD__
+#define FUZZ_SEEDS	1
+#else
 #define FUZZ_SEEDS	4
+#endif
 
 static unsigned int pick(unsigned int *state, unsigned int below)
 {
@@ -1179,7 +1184,7 @@ static unsigned int fuzz(struct _test_data_domain *self, unsigned int state)
 	return bytes_of(self->d) == 4096 ? 0 : step;
 }
 
-TEST_F(domain, at_random)
+TEST_F_TIMEOUT(domain, at_random, 120)
 {
 	unsigned int seed;
 
@@ -1247,6 +1252,106 @@ TEST_F(domain, threads)
 		EXPECT_EQ(m[i].failed, 0);
 	}
 	machine_threads = false;
+	EXPECT_EQ(bytes_of(self->d), 4096);
+}
+
+/*
+ * More levels than are taken out at once: a worker takes them out, and stops for who
+ * comes between. One thread fills and empties the domain, another one is the worker,
+ * and mappers have the domain for moments only, so that it is unused now and then.
+ */
+#define NR_FILLS	6
+
+static bool filled_enough;
+static unsigned long worker_ran;
+
+static void *filler(void *arg)
+{
+	struct iommu_domain *d = arg;
+	struct iommu_iotlb_gather gather;
+	size_t mapped = 0;
+	unsigned long i, n;
+
+	rcu_register_thread();
+	for (n = 0; n < NR_FILLS; n++) {
+		gather = (struct iommu_iotlb_gather) { .start = ULONG_MAX };
+		/* Far from the mappers; nothing is done by DMA there */
+		for (i = 0; i < MANY; i++)
+			WARN_ON(d->ops->map_pages(d, (BIT(30) + i * LEAF) * PG, RAM,
+						  PG, 1, MAP_RW, GFP_KERNEL, &mapped));
+		for (i = 0; i < MANY; i++)
+			WARN_ON(d->ops->unmap_pages(d, (BIT(30) + i * LEAF) * PG, PG,
+						    1, &gather) != PG);
+		d->ops->iotlb_sync(d, &gather);
+		while (bytes_of(d) > 1000 * 4096 && !READ_ONCE(filled_enough))
+			sched_yield();
+	}
+	WRITE_ONCE(filled_enough, true);
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+static void *worker(void *d)
+{
+	rcu_register_thread();
+	while (!READ_ONCE(filled_enough)) {
+		worker_ran += host_works();
+		host_run_works();
+		sched_yield();
+	}
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+static void *short_mapper(void *arg)
+{
+	struct mapper *m = arg;
+	unsigned int state = m->nr + 1;
+	unsigned long at;
+
+	rcu_register_thread();
+	while (!READ_ONCE(filled_enough) && !m->failed) {
+		at = m->nr * 3 * LEAF + pick(&state, 2 * LEAF);
+		if (map(m->d, at, RAM, 1, NULL))
+			m->failed = 1;
+		else if (!reaches(m->dev, at * PG, RAM))
+			m->failed = 2;
+		if (unmap(m->d, at, 1) != 1)
+			m->failed = 3;
+		usleep(200);
+	}
+	rcu_unregister_thread();
+
+	return NULL;
+}
+
+TEST_F(domain, the_worker_beside_mappers)
+{
+	struct mapper m[2] = { };
+	pthread_t fill, work;
+	unsigned int i;
+
+	ASSERT_EQ(tce_domain_attach(self->d, self->dev), 0);
+	machine_threads = true;
+	filled_enough = false;
+	pthread_create(&work, NULL, worker, NULL);
+	pthread_create(&fill, NULL, filler, self->d);
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		m[i] = (struct mapper) { .d = self->d, .nr = i, .dev = self->dev };
+		pthread_create(&m[i].thread, NULL, short_mapper, m + i);
+	}
+	pthread_join(fill, NULL);
+	pthread_join(work, NULL);
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		pthread_join(m[i].thread, NULL);
+		EXPECT_EQ(m[i].failed, 0);
+	}
+	machine_threads = false;
+	EXPECT_GT(worker_ran, 0);
+	/* The last one may have left it to the worker */
+	host_run_works();
 	EXPECT_EQ(bytes_of(self->d), 4096);
 }
 
