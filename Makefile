@@ -98,7 +98,8 @@ clean:  ## remove build/ (the compiler cache stays)
 #V TIME=SECONDS	fuzz: how long (default 600); check-stress: each test (default 8)
 #V SMALL=1	deb: only the modules that a host with VFIO and KVM needs
 #V FLAVOUR=NAME	deb: powerpc64le (default) or powerpc64le-64k, as Debian has them
-#V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes, and clients of /dev/iommu
+#V LONG=1	check-clients: on an LPAR, too, where it takes ten minutes, and clients of /dev/iommu;
+#V		check-qemu: a device is handed round 200 times (domain)
 #V RFC=NAME	series: domain (the paging domain alone), fixes, or all but the fixes (default)
 #V ONLY=objects	check-series: compile what the patches touch, and boot nothing
 #V STEPS="N..."	check-series: only these patches, on top of those before

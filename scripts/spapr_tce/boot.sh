@@ -55,6 +55,9 @@ device() {
 drive() { qemu="$qemu -drive file=$build/$1,format=raw,if=none,id=$2"; }
 nvme=nvme,drive=d0,serial=spapr-tce
 
+# domain.c of the selftests hands a device round so many times
+[ -z "$LONG" ] || append="$append DOMAIN_ROUNDS=200"
+
 case $MACHINE in
 pseries)
 	qemu="-M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken$nested"

@@ -34,7 +34,9 @@ boot() {
 	append=$*
 	[ -n "$tests" ] || return 0
 	limit=240
-	[ "$config" != debug ] || limit=2400
+	if [ "$config" = debug ] || [ -n "$LONG" ]; then
+		limit=2400
+	fi
 	if [ -n "$TIME" ]; then
 		limit=$((limit + 3 * TIME))
 		append="$append spapr_tce.stress=$TIME"
