@@ -17,7 +17,8 @@
 harness=$top/tools/testing/spapr_tce
 work=$build/host/mutant
 programs=${PROGRAMS:-fast-16/tce_tree_kunit fast-16/iommu_region_kunit fast-16/unit fast-16/domain fast-16/kvm-unit fast-16/sweep
-	asan-16/unit asan-16/kvm-unit asan-12/unit asan-12/kvm-unit asan-16/sweep tsan-16/threads fuzz-16/fuzz}
+	asan-16/unit asan-16/domain asan-16/kvm-unit asan-12/unit asan-12/kvm-unit asan-16/sweep
+	tsan-16/threads tsan-16/domain fuzz-16/fuzz}
 variants=$(echo "$programs" | tr -s ' \t' '\n' | sed 's|/.*||' | sort -u)
 files=$(sed -n '/^OURS := /,/[^\\]$/p; /^ifeq (.*bench-base/q' "$harness/Makefile" |
 	grep -o '[a-z][^ ]*\.[ch]\b')
