@@ -70,8 +70,10 @@ static bool links_have(struct host_pe *hpe, unsigned int known,
 		if (link->window != new->window || link->first != new->first ||
 		    link->nr != new->nr)
 			continue;
-		if (link->level != new->level)
-			link->stale = hpe->stale_links = true;
+		if (link->level != new->level) {
+			link->stale = true;
+			hpe->stale_links = true;
+		}
 		return true;
 	}
 
