@@ -229,8 +229,8 @@ void pnv_pci_ioda2_table_free_pages(struct iommu_table *tbl)
 static DEFINE_SPINLOCK(pnv_link_lock);
 
 /*
- * There is one small link for each window of a PE. It is always had: on 7.x the core
- * has no way to say that a domain could not be attached again after a reset.
+ * Cannot fail: the core of 7.x cannot report that a domain was not attached again after
+ * a reset. Safe with __GFP_NOFAIL: a link is small, and a PE has at most three.
  */
 static void pnv_pci_link_table(struct iommu_table_group *table_group,
 			       struct iommu_table *tbl, int nid)
@@ -696,7 +696,7 @@ static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 	return 0;
 }
 
-/* The IOMMU API has no error for this, and without a region its user would map there */
+/* Cannot fail: the IOMMU API has no error for it, and would map in a missing region */
 static void pnv_add_resv_region(struct list_head *head, u64 start, u64 size,
 				enum iommu_resv_type type)
 {
