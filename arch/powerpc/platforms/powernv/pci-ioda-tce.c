@@ -289,8 +289,11 @@ static long pnv_pe_map_window(struct pnv_ioda_pe *pe, int num,
 		rc = opal_pci_map_pe_dma_window(pe->phb->opal_id, pe->pe_number,
 						(pe->pe_number << 1) + num,
 						0, 0, 0, 0);
-	if (!rc)
+	if (!rc) {
 		pnv_pci_ioda2_tce_invalidate_pe(pe);
+		if (!num)
+			pe->window0_bypass = false;
+	}
 
 	return opal_error_code(rc);
 }
@@ -639,10 +642,11 @@ static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
 			pnv_pci_ioda2_setup_default_config(pe);
 		}
 		pe->owner = PNV_PE_HOST;
-		/* A bypass by window 0, with an offset of its own, is gone */
-		dev->archdata.dma_offset = pe->tce_bypass_base;
 	}
 	set_iommu_table_base(dev, pe->host_table);
+	/* A device that was only reset keeps the offset of a bypass by window 0 */
+	if (!pe->window0_bypass)
+		dev->archdata.dma_offset = pe->tce_bypass_base;
 }
 
 /*

@@ -50,6 +50,7 @@ struct pnv_ioda_pe {
 	enum pnv_pe_owner owner;
 	struct iommu_table *host_table;
 	bool host_bypass;
+	bool window0_bypass;
 	bool window_stuck;
 	bool dma_setup_done;
 };

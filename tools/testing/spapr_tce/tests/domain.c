@@ -792,14 +792,20 @@ TEST_F(domain, two_devices_of_a_group)
 /* A device of the host that is reset was not away: it keeps a bypass by window 0 */
 TEST_F(domain, a_reset_keeps_the_offset)
 {
-	struct device *dev = self->dev;
+	struct device *dev = self->dev, sibling = *dev;
 
+	/* As pci-ioda.c does when a driver asks for such a bypass */
+	pe_of(dev)->pe.window0_bypass = true;
 	dev->archdata.dma_offset = BIT(32);
+	sibling.archdata.dma_offset = BIT(32);
 	give_back(dev);
 	EXPECT_EQ(dev->archdata.dma_offset, BIT(32));
 	EXPECT_EQ(block(dev), 0);
+	EXPECT_EQ(block(&sibling), 0);
 	give_back(dev);
+	give_back(&sibling);
 	EXPECT_EQ(dev->archdata.dma_offset, WINDOW1);
+	EXPECT_EQ(sibling.archdata.dma_offset, WINDOW1);
 }
 
 /* Firmware refuses to hand the PE over, and to give the host its bypass again */
