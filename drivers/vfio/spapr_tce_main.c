@@ -41,7 +41,6 @@
 #define pr_fmt(fmt) "spapr_tce: " fmt
 
 #include <linux/err.h>
-#include <linux/fault-inject-usercopy.h>
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -286,23 +285,7 @@ static noinline long tce_request_alone(struct tce_container *c,
 	return ret;
 }
 
-/* Copy arguments. To call copy_from_user() costs more than to copy so few bytes */
-static __always_inline int tce_copy_param(struct tce_param *param,
-					  void __user *arg, size_t size)
-{
-	int ret = -EFAULT;
-
-	if (should_fail_usercopy() || !user_read_access_begin(arg, size))
-		return ret;
-	unsafe_copy_from_user(&param->map, arg, size, out);
-	ret = 0;
-out:
-	user_read_access_end();
-
-	return ret;
-}
-
-static __always_inline long tce_request(struct tce_container *c,
+static long tce_request(struct tce_container *c,
 					unsigned int cmd, void __user *arg)
 {
 	struct mm_struct *owner = READ_ONCE(c->owner);
@@ -318,17 +301,18 @@ static __always_inline long tce_request(struct tce_container *c,
 	if (!request)
 		return -ENOTTY;
 	param.user = arg;
-	if (request->size && tce_copy_param(&param, arg, request->size))
+	if (request->size && copy_from_user(&param.map, arg, request->size))
 		return -EFAULT;
 	if (request->flags & TCE_UNLOCKED)
 		return request->handle(c, &param);
 
-	if ((request->flags & TCE_SHARED) &&
-	    likely(tce_handle_shared(c, request, &param, &ret)) &&
-	    likely(ret != -EAGAIN))
-		return ret;
+	if (!(request->flags & TCE_SHARED) ||
+	    unlikely(!tce_handle_shared(c, request, &param, &ret)) ||
+	    unlikely(ret == -EAGAIN))
+		ret = tce_request_alone(c, request, &param);
+	tce_charge_settle(current->mm);
 
-	return tce_request_alone(c, request, &param);
+	return ret;
 }
 
 static long tce_check_extension(unsigned long extension)
@@ -347,16 +331,11 @@ static long tce_check_extension(unsigned long extension)
 static long tce_container_ioctl(void *iommu_data, unsigned int cmd,
 				unsigned long arg)
 {
-	long ret;
-
 	/* Asked without a container, too */
 	if (cmd == VFIO_CHECK_EXTENSION)
 		return tce_check_extension(arg);
 
-	ret = tce_request(iommu_data, cmd, (void __user *)arg);
-	tce_charge_settle(current->mm);
-
-	return ret;
+	return tce_request(iommu_data, cmd, (void __user *)arg);
 }
 
 static void *tce_container_open(unsigned long arg)

@@ -27,7 +27,8 @@ up=$build/upstream
 tests='vfio_dma_mapping_test vfio_dma_mapping_mmio_test vfio_iommufd_setup_test
 	vfio_pci_device_test vfio_pci_driver_test'
 
-fetch() {
+# In a shell of its own: what is installed later is for this machine
+fetch() (
 	rm -rf "$up/src"
 	mkdir -p "$up/src" "$up/uuid"
 	tar -C "$up/src" --strip-components=1 --wildcards -xf "$source" '*/Makefile' \
@@ -36,7 +37,7 @@ fetch() {
 	own_apt "$up/apt" ppc64el "$codename" &&
 	apt-get -q update && content uuid-dev "$codename" | tar -C "$up/uuid" -xf - &&
 	echo "$source" >"$up/id"
-}
+)
 
 # shellcheck disable=SC2086 # a list of words
 compile() {

@@ -504,13 +504,6 @@ int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
 			struct task_struct *task, bool bypass_rlim);
 
 unsigned long copy_from_user(void *to, const void *from, unsigned long size);
-#define should_fail_usercopy()			false
-#define user_read_access_begin(from, size)	true
-#define user_read_access_end()			do { } while (0)
-#define unsafe_copy_from_user(to, from, size, label) do {		\
-	if (copy_from_user(to, from, size))				\
-		goto label;						\
-} while (0)
 unsigned long copy_to_user(void *to, const void *from, unsigned long size);
 long copy_to_user_nofault(void *to, const void *from, unsigned long size);
 unsigned long fault_in_safe_writeable(const void *to, unsigned long size);
