@@ -285,8 +285,8 @@ static noinline long tce_request_alone(struct tce_container *c,
 	return ret;
 }
 
-static long tce_request(struct tce_container *c,
-					unsigned int cmd, void __user *arg)
+static long tce_request(struct tce_container *c, unsigned int cmd,
+			void __user *arg)
 {
 	struct mm_struct *owner = READ_ONCE(c->owner);
 	struct tce_param param;
