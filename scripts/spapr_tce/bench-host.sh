@@ -86,7 +86,7 @@ threads() {
 	paste "$build/bench-threads-base" "$build/bench-threads-ours" |
 		awk '{ printf "%8s %8s %10s %14s %7s %7s %7s %7s %7s %7s %s\n",
 			$2, $3, $4, "", $5, $6, $7, $12, $13, $14,
-			$14 == "-" ? "" : $14 >= 1.8 ? "met" : "NOT MET" }'
+			($14 == "-" ? "" : $14 >= 1.8 ? "met" : "NOT MET") }'
 }
 
 pt=$build/generic-pt
