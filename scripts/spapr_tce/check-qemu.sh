@@ -33,7 +33,7 @@ boot() {
 	shift 5
 	append=$*
 	[ -n "$tests" ] || return 0
-	limit=240
+	limit=480
 	if [ "$config" = debug ] || [ -n "$LONG" ]; then
 		limit=2400
 	fi

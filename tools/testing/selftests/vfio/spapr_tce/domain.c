@@ -745,6 +745,12 @@ TEST_F_TIMEOUT(domain, failures_of_the_host, 600)
 	EXPECT_NO_BYPASS(self->dev);
 	close_all(self);
 	EXPECT_HOST(self->dev);
+	if (!getenv("DOMAIN_ROUNDS")) {
+		/* Each try below resets the device, for seconds */
+		TH_LOG("the rest only with DOMAIN_ROUNDS");
+		fail_close();
+		return;
+	}
 
 	/* HOST -> DOMAIN in one request of a type1 program, and all that it does */
 	ASSERT_EQ(0, EACH_FAILURE(use_type1(self->dev, self->buf, false), 0));
