@@ -41,10 +41,14 @@ struct tce_debt {
 };
 
 /* At most one debt for each mm; one credit for each request that has to wait */
-LIST_HEAD(tce_debts);
-EXPORT_SYMBOL_GPL(tce_debts);
+static LIST_HEAD(tce_debts);
 static LIST_HEAD(tce_credits);
-static DEFINE_SPINLOCK(tce_charge_lock);	/* both lists and what is in them */
+static DEFINE_SPINLOCK(tce_charge_lock);	/* both lists, what is in them, how many */
+
+/* How many there are, for who looks without the lock: mostly there is none */
+unsigned int tce_nr_debts;
+EXPORT_SYMBOL_GPL(tce_nr_debts);
+static unsigned int tce_nr_credits;
 
 /*
  * How often a request is repeated. It needs more than it was charged in advance only if
@@ -87,6 +91,7 @@ static void tce_pay(struct mm_struct *mm)
 	if (debt) {
 		__account_locked_vm(mm, debt->pages, false, current, true);
 		list_del_init(&debt->node);
+		WRITE_ONCE(tce_nr_debts, tce_nr_debts - 1);
 	}
 	spin_unlock(&tce_charge_lock);
 }
@@ -120,6 +125,7 @@ static void tce_owe(struct mm_struct *mm, unsigned long pages)
 		new->pages = pages;
 		INIT_WORK(&new->pay, tce_pay_work);
 		list_add(&new->node, &tce_debts);
+		WRITE_ONCE(tce_nr_debts, tce_nr_debts + 1);
 		queue_work(tce_charge_wq, &new->pay);
 		new = NULL;
 	}
@@ -241,7 +247,7 @@ static int tce_use_credit(unsigned long pages)
  */
 int tce_charge_nowait(struct mm_struct *mm, unsigned long pages)
 {
-	if (!list_empty_careful(&tce_credits)) {
+	if (READ_ONCE(tce_nr_credits)) {
 		int ret = tce_use_credit(pages);
 
 		if (ret != -EAGAIN)
@@ -271,6 +277,7 @@ void tce_credit_begin(struct tce_credit *credit, struct mm_struct *mm)
 	credit->waits = 0;
 	spin_lock(&tce_charge_lock);
 	list_add(&credit->node, &tce_credits);
+	WRITE_ONCE(tce_nr_credits, tce_nr_credits + 1);
 	spin_unlock(&tce_charge_lock);
 }
 EXPORT_SYMBOL_GPL(tce_credit_begin);
@@ -312,6 +319,7 @@ void tce_credit_end(struct tce_credit *credit)
 {
 	spin_lock(&tce_charge_lock);
 	list_del(&credit->node);
+	WRITE_ONCE(tce_nr_credits, tce_nr_credits - 1);
 	spin_unlock(&tce_charge_lock);
 	if (credit->pages)
 		tce_uncharge(credit->mm, credit->pages);

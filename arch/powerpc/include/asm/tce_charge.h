@@ -43,7 +43,7 @@ struct tce_credit {
 	unsigned int waits;
 };
 
-extern struct list_head tce_debts;
+extern unsigned int tce_nr_debts;
 
 int tce_charge(struct mm_struct *mm, unsigned long pages);
 int tce_charge_nowait(struct mm_struct *mm, unsigned long pages);
@@ -56,7 +56,7 @@ void __tce_charge_settle(struct mm_struct *mm);
 /* At the end of a request, without locks: the process sees the charge it expects */
 static inline void tce_charge_settle(struct mm_struct *mm)
 {
-	if (unlikely(!list_empty(&tce_debts)))
+	if (unlikely(READ_ONCE(tce_nr_debts)))
 		__tce_charge_settle(mm);
 }
 
