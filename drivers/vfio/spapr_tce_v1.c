@@ -139,8 +139,8 @@ static long tce_pin_tces(const struct mm_iommu_range *range,
  *
  * Return: 0; -EPERM when IOMMU pages are larger than system pages; -EFAULT when some
  * of the range cannot be pinned, or the process is being killed; -ENOMEM, -EINTR,
- * -EAGAIN or -EIO as user_table_map_pinned(). Nothing is pinned after an error, except what the
- * hypervisor may still use (R13).
+ * -EAGAIN or -EIO as user_table_map_pinned(). Nothing is pinned after an error, except
+ * what the hypervisor may still use (R13).
  */
 long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
 		const struct mm_iommu_range *range,

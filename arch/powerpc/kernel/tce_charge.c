@@ -101,7 +101,10 @@ static void tce_pay_work(struct work_struct *work)
 	struct tce_debt *debt = container_of(work, struct tce_debt, pay);
 	struct mm_struct *mm = debt->mm;
 
-	/* Who waits for long and can be killed is not reported as hung */
+	/*
+	 * May take any time. Nobody kills a worker, but the detector of hung tasks
+	 * passes over a sleep that a signal could end.
+	 */
 	if (mmap_write_lock_killable(mm))
 		mmap_write_lock(mm);
 	tce_pay(mm);
@@ -140,7 +143,7 @@ static void tce_owe(struct mm_struct *mm, unsigned long pages)
  *
  * When somebody holds the mmap_lock, that is done as soon as the lock is free.
  *
- * Context: process, may sleep, but does not wait for the mmap_lock.
+ * Context: process, may sleep (it may allocate), but does not wait for the mmap_lock.
  */
 void tce_uncharge(struct mm_struct *mm, unsigned long pages)
 {

@@ -439,8 +439,8 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
  *
  * Return: 0; -ENOMEM when there is not enough memory or RLIMIT_MEMLOCK would be
  * exceeded; -EAGAIN as tce_charge_nowait(), for an account that must not wait; -EINTR
- * when the process is being killed. After an error there are no
- * spares, and nothing more is charged.
+ * when the process is being killed. After an error there are no spares, and nothing
+ * more is charged.
  */
 int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
 		    const unsigned long *nr, gfp_t gfp)
