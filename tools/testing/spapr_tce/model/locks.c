@@ -106,7 +106,7 @@ void up_write(struct rw_semaphore *sem)
 	mutex_unlock(&sem->m);
 }
 #else
-/* Within host_stuck(): others run while one waits for a stuck mm */
+/* Others run while this thread waits: for a stuck mm, or for memory */
 __thread bool host_stuck_wait;
 
 /*
@@ -206,7 +206,7 @@ static void lock_order_drop(const struct mutex *m)
 static void mutex_take(struct mutex *m)
 {
 	if (host_stuck_wait && mutex_is_mine(m))
-		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
+		host_die("a lock is wanted that somebody holds who waits\n");
 	WARN_ON(mutex_is_mine(m));
 	lock_order_take(m);
 	pthread_mutex_lock(&m->lock);
@@ -320,7 +320,7 @@ int down_read_killable(struct rw_semaphore *sem)
 	if (host_stuck_wait && mine && current->killed)
 		return -EINTR;
 	if (host_stuck_wait && mine)
-		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
+		host_die("a lock is wanted that somebody holds who waits\n");
 	WARN_ON(mine || (!host_stuck_wait && is_shared(sem)));
 	lock_order_take(&sem->m);
 	if (pthread_rwlock_tryrdlock(&sem->lock)) {
@@ -354,7 +354,7 @@ int down_write_killable(struct rw_semaphore *sem)
 	if (host_stuck_wait && mine && current->killed)
 		return -EINTR;
 	if (host_stuck_wait && mine)
-		host_die("a lock is wanted that somebody holds who waits for a stuck mm\n");
+		host_die("a lock is wanted that somebody holds who waits\n");
 	WARN_ON(mine);
 	lock_order_take(&sem->m);
 	if (pthread_rwlock_trywrlock(&sem->lock)) {

@@ -74,6 +74,33 @@ TEST_F(world, map_beside_a_map_that_waits)
 	EXPECT_REACHES(host_pes, far - BIT(40), UA(UA_HUGE));
 }
 
+/* In place of a thread that allocates or wants one more lock, and has the container's */
+static void map_beside_levels(void)
+{
+	if (!host_mutexes)
+		return;
+	host_preempt = NULL;
+	host_stuck_wait = true;
+	map_beside();
+	host_stuck_wait = false;
+}
+
+TEST_F(world, map_beside_a_map_that_makes_levels)
+{
+	u64 far = WINDOW1 + BIT(46);
+
+	beside = self->c;
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 64 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, BIT(47), 1, NULL));
+	host_preempt = map_beside_levels;
+	EXPECT_WORKS(req_map(self->c, far, UA(UA_HUGE), K64, RW));
+	EXPECT_TRUE(beside_ran);
+	EXPECT_REACHES(host_pes, PG, UA(UA_HUGE + 1));
+	EXPECT_FAULTS(host_pes, WINDOW1 + K64);
+	EXPECT_REACHES(host_pes, WINDOW1 + 2 * K64, UA(UA_HUGE));
+	EXPECT_REACHES(host_pes, far, UA(UA_HUGE));
+}
+
 /* What the other container of the same process can do, and what it waits for */
 static struct host_container *sibling;
 static struct mm_struct *sibling_mm;
