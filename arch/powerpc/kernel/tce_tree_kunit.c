@@ -100,6 +100,27 @@ static void tree_geometry(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&tree.bytes), 0);
 }
 
+/* Levels of system pages: as few as there can be, and no more than a tree can have */
+static void tree_paged(struct kunit *test)
+{
+	unsigned int per_level = PAGE_SHIFT - 3, bits, levels;
+	struct tce_tree tree;
+	int ret;
+
+	for (bits = 0; bits < BITS_PER_LONG; bits++) {
+		levels = max(1U, DIV_ROUND_UP(bits, per_level));
+		ret = tce_tree_init_paged(&tree, BIT(bits), NULL, false);
+		if (levels > TCE_TREE_MAX_LEVELS) {
+			KUNIT_EXPECT_EQ(test, ret, -EINVAL);
+			continue;
+		}
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		KUNIT_EXPECT_EQ(test, tree.levels, levels);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&tree.bytes), PAGE_SIZE);
+		tce_tree_destroy(&tree);
+	}
+}
+
 /* No more levels than the walker of the hardware can do */
 static void tree_max_levels(struct kunit *test)
 {
@@ -330,6 +351,7 @@ static void tree_skip_each(struct kunit *test)
 
 static struct kunit_case tce_tree_cases[] = {
 	KUNIT_CASE_PARAM(tree_geometry, geometry_gen_params),
+	KUNIT_CASE(tree_paged),
 	KUNIT_CASE(tree_max_levels),
 	KUNIT_CASE(tree_shadow),
 	KUNIT_CASE(tree_reserve),

@@ -10,6 +10,17 @@ bool glue_table_is_mine(struct iommu_table *tbl)
 	return mutex_is_mine(&tbl->it_user->lock.lock);
 }
 
+/* What others do before a line is shown */
+void (*host_before_show)(void);
+
+static int glue_show(const struct seq_operations *ops, struct seq_file *m, void *v)
+{
+	if (host_before_show)
+		host_before_show();
+
+	return ops->show(m, v);
+}
+
 static void glue_read_all(const struct seq_operations *ops, struct seq_file *m)
 {
 	loff_t pos = 0;
@@ -18,7 +29,7 @@ static void glue_read_all(const struct seq_operations *ops, struct seq_file *m)
 
 	for (v = ops->start(m, &pos); v; v = ops->next(m, v, &pos)) {
 		len = m->len;
-		if (ops->show(m, v) == SEQ_SKIP)
+		if (glue_show(ops, m, v) == SEQ_SKIP)
 			m->len = len;
 	}
 	ops->stop(m, v);
@@ -31,7 +42,7 @@ static void glue_read_lines(const struct seq_operations *ops, struct seq_file *m
 	void *v;
 
 	while ((v = ops->start(m, &pos))) {
-		ops->show(m, v);
+		glue_show(ops, m, v);
 		v = ops->next(m, v, &pos);
 		ops->stop(m, v);
 	}

@@ -363,9 +363,14 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 #else
 static void tlb_kill(struct host_pe *hpe, const struct range *range)
 {
+	struct iommu_table *tbl;
 	unsigned int i, kept = 0;
 
 	model_lock(&hpe->lock);
+	tbl = range ? hpe->pe.table_group.tables[range->window] : NULL;
+	if (tbl && !machine_threads && range->first + range->nr > tbl->it_size)
+		host_die("%lu TCEs are killed at %#lx of %#lx\n", range->nr,
+			 range->first, tbl->it_size);
 	hpe->kills++;
 	for (i = 0; i < hpe->nr_tlb; i++) {
 		hpe->tlb[i].fetched = false;

@@ -285,6 +285,8 @@ void mm_destroy(struct mm_struct *mm)
 		pages_reset();
 }
 
+bool host_dax;
+
 unsigned long totalram_pages(void)
 {
 	return HOST_PAGES;

@@ -31,10 +31,12 @@ host_no_printk(const char *fmt, ...)
 	((void)(dir), (void)(fops))
 #define debugfs_remove(dir)	((void)(dir))
 
-/* No device DAX in the model */
+/* All that a process has mapped is device DAX, or nothing is */
 struct vm_area_struct;
-#define find_vma(mm, addr)	((void)(mm), (void)(addr), (struct vm_area_struct *)NULL)
-#define vma_is_dax(vma)		((void)(vma), false)
+extern bool host_dax;
+#define find_vma(mm, addr) \
+	((void)(mm), (void)(addr), (struct vm_area_struct *)&host_dax)
+#define vma_is_dax(vma)		(*(const bool *)(vma))
 
 /* Who is there has no privileges */
 #define CAP_IPC_LOCK			14

@@ -214,6 +214,41 @@ TEST_F(kvm, stuff)
 	EXPECT_EQ(GET(LIOBN, (NR_TCES - 1) * P4), 8);
 }
 
+/* Where a list fails that goes from one region to the next, only registrations count */
+TEST_F(kvm, list_fails_behind_two_regions)
+{
+	write_one(self->kvm, GPA_LIST, 0, (GPA_REGION_2 - P4) | TCE_RW);
+	write_one(self->kvm, GPA_LIST, 1, GPA_REGION_2 | TCE_RW);
+	write_one(self->kvm, GPA_LIST, 2, GPA_STRANGE | TCE_RW);
+	EXPECT_WORKS(attach(self->kvm, self->fds[0], PHB3));
+	EXPECT_FAILS(H_TOO_HARD, LIST(LIOBN, 0, GPA_LIST, 3));
+	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	EXPECT_EQ(mapped_at(self->mm, UA(UA_CONTIGUOUS)), 1);
+}
+
+static unsigned long rescheds;
+
+static void count_resched(void)
+{
+	rescheds++;
+}
+
+/* What counts is how many TCEs the hardware has, not how many the guest has */
+TEST_F(kvm, clear_split_pages_in_parts)
+{
+	const unsigned long size = 1UL << 40;
+
+	EXPECT_WORKS(req_create(self->c, 12, size, 3, NULL));
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, size >> 16);
+	self->nr_fds = 2;
+	EXPECT_WORKS(attach(self->kvm, self->fds[1], PHB3));
+	host_resched = count_resched;
+	EXPECT_WORKS(kvm_hcall(self->vcpu, KVM_VIRTUAL, H_STUFF_TCE, 7, WINDOW1, 0,
+			       size >> 16));
+	host_resched = NULL;
+	EXPECT_GE(rescheds, (size >> 12 >> 20) - 1);
+}
+
 /* To clear what is not there takes no memory */
 TEST_F(kvm, clear_nothing)
 {

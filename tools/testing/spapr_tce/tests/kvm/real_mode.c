@@ -350,6 +350,7 @@ static void replace_memory(void)
 TEST_F(kvm, real_mode_and_memory_that_is_replaced)
 {
 	int fd = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 64), n;
+	long ret;
 
 	self->fds[1] = fd;
 	self->nr_fds = 2;
@@ -374,7 +375,11 @@ TEST_F(kvm, real_mode_and_memory_that_is_replaced)
 		EXPECT_WORKS(STUFF(7, WINDOW1, 0, 1));
 		locks_before = n;
 		host_preempt_rm = replace_memory;
-		IN_REAL_MODE(H_PUT_TCE, 7, WINDOW1, GPA_HUGE | TCE_RW, 0);
+		ret = IN_REAL_MODE(H_PUT_TCE, 7, WINDOW1, GPA_HUGE | TCE_RW, 0);
+		if (ret == H_SUCCESS) {
+			EXPECT_REACHES(PHB3, WINDOW1, GPA_HUGE);
+			EXPECT_REACHES(PHB3_OTHER, WINDOW1, GPA_HUGE);
+		}
 		CHECK();
 	}
 	host_preempt_rm = NULL;

@@ -136,6 +136,27 @@ TEST_F(world, debugfs_regions)
 	EXPECT_EQ(shown("regions", false, " written=1\n"), 1);
 }
 
+static struct host_container *owner;
+
+static void unregister_first(void)
+{
+	host_before_show = NULL;
+	WARN_ON(req_unregister(owner, UA(0), PG));
+}
+
+/* A region that goes between two looks is not shown, and not the next one twice */
+TEST_F(world, debugfs_region_that_goes)
+{
+	owner = self->c;
+	EXPECT_WORKS(req_register(self->c, UA(0), PG));
+	EXPECT_WORKS(req_register(self->c, UA(700), 2 * PG));
+	/* That makes the table */
+	EXPECT_WORKS(req_map(self->c, 0, UA(700), PG, RW));
+	host_before_show = unregister_first;
+	EXPECT_EQ(shown("regions", false, "\n"), 1);
+	EXPECT_EQ(host_before_show, NULL);
+}
+
 TEST_F(world, fdinfo)
 {
 	struct seq_file m = { };

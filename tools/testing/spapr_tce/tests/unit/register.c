@@ -75,6 +75,17 @@ TEST_F(world, register_what_cannot_be_pinned)
 	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(HOST_UA_PAGES - 1), 2 * PG));
 }
 
+TEST_F(world, register_more_than_all_ram)
+{
+	unsigned long size = (totalram_pages() + 1) * PG;
+
+	EXPECT_FAILS(-ENOMEM, req_register(self->c, UA(0), size));
+	/* Of a device there may be more; here it has holes */
+	host_dax = true;
+	EXPECT_FAILS(-EFAULT, req_register(self->c, UA(0), size));
+	host_dax = false;
+}
+
 TEST_F(world, register_too_much)
 {
 	self->mm->limit = 20;

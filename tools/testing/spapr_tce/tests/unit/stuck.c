@@ -130,6 +130,41 @@ static void sibling_does_all(void)
 	sibling_ran++;
 }
 
+/* In place of a thread that allocates, and may have the registry's lock */
+static void sibling_is_killed(void)
+{
+	if (!host_mutexes)
+		return;
+	host_preempt = NULL;
+	host_stuck_wait = true;
+	current->killed = true;
+	if (req_unregister(sibling, UA(UA_HUGE), PG) == -EINTR) {
+		/* Who is killed does not wait for that lock */
+		WARN_ON(req_register(sibling, UA(UA_HUGE), PG) != -EINTR);
+		sibling_ran++;
+	} else {
+		current->killed = false;
+		WARN_ON(req_register(sibling, UA(UA_HUGE), PG));
+		host_preempt = sibling_is_killed;
+	}
+	current->killed = false;
+	host_stuck_wait = false;
+}
+
+TEST_F(world, killed_while_the_registry_is_locked)
+{
+	sibling = self->c + 1;
+	sibling_ran = 0;
+	EXPECT_WORKS(vfio_attach(sibling, host_pes + 1));
+	EXPECT_WORKS(vfio_set_iommu(sibling, VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_WORKS(req_register(sibling, UA(UA_HUGE), PG));
+	host_preempt = sibling_is_killed;
+	EXPECT_WORKS(req_register(self->c, UA(0), 16 * PG));
+	EXPECT_EQ(host_preempt, NULL);
+	EXPECT_EQ(sibling_ran, 1);
+	vfio_close(sibling);
+}
+
 static void sibling_does_all_beside_a_new_region(void)
 {
 	unsigned long ua = UA(sibling_page);
