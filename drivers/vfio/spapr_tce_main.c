@@ -362,11 +362,9 @@ static void *tce_container_open(unsigned long arg)
 static void tce_container_release(void *iommu_data)
 {
 	struct tce_container *c = iommu_data;
-	struct tce_group *grp, *next;
 
 	down_write(&c->lock);
-	list_for_each_entry_safe(grp, next, &c->groups, node)
-		tce_detach(c, grp);
+	WARN_ON_ONCE(!list_empty(&c->groups));
 	/* Tables went with the last group, so nothing maps the regions */
 	tce_release_regions(c);
 	if (c->enabled_pages)
