@@ -597,12 +597,10 @@ long mm_iommu_unregister(struct mm_struct *mm,
 	struct mm_iommu_registry *reg = mm->context.iommu_registry;
 	unsigned long ua = mem->ua, size = mem->npages << PAGE_SHIFT;
 	bool last = false;
-	unsigned int registrations;
 	long ret = 0;
 
 	if (mutex_lock_killable(&reg->lock))
 		return -EINTR;
-	registrations = mem->registrations - 1;
 	if (mem->registrations > 1) {
 		if (unmapped)
 			mem->registrations--;
@@ -616,7 +614,7 @@ long mm_iommu_unregister(struct mm_struct *mm,
 	} else {
 		ret = -EBUSY;
 	}
-	trace_tce_region_unregister(ua, size, ret ? registrations + 1 : registrations, ret);
+	trace_tce_region_unregister(ua, size, mem->registrations, ret);
 	mutex_unlock(&reg->lock);
 	if (last)
 		region_retire(mem);
