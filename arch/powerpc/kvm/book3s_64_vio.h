@@ -119,6 +119,7 @@ struct kvmppc_tce_call {
  * @tces: the guest's list, in the byte order of the host
  * @uas: the list as tce_batch::uas
  * @hpas: room for tce_batch::hpas
+ * @hint: the region of the last list; used with interrupts off
  * @nr_calls: number of @calls
  * @calls: what real mode has answered since the VCPU entered the guest, to be traced
  *
@@ -128,6 +129,7 @@ struct kvmppc_tce_vcpu {
 	u64 tces[KVMPPC_TCE_LIST_MAX];
 	unsigned long uas[KVMPPC_TCE_LIST_MAX];
 	unsigned long hpas[KVMPPC_TCE_LIST_MAX];
+	struct mm_iommu_hint hint;
 	unsigned int nr_calls;
 	struct kvmppc_tce_call calls[KVMPPC_TCE_LOG_MAX];
 };

@@ -306,13 +306,16 @@ static long kvmppc_rm_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return kvmppc_rm_put(stt, ioba, &tce, &batch);
 }
 
-/* Find the guest's list, in registered memory. NULL: leave it to virtual mode */
+/*
+ * Find the guest's list, in registered memory. NULL: leave it to virtual mode. The VCPU
+ * must have kvm_vcpu_arch::tce.
+ */
 static const __be64 *kvmppc_rm_find_list(struct kvm_vcpu *vcpu,
 					 unsigned long tce_list,
 					 struct mm_iommu_table_group_mem_t **pmem)
 {
-	struct mm_iommu_table_group_mem_t *mem;
 	struct kvm_memory_slot *slot;
+	struct mm_iommu_bounds bounds;
 	unsigned long ua, hpa;
 
 	slot = __gfn_to_memslot(kvm_memslots_raw(vcpu->kvm),
@@ -321,11 +324,11 @@ static const __be64 *kvmppc_rm_find_list(struct kvm_vcpu *vcpu,
 		return NULL;
 	ua = __gfn_to_hva_memslot(slot, tce_list >> PAGE_SHIFT) +
 		offset_in_page(tce_list);
-	mem = mm_iommu_lookup(vcpu->kvm->mm, ua, SZ_4K);
-	if (!mem || !mm_iommu_is_ram(mem) ||
-	    mm_iommu_ua_to_hpa(mem, ua, ilog2(SZ_4K), &hpa))
+	if (!mm_iommu_find_bounds_rm(vcpu->kvm->mm, &vcpu->arch.tce->hint, ua, &bounds) ||
+	    !mm_iommu_is_ram(bounds.mem) ||
+	    mm_iommu_ua_to_hpa(bounds.mem, ua, ilog2(SZ_4K), &hpa))
 		return NULL;
-	*pmem = mem;
+	*pmem = bounds.mem;
 
 	return __va(hpa);
 }
