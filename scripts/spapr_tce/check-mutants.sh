@@ -21,7 +21,7 @@ programs=${PROGRAMS:-fast-16/tce_tree_kunit fast-16/iommu_region_kunit fast-16/u
 	tsan-16/threads tsan-16/domain fuzz-16/fuzz}
 variants=$(echo "$programs" | tr -s ' \t' '\n' | sed 's|/.*||' | sort -u)
 files=$(sed -n '/^OURS := /,/[^\\]$/p; /^ifeq (.*bench-base/q' "$harness/Makefile" |
-	grep -o '[a-z][^ ]*\.[ch]\b')
+	grep -o '[a-z][^ ]*\.[ch]\b' | grep -v tce_user_check.c)
 headers=$(sed -n '/^COPIES := /,/[^\]$/p; /^ifeq (.*bench-base/q' "$harness/Makefile" |
 	grep -o 'asm/[^ ]*\.h' | sed 's|^|arch/powerpc/include/|' | while read -r h; do
 		[ ! -f "$top/$h" ] || echo "$h"
