@@ -4,10 +4,10 @@
 # check-mutants.sh [NUMBER...]: would the tests notice?  Each record of
 # tools/testing/spapr_tce/mutants breaks one of the kernel's files; of the
 # programs below, in this order, one must go red.  Record 0 changes nothing, and
-# everything must stay green.  After those come SAMPLE (a number, or all) of the
-# mutants that mutants.pl makes: none in the check until it is known which of them
-# survive.  Those that may are in mutants.survivors with a reason; any other is a
-# failure.  NUMBERs choose records, PROGRAMS programs.
+# everything must stay green.  After those come SAMPLE (300, another number, or all)
+# of the mutants that mutants.pl makes.  Those that may survive are in
+# mutants.survivors with a reason; any other that does is a failure.  NUMBERs choose
+# records, PROGRAMS programs.
 #
 # All of it happens in copies in build/host/mutant, so that neither the good
 # build nor what somebody edits meanwhile comes into it.
@@ -44,7 +44,7 @@ headers=$(sed -n '/^COPIES := /,/[^\]$/p; /^ifeq (.*bench-base/q' "$harness/Make
 	grep -v '^#' "$harness/corpus.hex" | work=$work perl -ne 'chomp;
 		open my $out, ">", "$ENV{work}/corpus/$." or die; print $out pack "H*", $_'
 	began=$(date +%s)
-	export top tree work JOBS SAMPLE="${SAMPLE:-0}" PROGRAMS="$programs" \
+	export top tree work JOBS SAMPLE="${SAMPLE:-300}" PROGRAMS="$programs" \
 		FILES="$files $headers"
 	"$here/mutants.pl" "$@"
 	say "all of it took $(($(date +%s) - began)) s"

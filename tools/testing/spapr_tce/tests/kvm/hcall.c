@@ -226,6 +226,29 @@ TEST_F(kvm, list_fails_behind_two_regions)
 	EXPECT_EQ(mapped_at(self->mm, UA(UA_CONTIGUOUS)), 1);
 }
 
+/* Each page of a list is looked at, in a region that does not back all of them */
+TEST_F(kvm, list_of_a_mixed_region)
+{
+	const unsigned long at = WINDOW1 + (1UL << 36);
+
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_CONTIGUOUS), 256 * PG));
+	EXPECT_WORKS(req_unregister(self->c, UA(UA_HUGE), 512 * PG));
+	EXPECT_WORKS(req_register(self->c, UA(UA_CONTIGUOUS), 768 * PG));
+	EXPECT_WORKS(req_create(self->c, 16, 1UL << 40, 3, NULL));
+	self->fds[1] = create_table(self->kvm, 7, 16, WINDOW1 >> 16, 1UL << 24);
+	self->nr_fds = 2;
+	EXPECT_WORKS(attach(self->kvm, self->fds[1], PHB3));
+	write_list(self->kvm, GPA_LIST, GPA_HUGE | TCE_RW, K64, 16);
+	EXPECT_WORKS(LIST(7, at, GPA_LIST, 16));
+	EXPECT_REACHES(PHB3, at + 15 * K64, GPA_HUGE + 15 * K64);
+	/* The last one is of single pages */
+	write_one(self->kvm, GPA_LIST, 15, GPA_REGION_2 | TCE_RW);
+	if (PAGE_SHIFT == 12)
+		EXPECT_FAILS(H_PARAMETER, LIST(7, at + (1UL << 32), GPA_LIST, 16));
+	else
+		EXPECT_WORKS(LIST(7, at + (1UL << 32), GPA_LIST, 16));
+}
+
 static unsigned long rescheds;
 
 static void count_resched(void)

@@ -29,6 +29,10 @@ TEST_F(kvm, real_mode_puts)
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 2);
 	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, P4, 0, 0));
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	/* The last page of a region */
+	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, (GPA(256) - P4) | TCE_RW, 0));
+	EXPECT_REACHES(PHB3, 0, GPA(256) - P4);
+	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, 0, 0));
 	EXPECT_EQ(self->mm->locked_vm, charged);
 }
 

@@ -52,6 +52,9 @@ TEST_F(world, debugfs_table)
 	EXPECT_EQ(shown("info", false, "page_shift\t12\n"), 1);
 	EXPECT_EQ(shown("info", false, "tces\t\t262144\n"), 1);
 	EXPECT_EQ(shown("info", false, "leaves\t\t1\n"), 1);
+	snprintf(want, sizeof(want), "view_bytes\t%lu\n",
+		 1UL << table0()->it_tree.level_shift);
+	EXPECT_EQ(shown("info", false, want), 1);
 	EXPECT_EQ(shown("info", false, "in_memory\t1\n"), 1);
 	EXPECT_EQ(shown("info", false, "closed\t\t0\n"), 1);
 	EXPECT_EQ(shown("holders", false, "container pid=1 group=0\n"), 1);

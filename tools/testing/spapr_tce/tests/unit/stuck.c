@@ -175,6 +175,11 @@ static void sibling_does_all_beside_a_new_region(void)
 	WARN_ON(req_register(sibling, ua - 8 * PG, 16 * PG) != -EINVAL);
 	WARN_ON(req_register(sibling, ua, 8 * PG) != -EINVAL);
 	WARN_ON(req_register(sibling, ua - 8 * PG, 32 * PG) != -EINVAL);
+	/* What is next to it is not */
+	WARN_ON(req_register(sibling, ua - 8 * PG, 8 * PG));
+	WARN_ON(req_register(sibling, ua + 16 * PG, 8 * PG));
+	WARN_ON(req_unregister(sibling, ua - 8 * PG, 8 * PG));
+	WARN_ON(req_unregister(sibling, ua + 16 * PG, 8 * PG));
 }
 
 TEST_F(world, register_beside_one_being_made)
