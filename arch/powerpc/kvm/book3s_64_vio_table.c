@@ -80,12 +80,14 @@ kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
 {
 	struct mm_struct *mm = stt->account.mm;
+	struct kvm *kvm = stt->kvm;
 
 	kvmppc_tce_free_links(&stt->links);
 	tce_tree_destroy(&stt->guest_tces);
 	mmdrop(mm);
-	kvm_put_kvm(stt->kvm);
 	kfree(stt);
+	/* The last one may let this module go */
+	kvm_put_kvm(kvm);
 }
 
 static void kvmppc_tce_free_work(struct work_struct *work)
@@ -103,10 +105,19 @@ static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
 }
 
 /*
- * A hypercall that has found the table may wait for memory of its process for any
- * time. A process that closes the table waits for that as well, and finds it uncharged
- * afterwards. A kernel thread does not: it closes files for all processes.
+ * Who closes the table waits until no hypercall uses it, and finds it uncharged
+ * afterwards. But such a hypercall may wait for memory of its process for any time. So
+ * another process does not wait, nor does a kernel thread, which closes files for all.
  */
+static bool kvmppc_tce_may_wait(struct kvmppc_spapr_tce_table *stt)
+{
+	if (current->flags & PF_KTHREAD)
+		return false;
+
+	/* Who exits closes its files without an mm: its hypercalls have ended */
+	return !current->mm || current->mm == stt->account.mm;
+}
+
 static int kvmppc_tce_release(struct inode *inode, struct file *file)
 {
 	struct kvmppc_spapr_tce_table *stt = file->private_data;
@@ -115,12 +126,12 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
 	mutex_lock(&stt->kvm->arch.spapr_tce_lock);
 	hash_del_rcu(&stt->node);
 	mutex_unlock(&stt->kvm->arch.spapr_tce_lock);
-	if (current->flags & PF_KTHREAD) {
+	if (kvmppc_tce_may_wait(stt)) {
+		synchronize_srcu(&stt->kvm->srcu);
+		kvmppc_tce_free(stt);
+	} else {
 		call_srcu(&stt->kvm->srcu, &stt->rcu, kvmppc_tce_readers_gone);
-		return 0;
 	}
-	synchronize_srcu(&stt->kvm->srcu);
-	kvmppc_tce_free(stt);
 
 	return 0;
 }

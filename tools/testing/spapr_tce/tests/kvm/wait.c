@@ -195,22 +195,26 @@ TEST_F(kvm, killed_while_the_table_is_changed)
 	world_check();
 }
 
-/* A kernel thread drops the last reference, and does not wait for a hypercall */
-static void *close_by_a_kernel_thread(void *arg)
+/* Who drops the last reference, and does not wait for a hypercall */
+static bool closed_by_a_kernel_thread;
+
+static void *close_by_another(void *arg)
 {
 	struct background *b = arg;
 
 	rcu_register_thread();
-	current->flags = PF_KTHREAD;
+	current->mm = b->mm;
+	current->flags = closed_by_a_kernel_thread ? PF_KTHREAD : 0;
 	kvm_close(b->fd);
 	rcu_unregister_thread();
 
 	return NULL;
 }
 
-TEST_F(kvm, kernel_threads_do_not_wait_for_readers)
+static void close_beside_a_reader(struct __test_metadata *_metadata,
+				  FIXTURE_DATA(kvm) *self, struct mm_struct *closer)
 {
-	struct background b = { .mm = self->mm };
+	struct background b = { .mm = closer };
 	unsigned long charged = self->mm->locked_vm, liobn = 7;
 	struct host_kvm_table table;
 	bool done;
@@ -220,7 +224,7 @@ TEST_F(kvm, kernel_threads_do_not_wait_for_readers)
 	ASSERT_GE(b.fd, 0);
 	EXPECT_GT(self->mm->locked_vm, charged);
 	srcu = srcu_read_lock(&self->kvm->srcu);
-	pthread_create(&b.thread, NULL, close_by_a_kernel_thread, &b);
+	pthread_create(&b.thread, NULL, close_by_another, &b);
 	done = ends_soon(b.thread);
 	EXPECT_TRUE(done);
 	/* Nobody finds it any more, but who had found it has it still */
@@ -232,7 +236,23 @@ TEST_F(kvm, kernel_threads_do_not_wait_for_readers)
 		pthread_join(b.thread, NULL);
 	host_settle();
 	EXPECT_EQ(self->mm->locked_vm, charged);
+}
+
+TEST_F(kvm, kernel_threads_do_not_wait_for_readers)
+{
+	closed_by_a_kernel_thread = true;
+	close_beside_a_reader(_metadata, self, NULL);
+	closed_by_a_kernel_thread = false;
 	CHECK();
+}
+
+TEST_F(kvm, others_do_not_wait_for_readers)
+{
+	struct mm_struct *other = mm_create(ULONG_MAX);
+
+	close_beside_a_reader(_metadata, self, other);
+	CHECK();
+	mm_destroy(other);
 }
 
 static struct kvm *watched_kvm;
