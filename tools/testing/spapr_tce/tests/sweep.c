@@ -204,9 +204,17 @@ static long op_set_iommu(void)
 	return vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU);
 }
 
+/* Who joins gets all windows, or does not join */
 static long op_attach(void)
 {
-	return vfio_attach(c, host_pes + 2);
+	struct iommu_table **theirs = host_pes[0].pe.table_group.tables;
+	struct iommu_table **its = host_pes[2].pe.table_group.tables;
+	long ret = vfio_attach(c, host_pes + 2);
+
+	if (!ret && (its[0] != theirs[0] || its[1] != theirs[1]))
+		host_die("a group has joined without a window\n");
+
+	return ret;
 }
 
 static long op_attach_first(void)
