@@ -136,17 +136,52 @@ static void tce_owe(struct mm_struct *mm, unsigned long pages)
 	kfree(new);
 }
 
+/* The credit of the current task, which only the task itself changes; or NULL */
+static struct tce_credit *tce_find_credit(void)
+{
+	struct tce_credit *credit;
+
+	assert_spin_locked(&tce_charge_lock);
+	list_for_each_entry(credit, &tce_credits, node)
+		if (credit->task == current)
+			return credit;
+
+	return NULL;
+}
+
+/*
+ * A request that could not be charged for all that it needs gives back what it was
+ * charged for: keep that for its repetition, which needs it again.
+ */
+static bool tce_return_credit(struct mm_struct *mm, unsigned long pages)
+{
+	struct tce_credit *credit;
+	bool returned;
+
+	spin_lock(&tce_charge_lock);
+	credit = tce_find_credit();
+	returned = credit && credit->mm == mm;
+	if (returned)
+		credit->pages += pages;
+	spin_unlock(&tce_charge_lock);
+
+	return returned;
+}
+
 /**
  * tce_uncharge() - uncharge locked memory of any process
  * @mm: its mm, of which the caller has a reference (mmgrab())
  * @pages: how much was charged, in system pages
  *
- * When somebody holds the mmap_lock, that is done as soon as the lock is free.
+ * When somebody holds the mmap_lock, that is done as soon as the lock is free. A request
+ * with a struct tce_credit has the pages in its credit until it ends.
  *
  * Context: process, may sleep (it may allocate), but does not wait for the mmap_lock.
  */
 void tce_uncharge(struct mm_struct *mm, unsigned long pages)
 {
+	if (READ_ONCE(tce_nr_credits) && tce_return_credit(mm, pages))
+		return;
 	if (!tce_mmap_trylock(mm)) {
 		tce_owe(mm, pages);
 		return;
@@ -176,6 +211,21 @@ void __tce_charge_settle(struct mm_struct *mm)
 	mmap_write_unlock(mm);
 }
 EXPORT_SYMBOL_GPL(__tce_charge_settle);
+
+/* Who has the mmap_lock needs no credit, and RLIMIT_MEMLOCK must not count it */
+static void tce_drop_credit(struct mm_struct *mm)
+{
+	struct tce_credit *credit;
+
+	mmap_assert_write_locked(mm);
+	spin_lock(&tce_charge_lock);
+	credit = tce_find_credit();
+	if (credit && credit->mm == mm) {
+		__account_locked_vm(mm, credit->pages, false, current, true);
+		credit->pages = 0;
+	}
+	spin_unlock(&tce_charge_lock);
+}
 
 /* The caller has the mmap_lock, which is dropped */
 static int tce_charge_and_unlock(struct mm_struct *mm, unsigned long pages)
@@ -220,18 +270,14 @@ static int tce_use_credit(unsigned long pages)
 	int ret = -EAGAIN;
 
 	spin_lock(&tce_charge_lock);
-	list_for_each_entry(credit, &tce_credits, node) {
-		if (credit->task != current)
-			continue;
-		if (credit->pages >= pages) {
-			credit->pages -= pages;
-			ret = 0;
-		} else {
-			ret = credit->ret ?: -EAGAIN;
-			credit->ret = 0;
-			credit->wanted = pages - credit->pages;
-		}
-		break;
+	credit = tce_find_credit();
+	if (credit && credit->pages >= pages) {
+		credit->pages -= pages;
+		ret = 0;
+	} else if (credit) {
+		ret = credit->ret ?: -EAGAIN;
+		credit->ret = 0;
+		credit->wanted = pages - credit->pages;
 	}
 	spin_unlock(&tce_charge_lock);
 
@@ -258,6 +304,8 @@ int tce_charge_nowait(struct mm_struct *mm, unsigned long pages)
 	}
 	if (!tce_mmap_trylock(mm))
 		return -EAGAIN;
+	if (READ_ONCE(tce_nr_credits))
+		tce_drop_credit(mm);
 
 	return tce_charge_and_unlock(mm, pages);
 }

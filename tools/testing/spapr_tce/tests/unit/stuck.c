@@ -579,6 +579,10 @@ TEST_F(world, charge_pays_what_is_owed)
 	world_check();
 }
 
+static void nobody(void)
+{
+}
+
 /* How many leaves a process can use with what it has, of which some is to be given back */
 static unsigned int leaves_under_limit(struct __test_metadata *_metadata,
 				       struct host_container *c,
@@ -652,6 +656,64 @@ TEST_F(world, requests_beside_a_contended_mm)
 	EXPECT_EQ(self->mm->locked_vm, table_of(self->c, 0) ?
 		  tce_account_pages(table_of(self->c, 0)->it_tree.account) : 0);
 	self->mm->contended = false;
+}
+
+/* The first request needs two tables; if it fails, neither stays */
+TEST_F(world, first_request_beside_a_contended_mm)
+{
+	u64 start;
+
+	self->mm->contended = true;
+	EXPECT_WORKS(req_create(self->c, 16, BIT(46), 1, &start));
+	EXPECT_WORKS(req_remove(self->c, start));
+	vfio_close(self->c);
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, 0);
+	self->mm->contended = false;
+}
+
+/*
+ * How much more than before a map may cost for which empty levels have to go. Its
+ * process waits once for the mmap_lock if @stuck.
+ */
+static unsigned long limit_of_map(struct __test_metadata *_metadata,
+				  struct host_container *c, struct mm_struct *mm,
+				  bool stuck)
+{
+	unsigned long extra = 0;
+	int i, ret = -ENOMEM;
+	u64 start;
+
+	for (; ret == -ENOMEM && extra < 16; extra++) {
+		EXPECT_WORKS(req_create(c, 12, BIT(42), 1, &start));
+		for (i = 0; i < 4; i++)
+			EXPECT_WORKS(req_map(c, start + i * BIT(38),
+					     UA(UA_HUGE), PG, RW));
+		for (i = 0; i < 4; i++)
+			EXPECT_WORKS(req_unmap(c, start + i * BIT(38), PG));
+		mm->limit = mm->locked_vm + extra;
+		mm->stuck = stuck;
+		ret = req_map(c, start + BIT(41), UA(UA_HUGE), 512 * PG, RW);
+		EXPECT_FALSE(mm->stuck);
+		mm->limit = ~0UL;
+		world_check();
+		EXPECT_WORKS(req_remove(c, start));
+	}
+	EXPECT_EQ(ret, 0);
+
+	return extra - 1;
+}
+
+TEST_F(world, map_for_which_levels_go_beside_a_stuck_mm)
+{
+	unsigned long extra;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 512 * PG));
+	extra = limit_of_map(_metadata, self->c, self->mm, false);
+	EXPECT_GE(extra, 1);
+	host_stuck = nobody;
+	EXPECT_EQ(limit_of_map(_metadata, self->c, self->mm, true), extra);
+	host_stuck = NULL;
 }
 
 /* The process itself waits at the end of its request, when that has no lock */
