@@ -11,21 +11,7 @@
 
 #include "spapr_tce.h"
 
-static long tce_eeh_inject(struct eeh_pe *pe, void __user *arg)
-{
-	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, err.mask);
-	struct vfio_eeh_pe_op op;
-
-	if (copy_from_user(&op, arg, minsz))
-		return -EFAULT;
-	if (op.argsz < minsz)
-		return -EINVAL;
-
-	return eeh_pe_inject_err(pe, op.err.type, op.err.func, op.err.addr,
-				 op.err.mask);
-}
-
-static long tce_eeh_pe_op(struct eeh_pe *pe, u32 op, void __user *arg)
+static long tce_eeh_pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 {
 	static const int options[] = {
 		[VFIO_EEH_PE_DISABLE] = EEH_OPT_DISABLE,
@@ -39,17 +25,18 @@ static long tce_eeh_pe_op(struct eeh_pe *pe, u32 op, void __user *arg)
 		[VFIO_EEH_PE_RESET_FUNDAMENTAL] = EEH_RESET_FUNDAMENTAL,
 	};
 
-	switch (op) {
+	switch (op->op) {
 	case VFIO_EEH_PE_DISABLE ... VFIO_EEH_PE_UNFREEZE_DMA:
-		return eeh_pe_set_option(pe, options[op]);
+		return eeh_pe_set_option(pe, options[op->op]);
 	case VFIO_EEH_PE_RESET_DEACTIVATE ... VFIO_EEH_PE_RESET_FUNDAMENTAL:
-		return eeh_pe_reset(pe, resets[op], true);
+		return eeh_pe_reset(pe, resets[op->op], true);
 	case VFIO_EEH_PE_GET_STATE:
 		return eeh_pe_get_state(pe);
 	case VFIO_EEH_PE_CONFIGURE:
 		return eeh_pe_configure(pe);
 	case VFIO_EEH_PE_INJECT_ERR:
-		return tce_eeh_inject(pe, arg);
+		return eeh_pe_inject_err(pe, op->err.type, op->err.func,
+					 op->err.addr, op->err.mask);
 	default:
 		return -EINVAL;
 	}
@@ -57,7 +44,8 @@ static long tce_eeh_pe_op(struct eeh_pe *pe, u32 op, void __user *arg)
 
 /*
  * The group that joined next after @seq, with a reference. NULL if there is
- * none, and an error if the caller is being killed.
+ * none, and an error if the caller is being killed, or if another process has become
+ * the owner since the request began.
  */
 static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
 {
@@ -66,6 +54,10 @@ static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
 
 	if (down_read_killable(&c->lock))
 		return ERR_PTR(-EINTR);
+	if (c->owner && c->owner != current->mm) {
+		up_read(&c->lock);
+		return ERR_PTR(-EPERM);
+	}
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp->seq > *seq) {
 			*seq = grp->seq;
@@ -78,15 +70,16 @@ static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
 	return iommu_group;
 }
 
-static long tce_eeh_group(struct iommu_group *iommu_group, u32 op,
-			  void __user *arg)
+static long tce_eeh_group(struct iommu_group *iommu_group,
+			  const struct vfio_eeh_pe_op *op)
 {
 	struct eeh_pe *pe = eeh_iommu_group_to_pe(iommu_group);
 
-	return pe ? tce_eeh_pe_op(pe, op, arg) : -ENODEV;
+	return pe ? tce_eeh_pe_op(pe, op) : -ENODEV;
 }
 
-static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
+static long tce_eeh_groups(struct tce_container *c,
+			   const struct vfio_eeh_pe_op *op)
 {
 	struct iommu_group *iommu_group;
 	long ret = -EINVAL;
@@ -96,13 +89,37 @@ static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
 	while ((iommu_group = tce_next_group(c, &seq))) {
 		if (IS_ERR(iommu_group))
 			return PTR_ERR(iommu_group);
-		ret = tce_eeh_group(iommu_group, op, arg);
+		ret = tce_eeh_group(iommu_group, op);
 		iommu_group_put(iommu_group);
 		if (ret)
 			break;
 	}
 
 	return ret;
+}
+
+/*
+ * Copy all that the operation needs. Not under eeh_lock: to copy may take any time, and
+ * a process that is not the owner may be here, from before there was one.
+ */
+static long tce_eeh_copy(struct vfio_eeh_pe_op *op, const void __user *arg)
+{
+	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, op);
+	unsigned long errsz = offsetofend(struct vfio_eeh_pe_op, err.mask);
+
+	if (copy_from_user(op, arg, minsz))
+		return -EFAULT;
+	if (op->argsz < minsz || op->flags)
+		return -EINVAL;
+	if (op->op != VFIO_EEH_PE_INJECT_ERR)
+		return 0;
+
+	if (op->argsz < errsz)
+		return -EINVAL;
+	if (copy_from_user((void *)op + minsz, arg + minsz, errsz - minsz))
+		return -EFAULT;
+
+	return 0;
 }
 
 /**
@@ -118,24 +135,21 @@ static long tce_eeh_groups(struct tce_container *c, u32 op, void __user *arg)
  * that lock. Takes tce_container::eeh_lock.
  *
  * Return: 0 or the state of a PE; -EFAULT; -EINVAL for bad arguments or without a
- * group; -ENODEV for a group without a PE; -EINTR when the process is killed while it
- * waits; or an error of EEH.
+ * group; -ENODEV for a group without a PE; -EPERM when another process has become the
+ * owner; -EINTR when the process is killed while it waits; or an error of EEH.
  */
 long tce_eeh(struct tce_container *c, struct tce_param *param)
 {
-	unsigned long minsz = offsetofend(struct vfio_eeh_pe_op, op);
-	void __user *arg = param->user;
 	struct vfio_eeh_pe_op op;
 	long ret;
 
-	if (copy_from_user(&op, arg, minsz))
-		return -EFAULT;
-	if (op.argsz < minsz || op.flags)
-		return -EINVAL;
+	ret = tce_eeh_copy(&op, param->user);
+	if (ret)
+		return ret;
 
 	if (mutex_lock_killable(&c->eeh_lock))
 		return -EINTR;
-	ret = tce_eeh_groups(c, op.op, arg);
+	ret = tce_eeh_groups(c, &op);
 	mutex_unlock(&c->eeh_lock);
 
 	return ret;

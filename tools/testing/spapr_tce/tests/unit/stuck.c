@@ -809,6 +809,68 @@ TEST_F(world, unbind_while_an_answer_is_copied)
 	host_stuck = NULL;
 }
 
+/*
+ * A container without an owner answers everybody. Who has got in by then, and waits for
+ * a fault of his own, has nothing that the owner waits for later,
+ */
+static struct host_container *shared;
+static struct mm_struct *owner_mm;
+
+static void owner_injects(void)
+{
+	current->mm = owner_mm;
+	WARN_ON(make_default(shared));
+	WARN_ON(eeh_op(shared, VFIO_EEH_PE_INJECT_ERR));
+	others_ran = true;
+}
+
+TEST_F(world, stuck_stranger_injects_an_error)
+{
+	struct vfio_eeh_pe_op *op = host_user_data(self->other, UA(16));
+
+	shared = self->c;
+	owner_mm = self->mm;
+	*op = (struct vfio_eeh_pe_op) {
+		.argsz = sizeof(*op), .op = VFIO_EEH_PE_INJECT_ERR,
+	};
+	current->mm = self->other;
+	host_copied = answer_gets_stuck;
+	host_stuck = owner_injects;
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_EEH_PE_OP, (void *)UA(16)), -EPERM);
+	EXPECT_TRUE(others_ran);
+	host_stuck = NULL;
+	current->mm = self->mm;
+	world_check();
+}
+
+/* ... nor does anything to the owner's devices then, */
+static void owner_comes(void)
+{
+	current->mm = owner_mm;
+	WARN_ON(make_default(shared));
+	others_ran = true;
+}
+
+TEST_F(world, stuck_stranger_resets)
+{
+	struct vfio_eeh_pe_op *op = host_user_data(self->other, UA(16));
+
+	shared = self->c;
+	owner_mm = self->mm;
+	*op = (struct vfio_eeh_pe_op) {
+		.argsz = sizeof(*op), .op = VFIO_EEH_PE_RESET_HOT,
+	};
+	current->mm = self->other;
+	self->other->stuck_fault = true;
+	host_stuck = owner_comes;
+	EXPECT_EQ(vfio_ioctl(self->c, VFIO_EEH_PE_OP, (void *)UA(16)), -EPERM);
+	EXPECT_TRUE(others_ran);
+	EXPECT_EQ(host_pes[0].eeh_calls, 0);
+	host_stuck = NULL;
+	current->mm = self->mm;
+	world_check();
+}
+
 /* Two threads register the same for one container: one does */
 TEST_F(world, register_by_two_threads)
 {
