@@ -6,6 +6,8 @@
 
 #include <linux/slab.h>
 
+#include <asm/tce_charge.h>
+
 #include "spapr_tce.h"
 
 /* Test if a group can share the windows of the container, also those made later */
@@ -125,12 +127,24 @@ int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
 	return ret;
 }
 
+/* The last group has left. Its tables went before, so nothing maps the regions */
+static void tce_end(struct tce_container *c)
+{
+	c->default_pending = false;
+	tce_release_regions(c);
+	if (c->enabled_pages)
+		tce_uncharge(c->mm, c->enabled_pages);
+	WRITE_ONCE(c->enabled_pages, 0);
+}
+
 /**
  * tce_detach() - let a group leave
  * @c: the container
  * @grp: the group; freed
  *
- * With the last group all windows go.
+ * With the last group all windows go, and all that was registered or enabled: no group
+ * joins any more, and the container itself stays for requests that still run, which may
+ * be those of another process.
  *
  * Context: process, may sleep. The caller must hold tce_container::lock.
  */
@@ -145,7 +159,7 @@ void tce_detach(struct tce_container *c, struct tce_group *grp)
 	list_del(&grp->node);
 	kfree(grp);
 	if (list_empty(&c->groups))
-		c->default_pending = false;
+		tce_end(c);
 }
 
 /**

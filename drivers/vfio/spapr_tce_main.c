@@ -24,7 +24,9 @@
  * what it maps with the lock held.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
- * container without groups, and fail as before VFIO_SET_IOMMU.
+ * container without groups, and fail as before VFIO_SET_IOMMU. The last of them
+ * releases the container, and may be that of a process that is not the owner: all that
+ * the owner is charged for, or has pinned, went with the last group.
  *
  * Version 1 charges the whole 32-bit window when it is enabled, and pins pages
  * as they are mapped. Version 2 pins and charges memory when it is registered,
@@ -363,14 +365,7 @@ static void tce_container_release(void *iommu_data)
 {
 	struct tce_container *c = iommu_data;
 
-	down_write(&c->lock);
 	WARN_ON_ONCE(!list_empty(&c->groups));
-	/* Tables went with the last group, so nothing maps the regions */
-	tce_release_regions(c);
-	if (c->enabled_pages)
-		tce_uncharge(c->mm, c->enabled_pages);
-	up_write(&c->lock);
-
 	if (c->mm)
 		mmdrop(c->mm);
 	mutex_destroy(&c->eeh_lock);

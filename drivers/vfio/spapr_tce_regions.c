@@ -209,6 +209,7 @@ void tce_release_regions(struct tce_container *c)
 		mm_iommu_release(c->mm, region->mem);
 		kfree(region);
 	}
+	WRITE_ONCE(c->registered_pages, 0);
 	c->regions = RB_ROOT;
 	c->recent = NULL;
 }

@@ -871,6 +871,31 @@ TEST_F(world, stuck_stranger_resets)
 	world_check();
 }
 
+/* ... nor what the owner has registered, and wants back */
+static void owner_leaves(void)
+{
+	current->mm = owner_mm;
+	WARN_ON(req_register(shared, UA(16), 16 * PG));
+	WARN_ON(req_map(shared, 0, UA(16), PG, RW));
+	vfio_close(shared);
+	others_ran = !owner_mm->locked_vm && !host_usage.pins;
+}
+
+TEST_F(world, stuck_stranger_registers)
+{
+	shared = self->c;
+	owner_mm = self->mm;
+	current->mm = self->other;
+	host_stuck = owner_leaves;
+	self->other->stuck_fault = true;
+	EXPECT_EQ(req_register(self->c, UA(16), 16 * PG), -EINVAL);
+	EXPECT_TRUE(others_ran);
+	host_stuck = NULL;
+	current->mm = self->mm;
+	EXPECT_EQ(self->other->locked_vm, 0);
+	world_check();
+}
+
 /* Two threads register the same for one container: one does */
 TEST_F(world, register_by_two_threads)
 {
