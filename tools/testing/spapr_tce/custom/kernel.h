@@ -227,6 +227,9 @@ bool mutex_is_mine(const struct mutex *m);
 void host_spin_lock(pthread_mutex_t *lock);
 #undef spin_lock
 #define spin_lock(lock)		host_spin_lock(lock)
+void host_spin_unlock(pthread_mutex_t *lock);
+#undef spin_unlock
+#define spin_unlock(lock)	host_spin_unlock(lock)
 /* It is not known by whom */
 bool host_spin_is_taken(pthread_mutex_t *lock);
 #define assert_spin_locked(lock)	WARN_ON(!host_spin_is_taken(lock))

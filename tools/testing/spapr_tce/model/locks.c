@@ -405,6 +405,14 @@ void host_spin_lock(pthread_mutex_t *lock)
 	pthread_mutex_lock(lock);
 }
 
+void host_spin_unlock(pthread_mutex_t *lock)
+{
+#ifndef HOST_BENCH
+	WARN_ON(!host_spin_is_taken(lock));
+#endif
+	pthread_mutex_unlock(lock);
+}
+
 bool host_spin_is_taken(pthread_mutex_t *lock)
 {
 	if (pthread_mutex_trylock(lock))

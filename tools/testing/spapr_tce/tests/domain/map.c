@@ -26,6 +26,7 @@ TEST_F(domain, map_and_unmap)
 		EXPECT_TRUE(dead(self->dev, at[i] * PG));
 		EXPECT_TRUE(dead(self->dev, (at[i] + 7) * PG));
 		EXPECT_EQ(d->ops->iova_to_phys(d, at[i] * PG), 0);
+		EXPECT_EQ(d->ops->iova_to_phys(d, at[i] * PG + 5), 0);
 		EXPECT_EQ(unmap(d, at[i], 8), 0);
 	}
 	EXPECT_EQ(d->ops->iova_to_phys(d, (last + 1) * PG), 0);

@@ -29,6 +29,14 @@ TEST_F(kvm, real_mode_puts)
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 2);
 	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, P4, 0, 0));
 	EXPECT_EQ(mapped_at(self->mm, UA(0)), 1);
+	/* What one array of granules translates, and what the next does */
+	if (PAGE_SHIFT == 16) {
+		write_list(self->kvm, GPA_LIST, (GPA_HUGE + SZ_2M - 2 * P4) | TCE_RW, P4, 4);
+		EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 4 * P4, GPA_LIST, 4));
+		EXPECT_REACHES(PHB3, 5 * P4, GPA_HUGE + SZ_2M - P4);
+		EXPECT_REACHES(PHB3, 6 * P4, GPA_HUGE + SZ_2M);
+		EXPECT_WORKS(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 4 * P4, 0, 4));
+	}
 	/* The last page of a region */
 	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, (GPA(256) - P4) | TCE_RW, 0));
 	EXPECT_REACHES(PHB3, 0, GPA(256) - P4);

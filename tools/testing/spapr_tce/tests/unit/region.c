@@ -157,6 +157,7 @@ TEST_F(world, region_bad_ranges)
 	EXPECT_EQ(mm_iommu_new(self->mm, UA(0) + 1, 1, &mem), -EINVAL);
 	EXPECT_EQ(mm_iommu_new(self->mm, UA(0), ~0UL, &mem), -EINVAL);
 	EXPECT_EQ(mm_iommu_new(self->mm, -PG, 2, &mem), -EINVAL);
+	EXPECT_EQ(host_ref_range(self->mm, NULL, UA(0), 1, PAGE_SHIFT, true), -EINVAL);
 	world_check();
 }
 

@@ -373,6 +373,20 @@ TEST_F(world, register_part_of_a_folio)
 	EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(UA_HUGE + 3), 21, &hpa), -EFAULT);
 }
 
+/* ... and go on behind the folio, in pages that are elsewhere */
+TEST_F(world, register_from_within_a_folio)
+{
+	struct host_region region;
+	unsigned long hpa, k;
+
+	EXPECT_WORKS(req_register(self->c, UA(UA_MEDIUM - 5), 32 * PG));
+	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));
+	for (k = UA_MEDIUM - 5; k < UA_MEDIUM + 27; k++) {
+		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(k), PAGE_SHIFT, &hpa), 0);
+		EXPECT_EQ(hpa, hpa_of(self->mm, UA(k)));
+	}
+}
+
 static void swap_pages(struct mm_struct *mm, unsigned long a, unsigned long b)
 {
 	struct page *page = mm->pte[a].page;
