@@ -136,8 +136,13 @@ void tce_remove_windows(struct tce_container *c)
 /* How many windows there can be at a time, the default one among them */
 static u32 tce_max_windows(struct tce_container *c)
 {
-	return min_t(u32, tce_any_group(c)->max_dynamic_windows_supported,
-		     IOMMU_TABLE_GROUP_MAX_TABLES);
+	u32 max = tce_any_group(c)->max_dynamic_windows_supported;
+
+	/* -1: firmware of an LPAR that cannot make any has the default one */
+	if (max == (u32)-1)
+		return 1;
+
+	return min_t(u32, max, IOMMU_TABLE_GROUP_MAX_TABLES);
 }
 
 static int tce_free_window(struct tce_container *c)

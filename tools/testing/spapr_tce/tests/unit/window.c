@@ -358,6 +358,12 @@ TEST_F(world, info)
 	host_pes[0].pe.table_group.max_dynamic_windows_supported = 7;
 	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
 	EXPECT_EQ(info.ddw.max_dynamic_windows_supported, 2);
+	/* An LPAR whose firmware cannot make any has the default one */
+	host_pes[0].pe.table_group.max_dynamic_windows_supported = -1;
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_SPAPR_TCE_GET_INFO, &info));
+	EXPECT_EQ(info.ddw.max_dynamic_windows_supported, 1);
+	EXPECT_WORKS(make_default(self->c));
+	EXPECT_FAILS(-ENOSPC, req_create(self->c, 16, MB, 1, NULL));
 	host_pes[0].pe.table_group.max_dynamic_windows_supported = 2;
 	info = (struct vfio_iommu_spapr_tce_info) {
 		.argsz = offsetof(struct vfio_iommu_spapr_tce_info, ddw),
