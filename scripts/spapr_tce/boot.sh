@@ -22,6 +22,7 @@
 #                  written to
 #             +mem: more memory could be added, too
 #             +256m: the host bridge of the disk has IOMMU pages of 256 MiB (pseries)
+#             +noddw: firmware makes no DMA windows but the default one (pseries)
 #             +nested: pseries lets its guest be a hypervisor (KVM HV)
 #   TIMEOUT   seconds until the machine is turned off (default 600)
 #   MEM       default 4G
@@ -34,12 +35,13 @@
 
 kernel=$1 initrd=$2 append=${3:-}
 MACHINE=${MACHINE:-powernv9} DEVICES=${DEVICES:-edu}
-smp=2 nested='' pgsz='' rng=''
+smp=2 nested='' pgsz='' rng='' noddw=''
 case $DEVICES in
 *+mem)	MEM=4G,slots=2,maxmem=8G ;;
 *+nested) nested=,cap-nested-hv=on ;;
 *+rng)	rng=virtio-rng-pci,disable-legacy=on,iommu_platform=on,bus=pcie.2 ;;
 *+256m)	pgsz=,pgsz=0x10011000 ;;
+*+noddw) noddw=' -global spapr-pci-host-bridge.ddw=off' ;;
 esac
 DEVICES=${DEVICES%+*}
 
@@ -60,7 +62,7 @@ nvme=nvme,drive=d0,serial=spapr-tce
 
 case $MACHINE in
 pseries)
-	qemu="-M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken$nested"
+	qemu="-M pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken$nested$noddw"
 	device "$edu" spapr-pci-host-bridge,index=1,id=phb1 "$edu,bus=phb1.0" \
 		"spapr-pci-host-bridge,index=2,id=phb2$pgsz"
 	# As a hypervisor QEMU asks for the memory of all TCEs of a window, of

@@ -189,7 +189,10 @@ static struct iommu_table *make_default_table(struct device_node *pe,
 	return tbl;
 }
 
-/* Have firmware make the default window, and the node describe it */
+/*
+ * Have firmware make the default window, and the node describe it. Firmware without
+ * dynamic windows cannot remove the default one: it is there then, and described.
+ */
 static void restore_default_window(struct pci_dev *pdev, struct device_node *pe)
 {
 	reset_dma_window(pdev, pe);
@@ -360,8 +363,7 @@ static struct iommu_table *make_window(struct iommu_table_group *table_group,
 	/* A reset would remove the dynamic window */
 	if (num == 0 && of_property_present(pe, dynamic_name))
 		return ERR_PTR(-EPERM);
-	if (is_default(table_group, num, page_shift, size) &&
-	    !of_property_present(pe, default_name))
+	if (is_default(table_group, num, page_shift, size))
 		return make_default_window(pdev, pe, size);
 
 	return make_dynamic_window(pdev, pe, page_shift, ilog2(size));

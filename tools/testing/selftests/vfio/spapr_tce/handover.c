@@ -144,14 +144,39 @@ static int use_v1(struct tce_dev *dev, unsigned int how, char *buf)
 	return c;
 }
 
+/* Firmware has no other window than the default one: it is removed and made again */
+static int use_default(int c, unsigned int how, char *buf)
+{
+	u64 start = 0;
+
+	CHILD_CHECK(!tce_map(c, SZ_1M, buf, SZ_64K, DMA_RW));
+	if (!(how & LEAVE_DEFAULT)) {
+		CHILD_CHECK(!tce_remove(c, 0));
+		CHILD_CHECK(!tce_create_any(c, 12, SZ_512M, &start));
+		CHILD_CHECK(!start);
+		CHILD_CHECK(!tce_map(c, SZ_1M, buf, BUF, DMA_R));
+	}
+	if (!(how & LEAVE_MAPPED)) {
+		CHILD_CHECK(!tce_unmap(c, 0, SZ_512M));
+		CHILD_CHECK(!tce_unregister(c, buf, BUF));
+	}
+	if (!(how & LEAVE_WINDOW))
+		CHILD_CHECK(!tce_remove(c, 0));
+	return c;
+}
+
 static int use_v2(struct tce_dev *dev, unsigned int how, char *buf)
 {
+	struct vfio_iommu_spapr_tce_info info;
 	u32 shift = sys_tce_shift();
 	int c = tce_open(dev, TCE_V2);
 	u64 start;
 
 	CHILD_CHECK(c >= 0);
+	CHILD_CHECK(!tce_get_info(c, &info));
 	CHILD_CHECK(!tce_register(c, buf, BUF));
+	if (info.ddw.max_dynamic_windows_supported < 2)
+		return use_default(c, how, buf);
 	if (how & LEAVE_DEFAULT)
 		CHILD_CHECK(!tce_map(c, SZ_1M, buf, SZ_64K, DMA_RW));
 	else
@@ -307,7 +332,7 @@ TEST_F_TIMEOUT(handover, found_meanwhile, 100)
 		} else {
 			ASSERT_EQ(0, tce_remove(c, info.dma32_window_start));
 		}
-		if (i & 2)
+		if (i & 2 && info.ddw.max_dynamic_windows_supported > 1)
 			ASSERT_EQ(0, tce_create_any(c, sys_tce_shift(), SZ_1G,
 						    &start));
 		ASSERT_EQ(0, tce_unplug(self->bdf));
@@ -350,6 +375,7 @@ static int take_offline(void)
  */
 TEST_F_TIMEOUT(handover, memory_comes, 100)
 {
+	struct vfio_iommu_spapr_tce_info info;
 	struct tce_dev other;
 	u64 start = 0;
 	bool dma;
@@ -361,6 +387,11 @@ TEST_F_TIMEOUT(handover, memory_comes, 100)
 		c = i & 1 ? tce_open(&self->dev, TCE_V2) : -1;
 		if (i & 1) {
 			ASSERT_LE(0, c);
+			ASSERT_EQ(0, tce_get_info(c, &info));
+			if (info.ddw.max_dynamic_windows_supported < 2) {
+				tce_close(&self->dev, c);
+				SKIP(return, "no window but the default one");
+			}
 			ASSERT_EQ(0, tce_register(c, self->buf, BUF));
 			ASSERT_EQ(0, tce_create_any(c, sys_tce_shift(), SZ_1G,
 						    &start));
