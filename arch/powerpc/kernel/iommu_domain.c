@@ -132,7 +132,7 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 	tce_domain_enter(d, pgcount);
 	ret = tce_iter_reserve(&iter, index, pgcount, gfp);
 	if (iter.made)
-		tce_domain_levels_made(d, index, pgcount);
+		tce_domain_levels_made(d, index, pgcount, iter.made);
 	if (!ret)
 		done = tce_domain_store(&iter, index, pgcount, paddr | perm,
 					pgsize);

@@ -20,7 +20,8 @@ struct iommu_table;
  * @tbl: the table, with a reference
  * @busy: number of TCEs and of requests that may change some; negative while
  *	  all levels are taken out
- * @lock: protects @taken, @first and @last, and changes of @stale
+ * @lock: protects @levels, @taken, @first and @last, and changes of @stale
+ * @levels: number of levels in the table below the root
  * @taken: levels that were taken out since the last flush
  * @stale: number of levels that were taken out and that bridges may still walk: those
  *	   in @taken, and those of flushes under way
@@ -32,7 +33,8 @@ struct tce_domain {
 	struct iommu_domain domain;
 	struct iommu_table *tbl;
 	atomic_long_t busy;
-	spinlock_t lock;	/* taken, stale, first, last */
+	spinlock_t lock;	/* levels, taken, stale, first, last */
+	unsigned long levels;
 	struct tce_spares taken;
 	unsigned long stale;
 	unsigned long first;
@@ -44,7 +46,8 @@ void tce_domain_levels_init(struct tce_domain *d);
 void tce_domain_levels_exit(struct tce_domain *d);
 void tce_domain_enter(struct tce_domain *d, unsigned long nr);
 bool tce_domain_leave(struct tce_domain *d, unsigned long nr);
-void tce_domain_levels_made(struct tce_domain *d, unsigned long index, unsigned long nr);
+void tce_domain_levels_made(struct tce_domain *d, unsigned long index, unsigned long nr,
+			    unsigned long made);
 void tce_domain_levels_take(struct tce_domain *d, unsigned long index, unsigned long nr);
 void tce_domain_flush(struct tce_domain *d, unsigned long index, unsigned long nr);
 

@@ -50,22 +50,13 @@ static unsigned long tce_domain_taken(struct tce_domain *d)
 static void tce_domain_take(struct tce_domain *d, unsigned long index,
 			    unsigned long nr, bool all)
 {
-	unsigned long before = tce_domain_taken(d);
+	unsigned long levels = tce_domain_taken(d);
 
 	assert_spin_locked(&d->lock);
 	tce_tree_take(&d->tbl->it_tree, index, nr, all, &d->taken);
-	WRITE_ONCE(d->stale, d->stale + tce_domain_taken(d) - before);
-}
-
-/* How many levels there are, but for those that were taken out and the root */
-static unsigned long tce_domain_levels(struct tce_domain *d)
-{
-	struct tce_tree *tree = &d->tbl->it_tree;
-
-	assert_spin_locked(&d->lock);
-
-	return (atomic_long_read(&tree->bytes) >> tree->level_shift) - 1 -
-	       tce_domain_taken(d);
+	levels = tce_domain_taken(d) - levels;
+	d->levels -= levels;
+	WRITE_ONCE(d->stale, d->stale + levels);
 }
 
 /*
@@ -108,7 +99,7 @@ bool tce_domain_leave(struct tce_domain *d, unsigned long nr)
 
 	spin_lock(&d->lock);
 	if (d->first <= d->last) {
-		if (tce_domain_levels(d) > TCE_DOMAIN_AT_ONCE)
+		if (d->levels > TCE_DOMAIN_AT_ONCE)
 			schedule_work(&d->empty);
 		else
 			taken = tce_domain_take_unused(d, d->first,
@@ -125,13 +116,15 @@ bool tce_domain_leave(struct tce_domain *d, unsigned long nr)
  * @d: the domain
  * @index: first entry of the request
  * @nr: how many
+ * @made: how many levels it has made, at least 1
  *
  * Context: any. The caller must be counted.
  */
 void tce_domain_levels_made(struct tce_domain *d, unsigned long index,
-			    unsigned long nr)
+			    unsigned long nr, unsigned long made)
 {
 	spin_lock(&d->lock);
+	d->levels += made;
 	d->first = min(d->first, index);
 	d->last = max(d->last, index + nr - 1);
 	spin_unlock(&d->lock);
@@ -223,8 +216,7 @@ static bool tce_domain_empty_piece(struct tce_domain *d, unsigned long *index,
 	if (*index <= d->last) {
 		more = tce_domain_take_unused(d, *index, nr, false);
 		*index += nr;
-	} else if (d->first <= d->last &&
-		   tce_domain_levels(d) <= TCE_DOMAIN_AT_ONCE) {
+	} else if (d->first <= d->last && d->levels <= TCE_DOMAIN_AT_ONCE) {
 		tce_domain_take_unused(d, d->first, d->last - d->first + 1,
 				       true);
 	}

@@ -187,6 +187,41 @@ TEST_F(domain, map_beside_a_flush)
 	EXPECT_EQ(bytes_of(d), 4096);
 }
 
+#define FAR		BIT(30)
+
+static void unmap_the_last_beside(void)
+{
+	if (steps_before--)
+		return;
+	host_preempt = NULL;
+	if (unmap(beside, FAR, 1) != 1)
+		host_die("the last page was not mapped\n");
+	host_run_works();
+}
+
+/* The last page goes while a flush has more levels than others are to wait for */
+TEST_F(domain, the_last_goes_beside_a_large_flush)
+{
+	unsigned long nr = 1100 * LEAF;
+	struct iommu_iotlb_gather gather;
+	struct iommu_domain *d = self->d;
+	unsigned int step;
+
+	beside = d;
+	/* Before the kill, after it, and while levels are freed */
+	for (step = 0; step < 10; step++) {
+		gather = (struct iommu_iotlb_gather) { .start = ULONG_MAX };
+		ASSERT_EQ(map(d, 0, RAM, nr, NULL), 0);
+		ASSERT_EQ(map(d, FAR, RAM, 1, NULL), 0);
+		EXPECT_EQ(d->ops->unmap_pages(d, 0, PG, nr, &gather), nr * PG);
+		steps_before = step;
+		host_preempt = unmap_the_last_beside;
+		d->ops->iotlb_sync(d, &gather);
+		EXPECT_EQ(host_preempt, NULL);
+		EXPECT_EQ(bytes_of(d), 4096);
+	}
+}
+
 /* However often a program attaches and detaches, the log does not grow */
 TEST_F(domain, is_not_logged)
 {
