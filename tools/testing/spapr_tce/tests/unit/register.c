@@ -379,9 +379,9 @@ TEST_F(world, register_from_within_a_folio)
 	struct host_region region;
 	unsigned long hpa, k;
 
-	EXPECT_WORKS(req_register(self->c, UA(UA_MEDIUM - 5), 32 * PG));
-	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_MEDIUM), &region));
-	for (k = UA_MEDIUM - 5; k < UA_MEDIUM + 27; k++) {
+	EXPECT_WORKS(req_register(self->c, UA(UA_SHIFTED - 8), 24 * PG));
+	ASSERT_TRUE(glue_region_at(self->mm, UA(UA_SHIFTED), &region));
+	for (k = UA_SHIFTED - 8; k < UA_SHIFTED + 16; k++) {
 		EXPECT_EQ(mm_iommu_ua_to_hpa(region.mem, UA(k), PAGE_SHIFT, &hpa), 0);
 		EXPECT_EQ(hpa, hpa_of(self->mm, UA(k)));
 	}
