@@ -115,6 +115,7 @@ void host_leave_real_mode(void);
 void host_run_works(void);
 unsigned long host_works(void);
 void host_settle(void);
+void host_srcu_barrier(void);
 void host_test_ends(void);
 
 /* What is in use, for the end of a test to be zero */

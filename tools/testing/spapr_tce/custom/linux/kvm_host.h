@@ -64,7 +64,6 @@ static inline void hash_del_rcu(struct hlist_node *node)
 
 /* Readers must be inside SRCU, or keep who would free it out by a mutex */
 void host_check_srcu(void);
-void host_srcu_barrier(void);
 #define hlist_for_each_entry_srcu(pos, head, member, cond)		\
 	for (host_check_srcu(),						\
 	     pos = hlist_entry_safe(rcu_dereference((head)->first),	\
