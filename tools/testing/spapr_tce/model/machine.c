@@ -367,8 +367,8 @@ static void tlb_kill(struct host_pe *hpe, const struct range *range)
 	unsigned int i, kept = 0;
 
 	model_lock(&hpe->lock);
-	tbl = range ? hpe->pe.table_group.tables[range->window] : NULL;
-	if (tbl && !machine_threads && range->first + range->nr > tbl->it_size)
+	tbl = range && !machine_threads ? hpe->pe.table_group.tables[range->window] : NULL;
+	if (tbl && range->first + range->nr > tbl->it_size)
 		host_die("%lu TCEs are killed at %#lx of %#lx\n", range->nr,
 			 range->first, tbl->it_size);
 	hpe->kills++;

@@ -710,7 +710,8 @@ TEST_F(world, map_for_which_levels_go_beside_a_stuck_mm)
 
 	EXPECT_WORKS(req_register(self->c, UA(UA_HUGE), 512 * PG));
 	extra = limit_of_map(_metadata, self->c, self->mm, false);
-	EXPECT_GE(extra, 1);
+	/* With pages of 4K the levels that go are enough */
+	EXPECT_GE(extra, PAGE_SHIFT == 12 ? 0 : 1);
 	host_stuck = nobody;
 	EXPECT_EQ(limit_of_map(_metadata, self->c, self->mm, true), extra);
 	host_stuck = NULL;
