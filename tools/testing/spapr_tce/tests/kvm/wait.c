@@ -212,7 +212,8 @@ static void *close_by_another(void *arg)
 }
 
 static void close_beside_a_reader(struct __test_metadata *_metadata,
-				  FIXTURE_DATA(kvm) *self, struct mm_struct *closer)
+				  FIXTURE_DATA(kvm) * self,
+				  struct mm_struct *closer)
 {
 	struct background b = { .mm = closer };
 	unsigned long charged = self->mm->locked_vm, liobn = 7;
