@@ -136,7 +136,7 @@ static unsigned int fuzz(struct _test_data_domain *self, unsigned int state)
 	return bytes_of(self->d) == 4096 ? 0 : step;
 }
 
-TEST_F_TIMEOUT(domain, at_random, 60)
+TEST_F_TIMEOUT(domain, at_random, 300)
 {
 	unsigned int seed;
 
@@ -183,7 +183,7 @@ static void *mapper(void *arg)
 	return NULL;
 }
 
-TEST_F(domain, threads)
+TEST_F_TIMEOUT(domain, threads, 120)
 {
 	struct mapper m[NR_THREADS] = { };
 	unsigned int i, n;
