@@ -111,11 +111,16 @@ static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
  */
 static bool kvmppc_tce_may_wait(struct kvmppc_spapr_tce_table *stt)
 {
+	struct mm_struct *mm = stt->account.mm;
+
 	if (current->flags & PF_KTHREAD)
 		return false;
 
-	/* Who exits closes its files without an mm: its hypercalls have ended */
-	return !current->mm || current->mm == stt->account.mm;
+	/*
+	 * Whoever exits closes its files without an mm. If that was the last user of
+	 * the guest's mm, the hypercalls have ended.
+	 */
+	return current->mm == mm || !atomic_read(&mm->mm_users);
 }
 
 static int kvmppc_tce_release(struct inode *inode, struct file *file)

@@ -454,6 +454,7 @@ struct mm_struct {
 	bool stuck;
 	bool stuck_fault;
 	int count;
+	atomic_t mm_users;
 	unsigned long locked_vm;
 	unsigned long limit;
 	bool refused;

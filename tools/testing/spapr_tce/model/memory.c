@@ -198,6 +198,7 @@ struct mm_struct *mm_create(unsigned long limit)
 	unsigned long i;
 
 	mm->count = 1;
+	atomic_set(&mm->mm_users, 1);
 	mm->limit = limit;
 	mutex_init(&mm->mmap_lock);
 	mm_iommu_init(mm);

@@ -256,6 +256,30 @@ TEST_F(kvm, others_do_not_wait_for_readers)
 	mm_destroy(other);
 }
 
+/* A child was handed the file, and ends: it has no mm any more when it closes */
+TEST_F(kvm, others_that_exit_do_not_wait_for_readers)
+{
+	close_beside_a_reader(_metadata, self, NULL);
+	CHECK();
+}
+
+/* The process itself ends: nobody has its mm, so its hypercalls have ended */
+TEST_F(kvm, who_exits_finds_its_table_freed)
+{
+	unsigned long charged = self->mm->locked_vm;
+	int fd = create_table(self->kvm, 7, 12, 0, NR_TCES);
+
+	ASSERT_GE(fd, 0);
+	EXPECT_GT(self->mm->locked_vm, charged);
+	current->mm = NULL;
+	atomic_set(&self->mm->mm_users, 0);
+	kvm_close(fd);
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	atomic_set(&self->mm->mm_users, 1);
+	current->mm = self->mm;
+	CHECK();
+}
+
 static struct kvm *watched_kvm;
 static unsigned int watched, watched_locks;
 
