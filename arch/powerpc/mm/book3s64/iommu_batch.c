@@ -247,7 +247,7 @@ static unsigned long part_hpa(const struct batch_part *part, unsigned long ua)
 		(offset & ((1UL << part->shift) - 1));
 }
 
-/* Find the part of the page at @ua. Returns false if the page is not contiguous there */
+/* Find the part of the page at @ua. Returns false if the page is not backed there */
 static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *mem,
 				      unsigned long ua, unsigned long size,
 				      struct batch_part *part)
@@ -258,7 +258,7 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
 	if (!mem || !region_has(mem, ua))
 		return false;
 	piece = region_piece(mem, ua);
-	if (size > 1UL << piece->shift)
+	if (size > 1UL << piece->backs)
 		return false;
 	before = (ua >> piece->shift) - piece->first;
 	if (piece->in_blocks)
@@ -282,8 +282,8 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
  * @hint: the region found last; set to the region of the batch
  * @batch: the batch; its @mem, @hpas, @nr_mapped and @write are set
  *
- * Takes no references. Each page must be contiguous in real memory, so that it can be
- * mapped by IOMMU pages of any size up to its own.
+ * Takes no references. Each page must be contiguous in real memory and aligned there, so
+ * that it can be mapped by IOMMU pages of any size up to its own.
  *
  * Context: as mm_iommu_lookup(). The caller must exclude other users of @hint.
  *
@@ -353,7 +353,7 @@ bool mm_iommu_ref_page_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
 	if (!mem || region_last(mem) - ua < size - 1 || (ua & (size - 1)))
 		return false;
 	piece = region_piece(mem, ua);
-	if (piece->shift < page_shift)
+	if (piece->backs < page_shift)
 		return false;
 	*tce = piece_hpa(piece, ua) | perm;
 

@@ -127,7 +127,11 @@ static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
 			   unsigned long last, unsigned long end,
 			   unsigned int shift)
 {
-	struct region_piece new = { .shift = shift, .first = start >> shift };
+	struct region_piece new = {
+		.first = start >> shift,
+		.shift = shift,
+		.backs = shift,
+	};
 	unsigned long mask = (1UL << shift) - 1, ua;
 
 	new.nr = (last >> shift) - new.first + 1;
@@ -360,7 +364,8 @@ int region_set_device(struct mm_iommu_table_group_mem_t *mem,
 		return -ENOMEM;
 
 	piece->granules[0] = hpa - piece_offset(piece, mem->ua);
-	mem->whole_shift = differ ? __ffs(differ) : GRANULE_SHIFT_ANY;
+	piece->backs = differ ? __ffs(differ) : GRANULE_SHIFT_ANY;
+	mem->whole_shift = piece->backs;
 	mem->device = true;
 
 	return 0;

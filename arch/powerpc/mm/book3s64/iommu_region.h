@@ -67,6 +67,8 @@
  * @nr: number of granules
  * @shift: log2 of the size of a granule: every part of the piece of this size
  *	   that is naturally aligned in user addresses is physically contiguous
+ * @backs: IOMMU pages up to this size (log2) are backed, everywhere in the piece: as
+ *	   @shift, but that of device memory is limited by the alignment of the memory
  * @in_blocks: @blocks is in use, not @granules
  */
 struct region_piece {
@@ -77,6 +79,7 @@ struct region_piece {
 	unsigned long first;
 	u32 nr;
 	u8 shift;
+	u8 backs;
 	bool in_blocks;
 };
 

@@ -224,3 +224,26 @@ TEST_F(world, device_memory_alignment)
 	EXPECT_EQ(host_ref_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
 	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 }
+
+/* The same for those who do not sleep: a page, and a list with one */
+TEST_F(world, device_memory_alignment_without_sleep)
+{
+	unsigned long ua = UA(0) | TCE_PCI_WRITE, hpa = (5UL << 40) + MB, got;
+	struct tce_batch batch = { .mm = self->mm, .uas = &ua, .hpas = &got, .nr = 1 };
+	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_hint hint = { };
+
+	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES, hpa, &mem), 0);
+	rcu_read_lock();
+	EXPECT_TRUE(mm_iommu_ref_page_rm(self->mm, &hint, ua, 20, &got));
+	EXPECT_EQ(got, hpa | TCE_PCI_WRITE);
+	EXPECT_TRUE(mm_iommu_try_unref_page_rm(self->mm, &hint, UA(0)));
+	EXPECT_FALSE(mm_iommu_ref_page_rm(self->mm, &hint, ua, 21, &got));
+	batch.page_shift = 20;
+	EXPECT_TRUE(mm_iommu_resolve_batch_rm(&hint, &batch));
+	EXPECT_EQ(got, hpa | TCE_PCI_WRITE);
+	batch.page_shift = 21;
+	EXPECT_FALSE(mm_iommu_resolve_batch_rm(&hint, &batch));
+	rcu_read_unlock();
+	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
+}
