@@ -35,6 +35,12 @@
  */
 #define KVMPPC_TCE_PREPAID	SZ_4M
 
+/*
+ * Frees the tables that nobody waits for. A guest may end with its last table, and then
+ * nothing keeps the module: to unload it waits for this workqueue.
+ */
+static struct workqueue_struct *kvmppc_tce_wq;
+
 /* May free tables (R14) */
 static void kvmppc_tce_free_links(struct list_head *links)
 {
@@ -86,7 +92,7 @@ static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
 	tce_tree_destroy(&stt->guest_tces);
 	mmdrop(mm);
 	kfree(stt);
-	/* The last one may let this module go */
+	/* May be the last */
 	kvm_put_kvm(kvm);
 }
 
@@ -101,7 +107,7 @@ static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
 
 	stt = container_of(rcu, struct kvmppc_spapr_tce_table, rcu);
 	INIT_WORK(&stt->free, kvmppc_tce_free_work);
-	schedule_work(&stt->free);
+	queue_work(kvmppc_tce_wq, &stt->free);
 }
 
 /*
@@ -471,3 +477,29 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 	kvmppc_tce_free_links(&gone);
 }
 EXPORT_SYMBOL_GPL(kvm_spapr_tce_release_iommu_group);
+
+/**
+ * kvmppc_tce_init() - prepare for tables of guests, when the module is loaded
+ *
+ * Context: process, may sleep.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int kvmppc_tce_init(void)
+{
+	kvmppc_tce_wq = alloc_workqueue("kvm_tce", WQ_UNBOUND, 0);
+
+	return kvmppc_tce_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * kvmppc_tce_exit() - finish the tables of guests that have ended
+ *
+ * The module is going to be unloaded.
+ *
+ * Context: process, may sleep.
+ */
+void kvmppc_tce_exit(void)
+{
+	destroy_workqueue(kvmppc_tce_wq);
+}

@@ -521,6 +521,7 @@ bool queue_rcu_work(struct workqueue_struct *wq, struct rcu_work *rwork);
 extern struct workqueue_struct *system_unbound_wq;
 #define alloc_workqueue(name, flags, max)	host_alloc_workqueue()
 struct workqueue_struct *host_alloc_workqueue(void);
+void destroy_workqueue(struct workqueue_struct *wq);
 bool queue_work(struct workqueue_struct *wq, struct work_struct *work);
 void flush_workqueue(struct workqueue_struct *wq);
 #define schedule_work(work)		queue_work(system_unbound_wq, work)

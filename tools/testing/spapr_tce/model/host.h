@@ -113,6 +113,7 @@ void host_enter_real_mode(void);
 void host_leave_real_mode(void);
 #endif
 void host_run_works(void);
+bool host_work_of_system(void);
 unsigned long host_works(void);
 void host_settle(void);
 void host_srcu_barrier(void);

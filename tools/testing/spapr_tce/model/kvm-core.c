@@ -291,6 +291,13 @@ vm_fault_t kvm_fault(int fd, unsigned long pgoff, unsigned int flags, u64 **page
  */
 
 /* A guest of the current process, without memory */
+/* The module is loaded, after all that is built in */
+static void __attribute__((constructor(210))) load_module(void)
+{
+	if (kvmppc_tce_init())
+		host_die("KVM is not loaded\n");
+}
+
 struct kvm *kvm_create(void)
 {
 	struct kvm *kvm = calloc(1, sizeof(*kvm));
@@ -320,6 +327,8 @@ void kvm_put_kvm(struct kvm *kvm)
 		return;
 	if (!hash_empty(kvm->arch.spapr_tce_tables))
 		host_die("a guest ends that has tables\n");
+	/* What it runs after this is of a module that nothing keeps any more */
+	WARN_ON(host_work_of_system());
 	list_del(&kvm->node);
 	mmdrop(kvm->mm);
 	free(kvm);

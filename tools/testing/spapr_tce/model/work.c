@@ -61,14 +61,32 @@ static struct work_struct *next_work(struct workqueue_struct *wq)
 	return work;
 }
 
+/* Whose work this thread does */
+static __thread struct workqueue_struct *working;
+
 void flush_workqueue(struct workqueue_struct *wq)
 {
 	struct work_struct *work;
 
 	mutex_lock(&wq->running);
+	working = wq;
 	while ((work = next_work(wq)))
 		work->func(work);
+	working = NULL;
 	mutex_unlock(&wq->running);
+}
+
+/* Of those that are made again: the last */
+void destroy_workqueue(struct workqueue_struct *wq)
+{
+	flush_workqueue(wq);
+	WARN_ON(wq != workqueues + --nr_workqueues);
+}
+
+/* Is this a work for which nobody waits before a module goes? */
+bool host_work_of_system(void)
+{
+	return working == system_unbound_wq;
 }
 
 /* Only for works of the system's queue */

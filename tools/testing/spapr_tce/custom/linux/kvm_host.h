@@ -277,6 +277,8 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 				      struct iommu_group *grp);
 void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp);
 void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu);
+int kvmppc_tce_init(void);
+void kvmppc_tce_exit(void);
 
 long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce);

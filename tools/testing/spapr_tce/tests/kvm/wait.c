@@ -280,6 +280,47 @@ TEST_F(kvm, who_exits_finds_its_table_freed)
 	CHECK();
 }
 
+/* Nothing else has the guest any more, so it ends with the table */
+static int last_table_of_a_guest(struct mm_struct *mm)
+{
+	struct kvm *kvm = kvm_create();
+	int fd = create_table(kvm, 7, 12, 0, NR_TCES);
+
+	kvm_put_kvm(kvm);
+	current->flags = PF_KTHREAD;
+	current->mm = NULL;
+	kvm_close(fd);
+	current->mm = mm;
+	current->flags = 0;
+
+	return fd;
+}
+
+TEST_F(kvm, kernel_threads_close_the_last_of_a_guest)
+{
+	unsigned long charged = self->mm->locked_vm;
+
+	ASSERT_GE(last_table_of_a_guest(self->mm), 0);
+	EXPECT_GT(self->mm->locked_vm, charged);
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	CHECK();
+}
+
+/* The module goes as soon as no guest keeps it, and takes no work along */
+TEST_F(kvm, unload_behind_the_last_of_a_guest)
+{
+	unsigned long charged = self->mm->locked_vm;
+
+	ASSERT_GE(last_table_of_a_guest(self->mm), 0);
+	host_srcu_barrier();
+	EXPECT_GT(self->mm->locked_vm, charged);
+	kvmppc_tce_exit();
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	ASSERT_EQ(kvmppc_tce_init(), 0);
+	CHECK();
+}
+
 static struct kvm *watched_kvm;
 static unsigned int watched, watched_locks;
 
