@@ -290,7 +290,6 @@ vm_fault_t kvm_fault(int fd, unsigned long pgoff, unsigned int flags, u64 **page
  * Guests.
  */
 
-/* A guest of the current process, without memory */
 /* The module is loaded, after all that is built in */
 static void __attribute__((constructor(210))) load_module(void)
 {
@@ -298,6 +297,7 @@ static void __attribute__((constructor(210))) load_module(void)
 		host_die("KVM is not loaded\n");
 }
 
+/* A guest of the current process, without memory */
 struct kvm *kvm_create(void)
 {
 	struct kvm *kvm = calloc(1, sizeof(*kvm));

@@ -7,6 +7,8 @@
 
 #include "unit/register.c"
 #include "unit/stuck.c"
+#include "unit/charge.c"
+#include "unit/abandoned.c"
 #include "unit/region.c"
 #include "unit/map.c"
 #include "unit/window.c"
