@@ -127,8 +127,8 @@ int tce_container_attach(void *iommu_data, struct iommu_group *iommu_group,
 	return ret;
 }
 
-/* The last group has left. Its tables went before, so nothing maps the regions */
-static void tce_end(struct tce_container *c)
+/* The tables of the groups went before, so nothing maps the regions */
+static void tce_last_group_left(struct tce_container *c)
 {
 	c->default_pending = false;
 	tce_release_regions(c);
@@ -159,7 +159,7 @@ void tce_detach(struct tce_container *c, struct tce_group *grp)
 	list_del(&grp->node);
 	kfree(grp);
 	if (list_empty(&c->groups))
-		tce_end(c);
+		tce_last_group_left(c);
 }
 
 /**
