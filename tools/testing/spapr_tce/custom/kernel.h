@@ -440,6 +440,7 @@ struct host_pte {
  * @stuck: a page fault that does not end has @mmap_lock; see host_stuck
  * @stuck_fault: a page fault does not end, but has no lock
  * @count: references
+ * @mm_users: as the kernel's; 0 when the process has ended
  * @locked_vm: what is charged, in pages
  * @limit: its RLIMIT_MEMLOCK in pages
  * @refused: a charge went over @limit
