@@ -119,12 +119,9 @@ static bool kvmppc_tce_may_wait(struct kvmppc_spapr_tce_table *stt)
 {
 	struct mm_struct *mm = stt->account.mm;
 
-	if (current->flags & PF_KTHREAD)
-		return false;
-
 	/*
-	 * Whoever exits closes its files without an mm. If that was the last user of
-	 * the guest's mm, the hypercalls have ended.
+	 * Whoever exits closes its files without an mm, as kernel threads do. If the
+	 * guest's mm has no user left, the hypercalls have ended.
 	 */
 	return current->mm == mm || !atomic_read(&mm->mm_users);
 }

@@ -465,11 +465,8 @@ struct mm_struct {
 
 struct task_struct {
 	struct mm_struct *mm;
-	unsigned int flags;
 	bool killed;
 };
-
-#define PF_KTHREAD	1
 
 extern __thread struct task_struct host_task;
 #define current				(&host_task)

@@ -196,15 +196,12 @@ TEST_F(kvm, killed_while_the_table_is_changed)
 }
 
 /* Who drops the last reference, and does not wait for a hypercall */
-static bool closed_by_a_kernel_thread;
-
 static void *close_by_another(void *arg)
 {
 	struct background *b = arg;
 
 	rcu_register_thread();
 	current->mm = b->mm;
-	current->flags = closed_by_a_kernel_thread ? PF_KTHREAD : 0;
 	kvm_close(b->fd);
 	rcu_unregister_thread();
 
@@ -239,14 +236,6 @@ static void close_beside_a_reader(struct __test_metadata *_metadata,
 	EXPECT_EQ(self->mm->locked_vm, charged);
 }
 
-TEST_F(kvm, kernel_threads_do_not_wait_for_readers)
-{
-	closed_by_a_kernel_thread = true;
-	close_beside_a_reader(_metadata, self, NULL);
-	closed_by_a_kernel_thread = false;
-	CHECK();
-}
-
 TEST_F(kvm, others_do_not_wait_for_readers)
 {
 	struct mm_struct *other = mm_create(ULONG_MAX);
@@ -256,8 +245,8 @@ TEST_F(kvm, others_do_not_wait_for_readers)
 	mm_destroy(other);
 }
 
-/* A child was handed the file, and ends: it has no mm any more when it closes */
-TEST_F(kvm, others_that_exit_do_not_wait_for_readers)
+/* A kernel thread has no mm, nor has a child that ends when it closes what it inherited */
+TEST_F(kvm, who_has_no_mm_does_not_wait_for_readers)
 {
 	close_beside_a_reader(_metadata, self, NULL);
 	CHECK();
@@ -287,11 +276,9 @@ static int last_table_of_a_guest(struct mm_struct *mm)
 	int fd = create_table(kvm, 7, 12, 0, NR_TCES);
 
 	kvm_put_kvm(kvm);
-	current->flags = PF_KTHREAD;
 	current->mm = NULL;
 	kvm_close(fd);
 	current->mm = mm;
-	current->flags = 0;
 
 	return fd;
 }
