@@ -141,3 +141,46 @@ TEST_F(world, map_for_which_levels_go_beside_a_stuck_mm)
 	EXPECT_EQ(limit_of_map(_metadata, self->c, self->mm, true), extra);
 	host_stuck = NULL;
 }
+
+static struct host_container *passer;
+static struct mm_struct *passer_mm;
+
+static void *charge_passer(void *arg)
+{
+	rcu_register_thread();
+	current->mm = passer_mm;
+	WARN_ON(vfio_attach(passer, host_pes + 1));
+	WARN_ON(vfio_set_iommu(passer, VFIO_SPAPR_TCE_v2_IOMMU));
+	WARN_ON(req_create(passer, 16, MB, 1, NULL));
+	vfio_close(passer);
+	rcu_unregister_thread();
+
+	return arg;
+}
+
+static void let_another_be_charged(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, charge_passer, NULL);
+	pthread_join(thread, NULL);
+}
+
+/* Who waits is charged in advance, and nobody else */
+TEST_F(world, another_process_is_charged_beside_a_stuck_mm)
+{
+	unsigned long charged;
+	u64 start;
+
+	EXPECT_WORKS(req_create(self->c, 16, BIT(46), 1, &start));
+	charged = self->mm->locked_vm;
+	EXPECT_WORKS(req_remove(self->c, start));
+	passer = self->c + 1;
+	passer_mm = self->other;
+	host_stuck = let_another_be_charged;
+	self->mm->stuck = true;
+	EXPECT_WORKS(req_create(self->c, 16, BIT(46), 1, &start));
+	host_stuck = NULL;
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	EXPECT_EQ(self->other->locked_vm, 0);
+}
