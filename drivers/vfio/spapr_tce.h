@@ -63,6 +63,8 @@ struct tce_region {
  *	       nothing waits with it held
  * @eeh_lock: one EEH operation at a time. Outside of @lock; not taken with a device
  *	      locked
+ * @pin_lock: v1: one map at a time, and none while disabling: what is pinned is never
+ *	      more than two windows. Outside of @lock and of the mmap_lock
  * @mm: the process that is charged, referenced: the owner; or, during a request that
  *	may make its process the owner, that process; else NULL
  * @owner: @mm once a request has made it the owner, else NULL; also read without @lock
@@ -70,6 +72,8 @@ struct tce_region {
  * @enabled: v1: enabled; v2: something has been registered
  * @default_pending: the default window is still to be made
  * @enabled_pages: v1: what enabling has charged, in system pages
+ * @pinning: v1: a map has pinned pages, or is going to, that @enabled_pages pays for. May
+ *	     be changed with @lock shared and @pin_lock
  * @tables: the windows
  * @groups: of struct tce_group
  * @last_seq: tce_group::seq of the group that came last
@@ -83,11 +87,13 @@ struct tce_container {
 	struct rw_semaphore lock;	/* everything here */
 	struct mutex show_lock;	/* changes of tables */
 	struct mutex eeh_lock;	/* EEH operations */
+	struct mutex pin_lock;	/* maps of version 1 */
 	struct mm_struct *mm;
 	struct mm_struct *owner;
 	bool v2;
 	bool enabled;
 	bool default_pending;
+	bool pinning;
 	unsigned long enabled_pages;
 	unsigned long registered_pages;
 	struct iommu_table *tables[IOMMU_TABLE_GROUP_MAX_TABLES];
@@ -101,6 +107,9 @@ struct tce_container {
  * struct tce_param - arguments of a request
  * @user: the user's structure, to which an answer is copied
  * @region: REGISTER_MEMORY only: the region, registered before the lock is taken
+ * @tces: MAP_DMA of v1 only: TCEs of pages that are pinned before the lock is taken
+ * @pinned: likewise: how many pins are still the request's
+ * @pin_error: likewise: why there are no @tces, or 0
  * @map: a copy of the user's structure, and so are all below
  * @unmap: likewise
  * @info: likewise
@@ -111,6 +120,9 @@ struct tce_container {
 struct tce_param {
 	void __user *user;
 	struct tce_region *region;
+	__be64 *tces;
+	unsigned long pinned;
+	long pin_error;
 	union {
 		struct vfio_iommu_type1_dma_map map;
 		struct vfio_iommu_type1_dma_unmap unmap;
@@ -190,8 +202,9 @@ void tce_detach(struct tce_container *c, struct tce_group *grp);
 
 /* spapr_tce_regions.c */
 struct tce_region *tce_find_region(struct tce_container *c, unsigned long ua);
-int tce_prepare_region(struct tce_param *param);
-void tce_cancel_region(struct tce_param *param);
+int tce_prepare_region(struct tce_container *c, struct tce_param *param);
+void tce_finish_region(struct tce_container *c, struct tce_param *param,
+		       long ret);
 long tce_register(struct tce_container *c, struct tce_param *param);
 long tce_unregister(struct tce_container *c, struct tce_param *param);
 void tce_release_regions(struct tce_container *c);
@@ -203,9 +216,16 @@ long tce_unmap(struct tce_container *c, struct tce_param *param);
 /* spapr_tce_v1.c */
 long tce_enable_v1(struct tce_container *c, struct tce_param *param);
 long tce_disable_v1(struct tce_container *c, struct tce_param *param);
+int tce_prepare_disable_v1(struct tce_container *c, struct tce_param *param);
+void tce_finish_disable_v1(struct tce_container *c, struct tce_param *param,
+			   long ret);
+int tce_prepare_map_v1(struct tce_container *c, struct tce_param *param);
+void tce_finish_map_v1(struct tce_container *c, struct tce_param *param,
+		       long ret);
 long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
-		const struct mm_iommu_range *range,
+		unsigned long npages, struct tce_param *param,
 		enum dma_data_direction direction);
+void tce_uncharge_enabled(struct tce_container *c);
 
 /* spapr_tce_eeh.c */
 #ifdef CONFIG_EEH

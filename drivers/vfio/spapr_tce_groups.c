@@ -6,8 +6,6 @@
 
 #include <linux/slab.h>
 
-#include <asm/tce_charge.h>
-
 #include "spapr_tce.h"
 
 /* Test if a group can share the windows of the container, also those made later */
@@ -132,9 +130,9 @@ static void tce_last_group_left(struct tce_container *c)
 {
 	c->default_pending = false;
 	tce_release_regions(c);
-	if (c->enabled_pages)
-		tce_uncharge(c->mm, c->enabled_pages);
-	WRITE_ONCE(c->enabled_pages, 0);
+	/* What a map has pinned still has to be paid for */
+	if (!c->pinning)
+		tce_uncharge_enabled(c);
 }
 
 /**

@@ -18,10 +18,10 @@
  * the lock of its device when the group leaves, which takes the container's lock.
  *
  * The owner can make a page fault take any time, which may hold its mmap_lock, and an
- * unbind would wait for that. So no request of version 2 waits for either with the lock
- * held: arguments are copied and memory to be registered is pinned before, answers are
- * copied without a fault, and what cannot be charged at once is repeated. Version 1 pins
- * what it maps with the lock held.
+ * unbind would wait for that. So no request waits for either with the lock held:
+ * arguments are copied and memory to be registered, or mapped by version 1, is pinned
+ * before, answers are copied without a fault, and what cannot be charged at once is
+ * repeated.
  *
  * VFIO's core lets requests run on when the last group has left. They find a
  * container without groups, and fail as before VFIO_SET_IOMMU. The last of them
@@ -76,9 +76,10 @@ static const struct tce_request {
 	unsigned int flags;
 	unsigned int size;
 	long (*handle)(struct tce_container *c, struct tce_param *param);
-	/* Called without the lock: before @handle, and after it has failed */
-	int (*prepare)(struct tce_param *param);
-	void (*cancel)(struct tce_param *param);
+	/* Called without the lock: before @handle, and after it with what it returned */
+	int (*prepare)(struct tce_container *c, struct tce_param *param);
+	void (*finish)(struct tce_container *c, struct tce_param *param,
+		       long ret);
 } tce_requests[] = {
 	{ VFIO_IOMMU_MAP_DMA, TCE_V2 | TCE_SHARED,
 	  TCE_SIZE(map.size), tce_map },
@@ -88,13 +89,14 @@ static const struct tce_request {
 	  TCE_V1 | TCE_V2 | TCE_LOOKS | TCE_ANSWERS,
 	  TCE_SIZE(info.dma32_window_size), tce_get_info },
 	{ VFIO_EEH_PE_OP, TCE_V1 | TCE_V2 | TCE_UNLOCKED, 0, tce_eeh },
-	/* Not shared: several maps at a time could pin more than the window charged */
-	{ VFIO_IOMMU_MAP_DMA, TCE_V1, TCE_SIZE(map.size), tce_map },
+	{ VFIO_IOMMU_MAP_DMA, TCE_V1, TCE_SIZE(map.size), tce_map,
+	  tce_prepare_map_v1, tce_finish_map_v1 },
 	{ VFIO_IOMMU_ENABLE, TCE_V1, 0, tce_enable_v1 },
-	{ VFIO_IOMMU_DISABLE, TCE_V1, 0, tce_disable_v1 },
+	{ VFIO_IOMMU_DISABLE, TCE_V1, 0, tce_disable_v1,
+	  tce_prepare_disable_v1, tce_finish_disable_v1 },
 	{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, TCE_V2,
 	  TCE_SIZE(memory.size), tce_register,
-	  tce_prepare_region, tce_cancel_region },
+	  tce_prepare_region, tce_finish_region },
 	{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, TCE_V2,
 	  TCE_SIZE(memory.size), tce_unregister },
 	{ VFIO_IOMMU_SPAPR_TCE_CREATE, TCE_V2 | TCE_ANSWERS,
@@ -273,7 +275,7 @@ static noinline long tce_request_alone(struct tce_container *c,
 	long ret;
 
 	if (request->prepare) {
-		ret = request->prepare(param);
+		ret = request->prepare(c, param);
 		if (ret)
 			return ret;
 	}
@@ -281,8 +283,8 @@ static noinline long tce_request_alone(struct tce_container *c,
 	ret = tce_handle_uncontended(c, request, param);
 	if (ret == -EFAULT && (request->flags & TCE_ANSWERS))
 		ret = tce_handle_again(c, request, param);
-	if (ret && request->cancel)
-		request->cancel(param);
+	if (request->finish)
+		request->finish(c, param, ret);
 
 	return ret;
 }
@@ -354,6 +356,7 @@ static void *tce_container_open(unsigned long arg)
 	init_rwsem(&c->lock);
 	mutex_init(&c->show_lock);
 	mutex_init(&c->eeh_lock);
+	mutex_init(&c->pin_lock);
 	INIT_LIST_HEAD(&c->groups);
 	c->regions = RB_ROOT;
 	c->v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
@@ -368,6 +371,7 @@ static void tce_container_release(void *iommu_data)
 	WARN_ON_ONCE(!list_empty(&c->groups));
 	if (c->mm)
 		mmdrop(c->mm);
+	mutex_destroy(&c->pin_lock);
 	mutex_destroy(&c->eeh_lock);
 	mutex_destroy(&c->show_lock);
 	kfree(c);

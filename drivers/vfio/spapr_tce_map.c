@@ -149,7 +149,7 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 	range.npages = map->size >> range.page_shift;
 	entry = map->iova >> range.page_shift;
 	if (!c->v2)
-		return tce_map_v1(tbl, entry, &range, direction);
+		return tce_map_v1(tbl, entry, range.npages, param, direction);
 
 	region = tce_registered(c, map->vaddr, map->size);
 	if (!region)

@@ -62,6 +62,7 @@ static bool tce_region_less(struct rb_node *a, const struct rb_node *b)
 
 /**
  * tce_prepare_region() - pin and charge what is to be registered
+ * @c: the container
  * @param: has a struct vfio_iommu_spapr_register_memory; gets a region
  *
  * Called without tce_container::lock: to pin waits for page faults, which the process
@@ -69,11 +70,11 @@ static bool tce_region_less(struct rb_node *a, const struct rb_node *b)
  *
  * Context: process, may sleep; takes the mmap_lock.
  *
- * Return: 0, and tce_register() or tce_cancel_region() must follow; -EINVAL for bad
- * arguments; -EFAULT for memory that cannot be pinned; -ENOMEM, -EINTR and the rest as
- * mm_iommu_new(). After an error nothing is pinned or charged.
+ * Return: 0, and tce_finish_region() must follow; -EINVAL for bad arguments; -EFAULT
+ * for memory that cannot be pinned; -ENOMEM, -EINTR and the rest as mm_iommu_new().
+ * After an error nothing is pinned or charged.
  */
-int tce_prepare_region(struct tce_param *param)
+int tce_prepare_region(struct tce_container *c, struct tce_param *param)
 {
 	const struct vfio_iommu_spapr_register_memory *memory = &param->memory;
 	struct tce_region *region;
@@ -100,13 +101,18 @@ int tce_prepare_region(struct tce_param *param)
 }
 
 /**
- * tce_cancel_region() - undo tce_prepare_region()
+ * tce_finish_region() - undo tce_prepare_region() if tce_register() has failed
+ * @c: the container
  * @param: has the region
+ * @ret: what tce_register() returned, or why it was not called
  *
  * Context: as tce_prepare_region(), in the same process.
  */
-void tce_cancel_region(struct tce_param *param)
+void tce_finish_region(struct tce_container *c, struct tce_param *param,
+		       long ret)
 {
+	if (!ret)
+		return;
 	mm_iommu_release(current->mm, param->region->mem);
 	kfree(param->region);
 }

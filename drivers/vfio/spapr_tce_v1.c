@@ -45,6 +45,20 @@ long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 	return 0;
 }
 
+/**
+ * tce_uncharge_enabled() - give back what enabling has charged, if it has
+ * @c: the container
+ *
+ * Context: process. The caller must hold tce_container::lock.
+ */
+void tce_uncharge_enabled(struct tce_container *c)
+{
+	lockdep_assert_held(&c->lock);
+	if (c->enabled_pages)
+		tce_uncharge(c->mm, c->enabled_pages);
+	WRITE_ONCE(c->enabled_pages, 0);
+}
+
 static int tce_unmap_all(struct tce_container *c)
 {
 	struct iommu_table *tbl;
@@ -85,11 +99,39 @@ long tce_disable_v1(struct tce_container *c, struct tce_param *param)
 	ret = tce_unmap_all(c);
 	if (ret)
 		return ret;
-	tce_uncharge(c->mm, c->enabled_pages);
-	WRITE_ONCE(c->enabled_pages, 0);
+	tce_uncharge_enabled(c);
 	c->enabled = false;
 
 	return 0;
+}
+
+/**
+ * tce_prepare_disable_v1() - wait until no map has pages pinned
+ * @c: the container
+ * @param: not used
+ *
+ * Context: process, may sleep. Takes tce_container::pin_lock.
+ *
+ * Return: 0, and tce_finish_disable_v1() must follow; -EINTR when the process is killed
+ * while it waits.
+ */
+int tce_prepare_disable_v1(struct tce_container *c, struct tce_param *param)
+{
+	return mutex_lock_killable(&c->pin_lock);
+}
+
+/**
+ * tce_finish_disable_v1() - let maps pin pages again
+ * @c: the container
+ * @param: not used
+ * @ret: not used
+ *
+ * Context: as tce_prepare_disable_v1(), in the same thread.
+ */
+void tce_finish_disable_v1(struct tce_container *c, struct tce_param *param,
+			   long ret)
+{
+	mutex_unlock(&c->pin_lock);
 }
 
 static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
@@ -102,72 +144,135 @@ static void tce_unpin_tces(const __be64 *tces, unsigned long npages)
 	}
 }
 
-static long tce_pin_tces(const struct mm_iommu_range *range,
-			 unsigned long perm, __be64 *tces)
+/* The window is of pages of 4K. Each TCE holds a pin, also when several share a page */
+static long tce_pin_tces(struct tce_param *param)
 {
-	unsigned long ua = range->ua, i;
+	unsigned long npages = param->map.size >> IOMMU_PAGE_SHIFT_4K, i;
 	unsigned int flags = FOLL_LONGTERM;
+	unsigned long ua = param->map.vaddr;
 	struct page *page;
 
-	if (perm & TCE_PCI_WRITE)
+	if (param->map.flags & VFIO_DMA_MAP_FLAG_WRITE)
 		flags |= FOLL_WRITE;
 
-	for (i = 0; i < range->npages; i++, ua += 1UL << range->page_shift) {
-		/* Each TCE holds a pin, also when several share a page */
+	param->tces = kvmalloc_array(npages, sizeof(*param->tces),
+				     GFP_KERNEL_ACCOUNT);
+	if (!param->tces)
+		return -ENOMEM;
+
+	for (i = 0; i < npages; i++, ua += BIT(IOMMU_PAGE_SHIFT_4K)) {
 		if (fatal_signal_pending(current) ||
-		    pin_user_pages_fast(ua & PAGE_MASK, 1, flags, &page) != 1) {
-			tce_unpin_tces(tces, i);
+		    pin_user_pages_fast(ua & PAGE_MASK, 1, flags, &page) != 1)
 			return -EFAULT;
-		}
-		tces[i] = cpu_to_be64(page_to_phys(page) | perm |
-				      offset_in_page(ua));
+		param->tces[i] = cpu_to_be64(page_to_phys(page) |
+					     offset_in_page(ua));
+		param->pinned++;
 		cond_resched();
 	}
 
 	return 0;
 }
 
+/* Is it worth to pin what is to be mapped? tce_map() says why if not */
+static bool tce_may_map(struct tce_container *c,
+			const struct vfio_iommu_type1_dma_map *map)
+{
+	struct iommu_table_group *table_group = tce_any_group(c);
+
+	return table_group && c->enabled && c->owner == current->mm &&
+		map->size <= table_group->tce32_size &&
+		!tce_bad_range(map->vaddr, map->size) &&
+		IS_ALIGNED(map->vaddr | map->size, BIT(IOMMU_PAGE_SHIFT_4K));
+}
+
 /**
- * tce_map_v1() - pin and map
+ * tce_prepare_map_v1() - pin what is to be mapped
+ * @c: the container
+ * @param: has a struct vfio_iommu_type1_dma_map; gets the TCEs, or why there are none,
+ *	   which tce_map_v1() returns
+ *
+ * Called without tce_container::lock: to pin waits for page faults, which the process
+ * can make take any time, and detaching a group waits for the lock. Other maps wait, so
+ * that several do not pin more than the window has charged, and so does disabling.
+ *
+ * Context: process, may sleep; takes the mmap_lock. Takes tce_container::pin_lock.
+ *
+ * Return: 0, and tce_finish_map_v1() must follow; -EINTR when the process is killed
+ * while it waits.
+ */
+int tce_prepare_map_v1(struct tce_container *c, struct tce_param *param)
+{
+	if (mutex_lock_killable(&c->pin_lock))
+		return -EINTR;
+	if (down_read_killable(&c->lock)) {
+		mutex_unlock(&c->pin_lock);
+		return -EINTR;
+	}
+	c->pinning = tce_may_map(c, &param->map);
+	up_read(&c->lock);
+
+	param->tces = NULL;
+	param->pinned = 0;
+	param->pin_error = c->pinning ? tce_pin_tces(param) : -EPERM;
+
+	return 0;
+}
+
+/**
+ * tce_finish_map_v1() - give back what tce_prepare_map_v1() took
+ * @c: the container
+ * @param: as tce_prepare_map_v1()
+ * @ret: not used
+ *
+ * Context: as tce_prepare_map_v1(), in the same thread. Takes tce_container::lock.
+ */
+void tce_finish_map_v1(struct tce_container *c, struct tce_param *param,
+		       long ret)
+{
+	tce_unpin_tces(param->tces, param->pinned);
+	kvfree(param->tces);
+
+	down_write(&c->lock);
+	c->pinning = false;
+	/* The last group has left meanwhile, and left this to be given back */
+	if (list_empty(&c->groups))
+		tce_uncharge_enabled(c);
+	up_write(&c->lock);
+	mutex_unlock(&c->pin_lock);
+}
+
+/**
+ * tce_map_v1() - map what tce_prepare_map_v1() has pinned
  * @tbl: the table
  * @entry: first TCE, counted from PCI address 0; all TCEs are inside @tbl
- * @range: what to map
+ * @npages: how many
+ * @param: has their pages
  * @direction: what the device may do
  *
- * Context: process, may sleep; takes the mmap_lock. The caller must hold
- * tce_container::lock.
+ * Context: process, may sleep. The caller must hold tce_container::lock.
  *
- * Return: 0; -EPERM when IOMMU pages are larger than system pages; -EFAULT when some
- * of the range cannot be pinned, or the process is being killed; -ENOMEM, -EINTR,
- * -EAGAIN or -EIO as user_table_map_pinned(). Nothing is pinned after an error, except
- * what the hypervisor may still use (R13).
+ * Return: 0; -EFAULT when some of the range cannot be pinned, or the process is being
+ * killed; -EPERM when the container was not enabled yet; -ENOMEM, -EINTR, -EAGAIN or
+ * -EIO as user_table_map_pinned(). Nothing is pinned after an error, except what the
+ * hypervisor may still use (R13).
  */
 long tce_map_v1(struct iommu_table *tbl, unsigned long entry,
-		const struct mm_iommu_range *range,
+		unsigned long npages, struct tce_param *param,
 		enum dma_data_direction direction)
 {
-	__be64 *tces;
+	__be64 perm = cpu_to_be64(user_table_perm(tbl, direction));
+	unsigned long i;
 	long ret;
 
-	/* Only single system pages are pinned here */
-	if (range->page_shift > PAGE_SHIFT)
-		return -EPERM;
+	if (param->pin_error)
+		return param->pin_error;
 
-	tces = kvmalloc_array(range->npages, sizeof(*tces), GFP_KERNEL_ACCOUNT);
-	if (!tces)
-		return -ENOMEM;
+	for (i = 0; i < npages; i++)
+		param->tces[i] |= perm;
 
-	ret = tce_pin_tces(range, user_table_perm(tbl, direction), tces);
-	if (ret)
-		goto free;
+	ret = user_table_map_pinned(tbl, entry, npages, param->tces);
+	if (!ret || ret == -EUCLEAN)
+		param->pinned = 0;
 
-	ret = user_table_map_pinned(tbl, entry, range->npages, tces);
-	if (ret == -EUCLEAN)
-		ret = -EIO;
-	else if (ret)
-		tce_unpin_tces(tces, range->npages);
-free:
-	kvfree(tces);
-
-	return ret;
+	return ret == -EUCLEAN ? -EIO : ret;
 }

@@ -462,6 +462,115 @@ TEST_F(world, unbind_while_memory_is_pinned)
 	EXPECT_WORKS(req_register(self->c, UA(16), 16 * PG));
 }
 
+/* ... or mapped by version 1, which is paid for as long as it is pinned */
+static void unbind_while_pinning(void)
+{
+	struct mm_struct *mm = current->mm;
+
+	unbind();
+	WARN_ON(mm->locked_vm < SZ_1G >> PAGE_SHIFT);
+}
+
+static void attach_v1(struct host_container *c)
+{
+	vfio_attach(c, host_pes);
+	WARN_ON(vfio_set_iommu(c, VFIO_SPAPR_TCE_IOMMU));
+	WARN_ON(vfio_ioctl(c, VFIO_IOMMU_ENABLE, NULL));
+}
+
+TEST_F(world, unbind_while_version1_pins)
+{
+	int fault;
+
+	left = self->c;
+	left_by = self->other;
+	host_stuck = unbind_while_pinning;
+	vfio_close(self->c);
+	for (fault = 0; fault < 2; fault++) {
+		attach_v1(self->c);
+		EXPECT_WORKS(req_map(self->c, 16 * PG, UA(0), PG, RW));
+		self->mm->stuck = !fault;
+		self->mm->stuck_fault = fault;
+		EXPECT_EQ(req_map(self->c, 0, UA(16), 16 * PG, RW), -EINVAL);
+		EXPECT_EQ(unbound, fault + 1);
+		EXPECT_EQ(self->mm->locked_vm, 0);
+		EXPECT_EQ(host_usage.pins, 0);
+		world_check();
+	}
+	host_stuck = NULL;
+	attach_v1(self->c);
+	EXPECT_WORKS(req_map(self->c, 0, UA(16), 16 * PG, RW));
+	EXPECT_REACHES(host_pes, PG, UA(17));
+}
+
+/* One map at a time pins, and none while disabling; what pins nothing does not wait */
+static void map_is_in_the_way(void)
+{
+	struct mm_struct *mm = current->mm;
+
+	mm->stuck = false;
+	mm->stuck_fault = false;
+	current->killed = true;
+	WARN_ON(req_map(beside, PG, UA(0), PG, RW) != -EINTR);
+	WARN_ON(vfio_ioctl(beside, VFIO_IOMMU_DISABLE, NULL) != -EINTR);
+	current->killed = false;
+	WARN_ON(req_unmap(beside, 16 * PG, PG));
+	WARN_ON(vfio_ioctl(beside, VFIO_IOMMU_ENABLE, NULL) != -EBUSY);
+	current->mm = left_by;
+	WARN_ON(req_map(beside, PG, UA(0), PG, RW) != -EPERM);
+	WARN_ON(vfio_ioctl(beside, VFIO_IOMMU_DISABLE, NULL) != -EPERM);
+	beside_ran = true;
+}
+
+TEST_F(world, version1_pins_for_one_map_at_a_time)
+{
+	beside = self->c;
+	left_by = self->other;
+	vfio_close(self->c);
+	attach_v1(self->c);
+	EXPECT_WORKS(req_map(self->c, 16 * PG, UA(0), PG, RW));
+	host_stuck = map_is_in_the_way;
+	self->mm->stuck_fault = true;
+	EXPECT_WORKS(req_map(self->c, 0, UA(16), 16 * PG, RW));
+	host_stuck = NULL;
+	EXPECT_TRUE(beside_ran);
+	EXPECT_FAULTS(host_pes, 16 * PG);
+	EXPECT_REACHES(host_pes, 0, UA(16));
+	/* Nobody waits for who has been killed */
+	current->killed = true;
+	EXPECT_FAILS(-EFAULT, req_map(self->c, PG, UA(0), PG, RW));
+	current->killed = false;
+	EXPECT_WORKS(req_map(self->c, PG, UA(0), PG, RW));
+	EXPECT_WORKS(vfio_ioctl(self->c, VFIO_IOMMU_DISABLE, NULL));
+	EXPECT_EQ(host_usage.pins, 0);
+	EXPECT_EQ(self->mm->locked_vm, 1);	/* the table */
+}
+
+/* What will be refused is not pinned, whatever it is refused for */
+static void pinned_in_vain(void)
+{
+	WARN_ON(1);
+}
+
+TEST_F(world, version1_does_not_pin_in_vain)
+{
+	struct host_container *c = version1(self->c);
+
+	host_stuck = pinned_in_vain;
+	self->mm->stuck_fault = true;
+	EXPECT_EQ(req_map(c, 0, UA(0), PG, RW), -EPERM);
+	EXPECT_EQ(vfio_ioctl(c, VFIO_IOMMU_ENABLE, NULL), 0);
+	EXPECT_EQ(req_map(c, 0, UA(0), SZ_2G, RW), -EINVAL);
+	EXPECT_EQ(req_map(c, 0, UA(0), 0, RW), -EINVAL);
+	EXPECT_EQ(req_map(c, 0, UA(0) + 1, PG, RW), -EINVAL);
+	EXPECT_EQ(req_map(c, 0, -PG, 2 * PG, RW), -EINVAL);
+	current->mm = self->other;
+	EXPECT_EQ(req_map(c, 0, UA(0), PG, RW), -EPERM);
+	current->mm = self->mm;
+	self->mm->stuck_fault = false;
+	host_stuck = NULL;
+}
+
 /* The page was there when arguments were copied, and is not when the answer is */
 static void answer_gets_stuck(void)
 {
