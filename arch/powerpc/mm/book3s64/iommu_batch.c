@@ -6,6 +6,7 @@
  */
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 
 #include "iommu_region.h"
 
@@ -30,19 +31,23 @@ static long region_check(struct mm_iommu_table_group_mem_t *mem,
 	return 0;
 }
 
+/* Reschedule after so many IOMMU pages, of which one element may have more */
+#define BATCH_REF_PAGES	BIT(16)
+
 /*
- * Reference the elements from *@first on that belong to one region, and set
- * *@first to the element behind them. Unchanged after an error.
+ * Reference elements from *@first on that belong to one region, and set *@first to the
+ * element behind them. Unchanged after an error.
  */
 static long region_ref_batch(struct tce_batch *batch, unsigned int page_shift,
 			     unsigned long *first)
 {
 	struct mm_iommu_table_group_mem_t *mem = NULL;
+	unsigned int split = batch->page_shift - page_shift;
 	unsigned long i, ua, nr = 0;
 	bool write = false;
 	long ret;
 
-	for (i = *first; i < batch->nr; i++) {
+	for (i = *first; i < batch->nr && nr << split < BATCH_REF_PAGES; i++) {
 		if (!batch->uas[i])
 			continue;
 		ua = batch_ua(batch, i);
@@ -56,7 +61,7 @@ static long region_ref_batch(struct tce_batch *batch, unsigned int page_shift,
 		write |= batch->uas[i] & TCE_PCI_WRITE;
 		nr++;
 	}
-	nr <<= batch->page_shift - page_shift;
+	nr <<= split;
 	if (nr && !mm_iommu_ref(mem, nr, write))
 		return -EINVAL;
 	if (nr)
@@ -97,7 +102,7 @@ static void region_unref_batch(const struct tce_batch *batch,
  * @batch: the batch; elements that are 0 need no reference. Sets @batch->mem
  * @page_shift: log2 of the IOMMU page size
  *
- * Context: any in virtual mode, does not sleep.
+ * Context: process, may sleep.
  *
  * Return: as mm_iommu_ref_range().
  */
@@ -107,10 +112,13 @@ long mm_iommu_ref_batch(struct tce_batch *batch, unsigned int page_shift)
 	long ret = 0;
 
 	batch->mem = NULL;
-	rcu_read_lock();
-	while (!ret && done < batch->nr)
+	while (!ret && done < batch->nr) {
+		rcu_read_lock();
 		ret = region_ref_batch(batch, page_shift, &done);
-	rcu_read_unlock();
+		rcu_read_unlock();
+		if (!ret && done < batch->nr)
+			cond_resched();
+	}
 	if (ret)
 		region_unref_batch(batch, page_shift, done);
 

@@ -49,17 +49,38 @@ static bool region_backs_page(struct mm_iommu_table_group_mem_t *mem,
 	return true;
 }
 
+/* How many IOMMU pages from @ua on begin in the same piece */
+static unsigned long region_pages_of_piece(struct mm_iommu_table_group_mem_t *mem,
+					   unsigned long ua,
+					   unsigned int page_shift)
+{
+	unsigned long size = 1UL << mem->piece_shift;
+	unsigned long left = size - (ua & (size - 1));
+
+	return ((left - 1) >> page_shift) + 1;
+}
+
+/*
+ * A piece of large granules backs all that begins in it. Of others some pages may be
+ * backed, but not all: no more than two of them are looked at page by page.
+ */
 static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
 				      unsigned long ua, unsigned long npages,
 				      unsigned int page_shift)
 {
+	unsigned long nr;
+
 	if (mem->device)
 		return false;
 
-	for (; npages; npages--, ua += 1UL << page_shift)
-		if (page_shift > region_piece(mem, ua)->shift &&
-		    !region_backs_page(mem, ua, page_shift))
+	for (; npages; npages -= nr, ua += nr << page_shift) {
+		nr = 1;
+		if (page_shift <= region_piece(mem, ua)->shift)
+			nr = min(npages, region_pages_of_piece(mem, ua,
+							       page_shift));
+		else if (!region_backs_page(mem, ua, page_shift))
 			return false;
+	}
 
 	return true;
 }

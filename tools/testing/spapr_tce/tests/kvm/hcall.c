@@ -272,6 +272,38 @@ TEST_F(kvm, clear_split_pages_in_parts)
 	EXPECT_GE(rescheds, (size >> 12 >> 20) - 1);
 }
 
+/* ... and so it does for a list, whose pages are referenced in parts as well */
+static struct mm_struct *referenced_mm;
+static unsigned long partly;
+
+static void count_parts(void)
+{
+	unsigned long refs = mapped_at(referenced_mm, UA(UA_HUGE)) - 1;
+
+	partly += refs && refs < 512UL * 512;
+}
+
+TEST_F(kvm, map_split_pages_in_parts)
+{
+	EXPECT_WORKS(req_create(self->c, 12, SZ_1G, 1, NULL));
+	self->fds[1] = create_table(self->kvm, 7, 21, WINDOW1 >> 21, 512);
+	self->nr_fds = 2;
+	EXPECT_WORKS(attach(self->kvm, self->fds[1], PHB3));
+	write_list(self->kvm, GPA_LIST, GPA_HUGE | TCE_RW, 0, 512);
+	referenced_mm = self->mm;
+	partly = 0;
+	host_resched = count_parts;
+	EXPECT_WORKS(LIST(7, WINDOW1, GPA_LIST, 512));
+	host_resched = NULL;
+	EXPECT_EQ(partly, 3);
+	EXPECT_EQ(mapped_at(self->mm, UA(UA_HUGE)), 1 + 512 * 512);
+	EXPECT_REACHES(PHB3, WINDOW1 + 511UL * SZ_2M + 511 * P4, GPA_HUGE + 511 * P4);
+	/* One of the last part is bad: the other parts are given back */
+	write_one(self->kvm, GPA_LIST, 511, (GPA_HUGE + P4) | TCE_RW);
+	EXPECT_FAILS(H_TOO_HARD, LIST(7, WINDOW1, GPA_LIST, 512));
+	EXPECT_WORKS(STUFF(7, WINDOW1, 0, 512));
+}
+
 /* To clear what is not there takes no memory */
 TEST_F(kvm, clear_nothing)
 {
