@@ -10,7 +10,8 @@
  *
  * A hypercall first validates its arguments and list, then prepares what it needs
  * (levels of guest_tces; references and levels of each hardware table), and then
- * commits, which cannot fail. So all tables behind one LIOBN are changed, or none.
+ * commits, which only the hypervisor of an LPAR can refuse: what is committed by then is
+ * taken back. So all tables behind one LIOBN are changed, or none.
  * Answers:
  *
  * H_PARAMETER			an error of the guest
@@ -93,21 +94,67 @@ static int kvmppc_tce_prepare(struct kvmppc_spapr_tce_table *stt,
 	return 0;
 }
 
+/* Map at @ioba in one table what the guest had there; unmap it if that cannot be done */
+static void kvmppc_tce_put_back(struct kvmppc_spapr_tce_table *stt,
+				struct kvmppc_tce_link *link,
+				unsigned long ioba, unsigned long ua)
+{
+	unsigned long entry = ioba >> link->tbl->it_page_shift;
+	struct tce_batch batch = {
+		.mm = stt->kvm->mm,
+		.uas = &ua,
+		.nr = 1,
+		.page_shift = stt->page_shift,
+	};
+
+	if (ua && !user_table_prepare_batch(link->tbl, &link->iter, entry, &batch) &&
+	    !user_table_commit_batch(link->tbl, &link->iter, entry, &batch))
+		return;
+	user_table_unmap(link->tbl, entry,
+			 1UL << kvmppc_tce_split(stt, link->tbl), NULL);
+}
+
+/*
+ * A table has refused a batch. Take it back from the tables before that one, page by
+ * page: no memory is needed then.
+ */
+static noinline void kvmppc_tce_take_back(struct kvmppc_spapr_tce_table *stt,
+					  unsigned long ioba, unsigned long nr,
+					  struct kvmppc_tce_link *end)
+{
+	unsigned long index = kvmppc_tce_index(stt, ioba), ua;
+	struct kvmppc_tce_link *link;
+
+	for (; nr; nr--, index++, ioba += 1UL << stt->page_shift) {
+		if (kvmppc_tce_to_ua(stt, kvm_memslots(stt->kvm),
+				     kvmppc_tce_load(stt, index), &ua))
+			ua = 0;
+		link = NULL;
+		while ((link = kvmppc_tce_next_table(stt, link)) != end)
+			kvmppc_tce_put_back(stt, link, ioba, ua);
+		cond_resched();
+	}
+}
+
 static int kvmppc_tce_commit(struct kvmppc_spapr_tce_table *stt,
 			     unsigned long ioba,
 			     const struct tce_batch *batch)
 {
-	struct kvmppc_tce_link *link = NULL;
-	int ret = 0, err;
+	struct kvmppc_tce_link *link = NULL, *refused;
+	int ret = 0;
 
 	tce_lock_assert_held(&stt->lock);
-	while ((link = kvmppc_tce_next_table(stt, link))) {
-		err = user_table_commit_batch(link->tbl, &link->iter,
+	while (!ret && (link = kvmppc_tce_next_table(stt, link)))
+		ret = user_table_commit_batch(link->tbl, &link->iter,
 					      ioba >> link->tbl->it_page_shift,
 					     batch);
-		if (err)
-			ret = err;
-	}
+	if (likely(!ret))
+		return 0;
+
+	refused = link;
+	while ((link = kvmppc_tce_next_table(stt, link)))
+		user_table_cancel_batch(link->tbl, &link->iter, batch);
+	kvmppc_tce_take_back(stt, ioba, batch->nr, refused);
 
 	return ret;
 }

@@ -248,6 +248,12 @@ TEST_F(lists, put_into_a_window_that_goes)
 	EXPECT_GT(n, 3);
 }
 
+#define HPA(n)	page_to_phys(self->mm->pte[n].page)
+#define MAPS(ioba, n) do {						\
+	EXPECT_EQ(machine_dma(host_pes + 3, ioba, false), (long)HPA(n)); \
+	EXPECT_EQ(lpar.tces[0][(ioba) / P4] & ~TCE_RW, HPA(n));	\
+} while (0)
+
 /* A hypervisor that refuses a TCE, asked before another table or after it */
 TEST_F(lists, refused)
 {
@@ -271,6 +277,31 @@ TEST_F(lists, refused)
 		EXPECT_EQ(HCALL(H_PUT_TCE, LIOBN, 0, GPA(2) | TCE_RW, 0), H_HARDWARE);
 		EXPECT_EQ(lpar.plans[0].times, 0);
 		EXPECT_EQ(get_tce(self->vcpu, KVM_VIRTUAL, LIOBN, 0), old);
+		MAPS(0, 1);
+		/* A list where one is mapped, one not, and one by VFIO */
+		EXPECT_EQ(HCALL(H_PUT_TCE, LIOBN, P4, GPA(3) | TCE_PCI_READ, 0), 0);
+		EXPECT_EQ(req_map(self->c, 3 * P4, UA(4), P4, RW), 0);
+		write_list(self->kvm, LIST_AT, GPA(5) | TCE_RW, PG, 4);
+		lpar.plans[0] = (struct lpar_plan){ .at = 2, .times = 1, .rc = H_PARAMETER };
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, 4), H_HARDWARE);
+		EXPECT_EQ(lpar.plans[0].times, 0);
+		world_check();
+		MAPS(0, 1);
+		MAPS(P4, 3);
+		EXPECT_EQ(machine_dma(host_pes + 3, P4, true), -EFAULT);
+		EXPECT_TRUE(faults(host_pes + 3, 2 * P4));
+		EXPECT_EQ(lpar.tces[0][2] | lpar.tces[0][3], 0);
+		EXPECT_EQ(mapped_at(self->mm, UA(0)),
+			  1 + 4 + !faults(host_pes + 3, 3 * P4));
+		/* What cannot be put back is unmapped, not left */
+		kvm_set_slot(self->kvm, 0, GPA(5), UA(5), 1000);
+		write_list(self->kvm, LIST_AT, GPA(5) | TCE_RW, PG, 4);
+		lpar.plans[0] = (struct lpar_plan){ .at = 2, .times = 1, .rc = H_PARAMETER };
+		EXPECT_EQ(HCALL(H_PUT_TCE_INDIRECT, LIOBN, 0, LIST_AT, 4), H_HARDWARE);
+		EXPECT_EQ(faults(host_pes + 3, 0), i == 1);
+		kvm_set_slot(self->kvm, 0, 0, UA(0), 1024);
+		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, P4, 0, 3), 0);
+		EXPECT_EQ(HCALL(H_PUT_TCE, LIOBN, 0, old, 0), 0);
 		lpar.plans[0] = (struct lpar_plan){ .times = 1, .clears = true,
 						    .rc = H_HARDWARE };
 		EXPECT_EQ(HCALL(H_STUFF_TCE, LIOBN, 0, 0, 1), H_HARDWARE);
