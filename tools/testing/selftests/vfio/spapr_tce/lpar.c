@@ -206,4 +206,24 @@ TEST_F(lpar, large_window)
 	EXPECT_GT(5000, gone);
 }
 
+/* A process that makes windows all the time does not fill the log. */
+TEST_F(lpar, log_is_not_filled)
+{
+	u32 shift = sys_tce_shift();
+	int log = sys_klog_open();
+	int i;
+	u64 at;
+
+	if (!(self->info.ddw.pgsizes & BIT_ULL(shift)))
+		SKIP(return, "no windows of %u-bit pages", shift);
+	ASSERT_LE(0, log);
+	for (i = 0; i < 64; i++) {
+		ASSERT_EQ(0, tce_create(self->c, shift, SZ_512M, 1, &at));
+		ASSERT_EQ(0, tce_remove(self->c, at));
+	}
+	/* Firmware is asked what it has, and to make a window */
+	EXPECT_GT(64, sys_klog_said(log, "-pe-dma-window"));
+	close(log);
+}
+
 TEST_HARNESS_MAIN
