@@ -9,7 +9,9 @@
  *
  * The default window is gone once it was removed. Firmware makes it again when it
  * resets the windows of the PE, and removes the dynamic ones then; what describes
- * it is kept in the node in a property of another name.
+ * it is kept in the node in a property of another name. Firmware that cannot reset
+ * them could never make it again, so it is not removed then: it passes from owner to
+ * owner, empty.
  */
 #include <linux/cleanup.h>
 #include <linux/err.h>
@@ -189,9 +191,31 @@ static struct iommu_table *make_default_table(struct device_node *pe,
 	return tbl;
 }
 
+/* May the default window be removed: can firmware and the node have it again? */
+static bool can_restore(struct device_node *pe)
+{
+	u32 ext[2];	/* how many extensions there are, and the first one: reset */
+
+	if (of_property_read_u32_array(pe, "ibm,ddw-extensions", ext,
+				       ARRAY_SIZE(ext)) || !ext[0])
+		return false;
+	pseries_copy_property(pe, default_name, saved_name);
+
+	return of_property_present(pe, saved_name);
+}
+
+/* A default window that stays is left to the next owner */
+static int remove_default_window(struct device_node *pe)
+{
+	if (!can_restore(pe))
+		return 0;
+
+	return remove_dma_window_named(pe, true, default_name, false);
+}
+
 /*
- * Have firmware make the default window, and the node describe it. Firmware without
- * dynamic windows cannot remove the default one: it is there then, and described.
+ * Have firmware make the default window, and the node describe it. If it could not be
+ * removed it is there, and described.
  */
 static void restore_default_window(struct pci_dev *pdev, struct device_node *pe)
 {
@@ -234,6 +258,7 @@ long pseries_remove_host_windows(struct iommu_table_group *table_group,
 				 struct pci_dev *pdev)
 {
 	struct device_node *pe = pseries_find_pe(pci_device_to_OF_node(pdev));
+	struct iommu_table *tbl;
 
 	lockdep_assert_held(&dma_win_init_mutex);
 	if (!pe)
@@ -244,7 +269,11 @@ long pseries_remove_host_windows(struct iommu_table_group *table_group,
 	 * its default window in the same TCEs, and a reset does not clear them.
 	 */
 	remove_dynamic_dma_windows(pdev, pe);
-	remove_dma_window_named(pe, true, default_name, true);
+	tbl = table_group->tables[0];
+	if (can_restore(pe))
+		remove_dma_window_named(pe, true, default_name, true);
+	else if (tbl)
+		tbl->it_ops->clear(tbl, tbl->it_offset, tbl->it_size);
 	put_table(table_group, 0);
 
 	return 0;
@@ -267,7 +296,7 @@ static struct iommu_table *make_default_window(struct pci_dev *pdev,
 	tbl = make_default_table(pe, size);
 	if (tbl)
 		return tbl;
-	remove_dma_window_named(pe, true, default_name, false);
+	remove_default_window(pe);
 
 	return ERR_PTR(-ENOMEM);
 }
@@ -328,6 +357,7 @@ static struct iommu_table *make_dynamic_window(struct pci_dev *pdev,
 	tbl = iommu_pseries_alloc_table(phb->node);
 	if (!tbl)
 		return ERR_PTR(-ENOMEM);
+	tbl->it_ops = &iommu_table_lpar_multi_ops;
 	ret = -ENODEV;
 	if (create_ddw(pdev, tokens, &window, page_shift, window_shift))
 		goto free_table;
@@ -343,8 +373,7 @@ static struct iommu_table *make_dynamic_window(struct pci_dev *pdev,
 remove_window:
 	__remove_dma_window(pe, tokens, window.liobn);
 free_table:
-	/* Not a user table yet */
-	kfree(tbl);
+	iommu_tce_table_put(tbl);
 
 	return ERR_PTR(ret);
 }
@@ -360,9 +389,9 @@ static struct iommu_table *make_window(struct iommu_table_group *table_group,
 	if (!pe)
 		return ERR_PTR(-ENODEV);
 
-	/* A reset would remove the dynamic window */
-	if (num == 0 && of_property_present(pe, dynamic_name))
-		return ERR_PTR(-EPERM);
+	/* There can be one dynamic window, and a reset would remove it */
+	if (of_property_present(pe, dynamic_name))
+		return ERR_PTR(num == 0 ? -EPERM : -ENOSPC);
 	if (is_default(table_group, num, page_shift, size))
 		return make_default_window(pdev, pe, size);
 
@@ -441,6 +470,18 @@ long pseries_create_user_table(struct iommu_table_group *table_group, int num,
 	return 0;
 }
 
+static int remove_window(struct iommu_table_group *table_group,
+			 struct device_node *pe, int num)
+{
+	struct iommu_table *tbl = table_group->tables[num];
+
+	if (is_default(table_group, num, tbl->it_page_shift,
+		       tbl->it_size << tbl->it_page_shift))
+		return remove_default_window(pe);
+
+	return remove_dma_window_named(pe, true, dynamic_name, false);
+}
+
 /**
  * pseries_unset_window() - iommu_table_group_ops::unset_window
  * @table_group: the group
@@ -456,7 +497,6 @@ long pseries_unset_window(struct iommu_table_group *table_group, int num)
 {
 	struct pci_dev *pdev __free(pci_dev_put) = get_pci_dev(table_group);
 	struct iommu_table *tbl = table_group->tables[num];
-	const char *name = dynamic_name;
 	struct device_node *pe;
 	long ret = -ENODEV;
 
@@ -465,16 +505,12 @@ long pseries_unset_window(struct iommu_table_group *table_group, int num)
 	if (!tbl)
 		return 0;
 
-	if (is_default(table_group, num, tbl->it_page_shift,
-		       tbl->it_size << tbl->it_page_shift))
-		name = default_name;
-
 	mutex_lock(&dma_win_init_mutex);
 	pe = pseries_find_pe(pci_device_to_OF_node(pdev));
-	if (pe && !remove_dma_window_named(pe, true, name, false)) {
-		put_table(table_group, num);
+	if (pe && !remove_window(table_group, pe, num))
 		ret = 0;
-	}
+	if (!ret)
+		put_table(table_group, num);
 	mutex_unlock(&dma_win_init_mutex);
 
 	return ret;

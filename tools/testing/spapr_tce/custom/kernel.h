@@ -599,6 +599,10 @@ struct pci_controller_ops;
 struct device_node {
 	const u32 *tce_sizes;
 	int nr_tce_sizes;
+	struct property *properties;
+	struct property *deadprops;
+	struct device_node *parent;
+	struct pci_dn *data;
 };
 
 struct device {

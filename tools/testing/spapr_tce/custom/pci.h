@@ -12,9 +12,12 @@
 #define POWERNV_IOMMU_DEFAULT_LEVELS	2
 #define POWERNV_IOMMU_MAX_LEVELS	5
 
+struct pci_bus;
+
 struct pci_controller {
 	struct device_node *dn;
 	int node;
+	struct pci_bus *bus;
 };
 
 enum pnv_phb_model {

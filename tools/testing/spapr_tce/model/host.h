@@ -193,6 +193,7 @@ struct host_pe {
 	int eeh_answer;
 	bool stuck;
 	bool no_iommudata;
+	struct device *devs[2];	/* NULL: one of no interest */
 };
 
 extern struct host_pe host_pes[HOST_PES];

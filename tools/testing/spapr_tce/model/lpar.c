@@ -2,10 +2,9 @@
 /*
  * An LPAR with one PE, whose TCEs its hypervisor has. A device uses a TCE as
  * soon as it is stored: the page behind it is taken for one whose translation
- * is remembered, so it may not be unpinned. What pseries/tce_window.c does for
- * the files under test is done here.
+ * is remembered, so it may not be unpinned. Its windows are made by firmware.c.
  */
-#include "tce_batch.h"
+#include "tce_handover.h"
 #include "lpar.h"
 
 struct lpar lpar;
@@ -19,6 +18,19 @@ bool firmware_has_feature(unsigned long feature)
 void msleep(unsigned int ms)
 {
 	lpar.slept += ms;
+}
+
+/* Whichever of the group's tables it is */
+static struct iommu_table *lpar_table(unsigned long liobn)
+{
+	struct iommu_table **tables = lpar_pe.pe.table_group.tables;
+	int num;
+
+	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
+		if (tables[num] && tables[num]->it_index == liobn)
+			return tables[num];
+
+	return NULL;
 }
 
 static void lpar_use(unsigned long tce, int n)
@@ -48,7 +60,7 @@ static long lpar_refuses(bool clear)
 static long lpar_store(unsigned long liobn, unsigned long ioba,
 		       unsigned long tce, bool clear)
 {
-	struct iommu_table *tbl = lpar_pe.pe.table_group.tables[liobn];
+	struct iommu_table *tbl = lpar_table(liobn);
 	unsigned long index;
 	long rc;
 
@@ -77,7 +89,7 @@ long plpar_tce_put(unsigned long liobn, unsigned long ioba, unsigned long tce)
 long plpar_tce_put_indirect(unsigned long liobn, unsigned long ioba,
 			    unsigned long list, unsigned long nr)
 {
-	unsigned long size = IOMMU_PAGE_SIZE(lpar_pe.pe.table_group.tables[liobn]);
+	unsigned long size = IOMMU_PAGE_SIZE(lpar_table(liobn));
 	__be64 *tces = __va(list);
 	unsigned long i;
 	long rc = 0;
@@ -96,7 +108,7 @@ long plpar_tce_put_indirect(unsigned long liobn, unsigned long ioba,
 long plpar_tce_stuff(unsigned long liobn, unsigned long ioba, unsigned long tce,
 		     unsigned long nr)
 {
-	unsigned long size = IOMMU_PAGE_SIZE(lpar_pe.pe.table_group.tables[liobn]);
+	unsigned long size = IOMMU_PAGE_SIZE(lpar_table(liobn));
 	unsigned long i;
 	long rc = 0;
 
@@ -145,7 +157,7 @@ void lpar_check(void)
 	int num;
 
 	for (num = 0; num < 2; num++) {
-		tbl = lpar_pe.pe.table_group.tables[num];
+		tbl = lpar_table(num);
 		for (i = 0; i < LPAR_TCES; i++) {
 			view = tbl && tbl->it_user && i < tbl->it_size ?
 				tce_tree_walk(&tbl->it_tree, i) : NULL;
@@ -157,100 +169,34 @@ void lpar_check(void)
 	}
 }
 
-/*
- * What pseries/tce_window.c does.
- */
-
-static void lpar_table_free(struct iommu_table *tbl)
-{
-	(void)tbl;
-}
-
-static struct iommu_table_ops lpar_table_ops = {
-	.store_batch = pseries_tce_store_batch,
-	.clear_batch = pseries_tce_clear_batch,
-	.free = lpar_table_free,
-};
-
-static long lpar_create_table(struct iommu_table_group *table_group, int num,
-			      __u32 page_shift, __u64 window_size,
-			      __u32 levels, struct mm_struct *mm,
-			      struct iommu_table **ptbl)
-{
-	struct iommu_table *tbl;
-	int ret;
-
-	(void)levels;
-	tbl = machine_new_table(&lpar_table_ops);
-	if (!tbl)
-		return -ENOMEM;
-	tbl->it_index = num;
-	tbl->it_page_shift = page_shift;
-	tbl->it_size = min_t(unsigned long, window_size >> page_shift, LPAR_TCES);
-	tbl->it_offset = num ? BIT(59) >> page_shift : 0;
-	ret = pseries_tce_init_table(tbl, mm);
-	if (ret) {
-		iommu_tce_table_put(tbl);
-		return ret;
-	}
-	/* One reference is the window's */
-	table_group->tables[num] = tbl;
-	*ptbl = iommu_tce_table_get(tbl);
-
-	return 0;
-}
-
-static long lpar_set_window(struct iommu_table_group *table_group, int num,
-			    struct iommu_table *tbl)
-{
-	return table_group->tables[num] == tbl ? 0 : -EPERM;
-}
-
-/* TCEs that are there still go with it */
-static long lpar_unset_window(struct iommu_table_group *table_group, int num)
+/* TCEs that are there still go with their window */
+void lpar_clear(unsigned long liobn)
 {
 	unsigned long i;
 
 	for (i = 0; i < LPAR_TCES; i++) {
-		lpar_use(lpar.tces[num][i], -1);
-		lpar.tces[num][i] = 0;
+		lpar_use(lpar.tces[liobn][i], -1);
+		lpar.tces[liobn][i] = 0;
 	}
-	iommu_tce_table_put(table_group->tables[num]);
-	table_group->tables[num] = NULL;
-
-	return 0;
 }
-
-static long lpar_take_ownership(struct iommu_table_group *table_group,
-				struct device *dev)
-{
-	(void)table_group;
-	(void)dev;
-
-	return 0;
-}
-
-static void lpar_release_ownership(struct iommu_table_group *table_group,
-				   struct device *dev)
-{
-	(void)table_group;
-	(void)dev;
-}
-
-static struct iommu_table_group_ops lpar_group_ops = {
-	.create_user_table = lpar_create_table,
-	.set_window = lpar_set_window,
-	.unset_window = lpar_unset_window,
-	.take_ownership = lpar_take_ownership,
-	.release_ownership = lpar_release_ownership,
-};
 
 /**
  * lpar_init() - the LPAR boots
- * @features: what its firmware has
+ * @features: what its hypervisor has
  */
 void lpar_init(unsigned long features)
 {
+	lpar_boot(features, FIRMWARE_RESETS);
+}
+
+/**
+ * lpar_boot() - an LPAR boots
+ * @features: what its hypervisor has
+ * @kind: what its firmware can do
+ */
+void lpar_boot(unsigned long features, enum firmware_kind kind)
+{
+	firmware_exit();
 	lpar = (struct lpar) { .features = features };
 	lpar_pe = (struct host_pe) {
 		.pe.table_group = {
@@ -258,7 +204,10 @@ void lpar_init(unsigned long features)
 			.pgsizes = SZ_4K | SZ_64K,
 			.max_dynamic_windows_supported = 2,
 			.max_levels = 1,
-			.ops = &lpar_group_ops,
+			.ops = &pseries_table_group_ops,
+			.group = host_group(&lpar_pe),
 		},
+		.devs = { &lpar_devs[0].dev, &lpar_devs[1].dev },
 	};
+	firmware_init(kind);
 }

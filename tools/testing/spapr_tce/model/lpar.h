@@ -7,6 +7,8 @@
 
 #include "host.h"
 
+#include <linux/pci.h>
+
 #include <asm/hvcall.h>
 #include <asm/plpar_wrappers.h>
 
@@ -49,9 +51,51 @@ struct lpar {
 	unsigned long slept;
 };
 
+#define LPAR_DEVS	2
+
+/**
+ * enum firmware_kind - what firmware can do
+ * @FIRMWARE_RESETS: make and remove windows, and make the default one again
+ * @FIRMWARE_NO_RESET: all but the last: what removes the default window loses it
+ * @FIRMWARE_ONE_WINDOW: none of it
+ */
+enum firmware_kind {
+	FIRMWARE_RESETS,
+	FIRMWARE_NO_RESET,
+	FIRMWARE_ONE_WINDOW,
+};
+
+/**
+ * struct firmware - what firmware has made, and what the host did
+ * @has_default: there is a default window, of LIOBN 0
+ * @dynamic: there is a dynamic window, of LIOBN 1
+ * @windows: how many there can be
+ * @resets: how often it was asked to make the default window again
+ * @cleared: how often the host cleared a table of its own
+ * @set_up: buses and devices for which the host looked at the windows
+ * @added: devices that joined the group
+ */
+struct firmware {
+	bool has_default;
+	bool dynamic;
+	unsigned int windows;
+	unsigned int resets;
+	unsigned int cleared;
+	unsigned int set_up;
+	unsigned int added;
+};
+
 extern struct lpar lpar;
 extern struct host_pe lpar_pe;
+extern struct firmware firmware;
+extern struct pci_dev lpar_devs[LPAR_DEVS];
 
+void firmware_init(enum firmware_kind kind);
+void firmware_exit(void);
+unsigned int firmware_dead_properties(void);
+bool firmware_described(const char *name);
+void lpar_clear(unsigned long liobn);
+void lpar_boot(unsigned long features, enum firmware_kind kind);
 void lpar_init(unsigned long features);
 void lpar_check(void);
 

@@ -10,7 +10,7 @@
  */
 #include <stdarg.h>
 
-#include "host.h"
+#include "lpar.h"
 
 #define OPAL_SUCCESS	0
 #define OPAL_PARAMETER	-1
@@ -882,6 +882,7 @@ void machine_reset(void)
 	struct iommu_table_group *group;
 	unsigned int i;
 
+	firmware_exit();
 	for (i = 0; i < HOST_PES; i++) {
 		group = &host_pes[i].pe.table_group;
 		if (group->ops->take_ownership(group, &host_device))

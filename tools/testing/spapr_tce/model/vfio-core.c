@@ -99,19 +99,48 @@ int vfio_set_iommu(struct host_container *c, unsigned long type)
 	return ret;
 }
 
-static int attach(struct host_container *c, struct host_pe *hpe)
+/* Each device of a group is handed over */
+static struct device *pe_device(struct host_pe *hpe, int i)
+{
+	return i ? hpe->devs[i] : hpe->devs[0] ?: &host_device;
+}
+
+static void release_ownership(struct host_pe *hpe, int nr)
 {
 	struct iommu_table_group *group = &hpe->pe.table_group;
-	int ret;
+	int i;
 
-	ret = group->ops->take_ownership(group, &host_device);
+	for (i = 0; i < nr && pe_device(hpe, i); i++)
+		group->ops->release_ownership(group, pe_device(hpe, i));
+}
+
+static int take_ownership(struct host_pe *hpe)
+{
+	struct iommu_table_group *group = &hpe->pe.table_group;
+	int i, ret;
+
+	for (i = 0; i < 2 && pe_device(hpe, i); i++) {
+		ret = group->ops->take_ownership(group, pe_device(hpe, i));
+		if (ret) {
+			release_ownership(hpe, i);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
+static int attach(struct host_container *c, struct host_pe *hpe)
+{
+	int ret = take_ownership(hpe);
+
 	if (ret)
 		return ret;
 	if (c->data) {
 		ret = host_driver->attach_group(c->data, host_group(hpe),
 						VFIO_IOMMU);
 		if (ret) {
-			group->ops->release_ownership(group, &host_device);
+			release_ownership(hpe, 2);
 			return ret;
 		}
 	}
@@ -134,7 +163,6 @@ int vfio_attach(struct host_container *c, struct host_pe *hpe)
 
 static void detach(struct host_container *c, struct host_pe *hpe)
 {
-	struct iommu_table_group *group = &hpe->pe.table_group;
 	struct vfio_instance *instance = c->instance;
 	int i = 0;
 
@@ -142,7 +170,7 @@ static void detach(struct host_container *c, struct host_pe *hpe)
 		i++;
 	if (c->data)
 		host_driver->detach_group(c->data, host_group(hpe));
-	group->ops->release_ownership(group, &host_device);
+	release_ownership(hpe, 2);
 	group_remove(c, i);
 	if (!c->nr_groups && c->data) {
 		rcu_assign_pointer(c->instance, NULL);

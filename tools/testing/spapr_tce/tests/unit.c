@@ -18,6 +18,7 @@
 #include "unit/kill.c"
 #include "unit/version1.c"
 #include "unit/lpar.c"
+#include "unit/firmware.c"
 #include "unit/debugfs.c"
 #include "unit/tree.c"
 #include "unit/levels.c"
