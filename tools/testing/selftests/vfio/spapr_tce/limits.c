@@ -57,16 +57,14 @@ FIXTURE_TEARDOWN(limits)
 	tce_close(self->dev, self->c);
 	mem_free(self->buf, BUF_SIZE);
 	EXPECT_NO_LEAK(&self->leak);
+	SKIP_UNASKED();
 }
 
-/*
- * Does data still go from @iova_a to @iova_b, which are mapped to @a and @b?
- * Without an edu there is nobody to ask.
- */
+/* Does data still go from @iova_a to @iova_b, which are mapped to @a and @b? */
 static bool carries(struct _test_data_limits *self, u64 iova_a, void *a,
 		    u64 iova_b, void *b, u32 seed)
 {
-	if (!self->dev->edu)
+	if (!can_ask(self->dev))
 		return true;
 	mem_fill(a, LEN, seed);
 	mem_fill(b, LEN, ~seed);
@@ -77,7 +75,7 @@ static bool carries(struct _test_data_limits *self, u64 iova_a, void *a,
 /* Does a write of the device to @iova leave @mem alone? */
 static bool refused(struct _test_data_limits *self, u64 iova, void *mem, u32 seed)
 {
-	if (!self->dev->edu)
+	if (!can_ask(self->dev))
 		return true;
 	mem_fill(mem, LEN, seed);
 	return !edu_write_ram(self->dev, iova, 0, LEN) &&

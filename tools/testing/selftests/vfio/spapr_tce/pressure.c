@@ -111,6 +111,7 @@ FIXTURE_TEARDOWN(pressure)
 	mem_free(self->buf, BUF_SIZE);
 	rmdir(CGROUP);
 	EXPECT_NO_LEAK(&self->leak);
+	SKIP_UNASKED();
 }
 
 /* ---- cgroups ------------------------------------------------------------ */
@@ -614,7 +615,7 @@ TEST_F(pressure, memlock_changes)
 static bool carries(struct _test_data_pressure *self, u64 iova, void *mem,
 		    u32 seed)
 {
-	if (!self->dev->edu)
+	if (!can_ask(self->dev))
 		return true;
 	mem_fill(mem, LEN, seed);
 	mem_fill(mem + UNIT, LEN, ~seed);

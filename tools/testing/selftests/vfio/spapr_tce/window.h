@@ -88,6 +88,7 @@ FIXTURE_TEARDOWN(window)
 {
 	tce_close(&self->dev, self->c);
 	EXPECT_NO_LEAK(&self->leak);
+	SKIP_UNASKED();
 }
 
 /* One registered page: whatever a test maps, it maps this. */
@@ -134,8 +135,10 @@ static inline bool charge_exact(u64 start)
 {
 	struct tce_table_stat st;
 
-	if (!told())
+	if (!told()) {
+		unasked = "no debugfs that says what tables cost";
 		return true;
+	}
 	if (!table_at(start, &st))
 		return false;
 	return st.charged_pages == pages_of(st.hw_bytes + st.view_bytes) ||
