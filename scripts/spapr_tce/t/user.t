@@ -40,6 +40,14 @@ t "user: the plugin is one for QEMU before 9 and after" '
 			-DPLUGIN_VERSION=$v -o $w/count.so "$here/count.c" || exit 1
 	done'
 
+# All but trace events, tests, and the checks of a debug kernel
+t "user: KCSAN looks at all of our files" '
+	(cd "$top" && ls arch/powerpc/kernel/*.c arch/powerpc/kvm/*.c arch/powerpc/mm/book3s64/*.c \
+		arch/powerpc/platforms/*/*.c drivers/vfio/*.c) |
+		sed "s|.*/||; s|\.c$||; /trace$/d; /_kunit$/d; /_check$/d" | sort >$w/ours &&
+	sed -n "s/^#make KCSAN_SANITIZE_\(.*\)\.o=y/\1/p" "$top/configs/kcsan.config" |
+		sort | diff - $w/ours'
+
 # killed SIGNAL READY COMMAND...: in a group of its own, when READY is true
 killed() {
 	signal=$1 ready=$2
