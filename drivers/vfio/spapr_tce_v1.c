@@ -162,7 +162,7 @@ static long tce_pin_tces(struct tce_param *param)
 
 	for (i = 0; i < npages; i++, ua += BIT(IOMMU_PAGE_SHIFT_4K)) {
 		if (fatal_signal_pending(current) ||
-		    pin_user_pages_fast(ua & PAGE_MASK, 1, flags, &page) != 1)
+		    pin_user_pages_fast(ua, 1, flags, &page) != 1)
 			return -EFAULT;
 		param->tces[i] = cpu_to_be64(page_to_phys(page) |
 					     offset_in_page(ua));

@@ -240,8 +240,6 @@ void reset_dma_window(struct pci_dev *dev, struct device_node *par_dn)
 int query_ddw(struct pci_dev *dev, const u32 *ddw_avail,
 	      struct ddw_query_response *query, struct device_node *parent)
 {
-	if (fail_step())
-		return -1;
 	*query = (struct ddw_query_response) {
 		.windows_available = firmware.windows - firmware.has_default -
 			firmware.dynamic,
@@ -249,7 +247,8 @@ int query_ddw(struct pci_dev *dev, const u32 *ddw_avail,
 		.page_size = ~0U,
 	};
 
-	return 0;
+	/* Whatever it says then */
+	return fail_step() || firmware.mute ? -1 : 0;
 }
 
 int create_ddw(struct pci_dev *dev, const u32 *ddw_avail,
@@ -308,7 +307,7 @@ struct iommu_table_ops iommu_table_lpar_multi_ops = {
 struct iommu_table *iommu_init_table(struct iommu_table *tbl, int nid,
 				     unsigned long first, unsigned long end)
 {
-	if (!firmware.has_default)
+	if (!firmware.has_default || first || end)
 		host_die("a table is made for a window that is not there\n");
 
 	return fail_step() ? NULL : tbl;
@@ -382,6 +381,12 @@ void firmware_init(enum firmware_kind kind)
 		lpar_devs[i] = (struct pci_dev) { .dn = node_devs + i };
 		set_iommu_table_base(&lpar_devs[i].dev, tbl);
 	}
+}
+
+/* A device that is in no PE, or in one again */
+void firmware_stray(int dev, bool stray)
+{
+	lpar_devs[dev].dn = stray ? &node_phb : node_devs + dev;
 }
 
 /**

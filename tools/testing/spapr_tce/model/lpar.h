@@ -70,6 +70,7 @@ enum firmware_kind {
  * @has_default: there is a default window, of LIOBN 0
  * @dynamic: there is a dynamic window, of LIOBN 1
  * @windows: how many there can be
+ * @mute: it does not say what there can be
  * @resets: how often it was asked to make the default window again
  * @cleared: how often the host cleared a table of its own
  * @set_up: buses and devices for which the host looked at the windows
@@ -79,6 +80,7 @@ struct firmware {
 	bool has_default;
 	bool dynamic;
 	unsigned int windows;
+	bool mute;
 	unsigned int resets;
 	unsigned int cleared;
 	unsigned int set_up;
@@ -94,6 +96,7 @@ void firmware_init(enum firmware_kind kind);
 void firmware_exit(void);
 unsigned int firmware_dead_properties(void);
 bool firmware_described(const char *name);
+void firmware_stray(int dev, bool stray);
 void lpar_clear(unsigned long liobn);
 void lpar_boot(unsigned long features, enum firmware_kind kind);
 void lpar_init(unsigned long features);

@@ -164,6 +164,65 @@ TEST_F(firmware, dynamic_window)
 	}
 }
 
+/* What is wrong with a window is found before there is one, and nothing is left of it */
+TEST_F(firmware, refused)
+{
+	struct iommu_table_group *group = &lpar_pe.pe.table_group;
+	struct iommu_group *devices = group->group;
+	struct iommu_table *tbl;
+	u64 at;
+
+	come(&self->c);
+	/* A container asks for nothing of that kind */
+	EXPECT_EQ(group->ops->create_user_table(group, 1, 16, 3 * K64, 1, self->mm, &tbl),
+		  -EINVAL);
+	/* All devices of the group have gone */
+	group->group = NULL;
+	EXPECT_EQ(group->ops->create_user_table(group, 1, 16, MB, 1, self->mm, &tbl), -ENODEV);
+	EXPECT_EQ(group->ops->unset_window(group, 0), -ENODEV);
+	group->group = devices;
+	EXPECT_EQ(group->ops->unset_window(group, 0), 0);
+	if (variant->kind == FIRMWARE_ONE_WINDOW)
+		SKIP(return, "no window but the default one");
+
+	firmware.mute = true;
+	EXPECT_EQ(req_create(&self->c, 16, MB, 1, &at), -ENODEV);
+	firmware.mute = false;
+	EXPECT_EQ(req_create(&self->c, 16, 2 * LPAR_TCES * K64, 1, &at), -EINVAL);
+	EXPECT_WORKS(req_create(&self->c, 16, LPAR_TCES * K64, 1, &at));
+	EXPECT_EQ(lpar.tces[1][0], 0);
+	/* The default window would be made with a reset */
+	EXPECT_WORKS(req_remove(&self->c, 0));
+	EXPECT_EQ(req_create(&self->c, 12, MB, 1, &at), -EPERM);
+	EXPECT_EQ(req_create(&self->c, 16, MB, 1, &at), -EPERM);
+	EXPECT_WORKS(req_remove(&self->c, BIT(59)));
+	/* One dynamic window, wherever it is */
+	EXPECT_WORKS(req_create(&self->c, 16, MB, 1, &at));
+	EXPECT_EQ(req_create(&self->c, 16, MB, 1, &at), -ENOSPC);
+	EXPECT_TRUE(firmware.dynamic);
+}
+
+/* A device without a PE is handed to nobody, and others are not harmed by that */
+TEST_F(firmware, stray_device)
+{
+	firmware_stray(0, true);
+	EXPECT_EQ(vfio_attach(&self->c, &lpar_pe), -ENODEV);
+	firmware_stray(0, false);
+	check_host();
+	come(&self->c);
+}
+
+/* All of the window at once; what there is no memory for cannot be pinned */
+TEST_F(firmware, version1)
+{
+	WARN_ON(vfio_attach(&self->c, &lpar_pe));
+	WARN_ON(vfio_set_iommu(&self->c, VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_WORKS(vfio_ioctl(&self->c, VFIO_IOMMU_ENABLE, NULL));
+	EXPECT_EQ(req_map(&self->c, 0, UA(UA_END - 1), LPAR_TCES * SZ_4K, RW), -EFAULT);
+	EXPECT_EQ(req_map(&self->c, 0, UA(UA_END - 1), (LPAR_TCES + 1) * SZ_4K, RW), -EINVAL);
+	EXPECT_EQ(host_usage.pins, 0);
+}
+
 /* Whichever step fails, the host has its window, at the latest when it gets it again */
 TEST_F(firmware, every_step)
 {
