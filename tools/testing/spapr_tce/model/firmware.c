@@ -202,7 +202,9 @@ int remove_dma_window_named(struct device_node *np, bool remove_prop,
 	struct property *win = of_find_property(np, name, NULL);
 
 	lockdep_assert_held(&dma_win_init_mutex);
-	if (!win)
+	if (win && firmware.keeps)
+		of_remove_property(np, win);
+	if (!win || firmware.keeps)
 		return -EINVAL;
 	if (!firmware_can("ibm,ddw-applicable"))
 		return 0;

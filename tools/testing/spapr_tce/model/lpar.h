@@ -71,6 +71,7 @@ enum firmware_kind {
  * @dynamic: there is a dynamic window, of LIOBN 1
  * @windows: how many there can be
  * @mute: it does not say what there can be
+ * @keeps: the node does not describe what is to be removed, which stays
  * @resets: how often it was asked to make the default window again
  * @cleared: how often the host cleared a table of its own
  * @set_up: buses and devices for which the host looked at the windows
@@ -81,6 +82,7 @@ struct firmware {
 	bool dynamic;
 	unsigned int windows;
 	bool mute;
+	bool keeps;
 	unsigned int resets;
 	unsigned int cleared;
 	unsigned int set_up;

@@ -120,8 +120,8 @@ TEST_F(firmware, dynamic_window)
 
 	for (n = 0; n < 10; n++) {
 		come(&self->c);
-		EXPECT_WORKS(req_register(&self->c, UA(0), 16 * PG));
-		EXPECT_WORKS(req_map(&self->c, 0, UA(0), PG, RW));
+		EXPECT_WORKS(req_register(&self->c, UA(UA_HUGE), 64 * PG));
+		EXPECT_WORKS(req_map(&self->c, 0, UA(UA_HUGE), PG, RW));
 		if (variant->kind == FIRMWARE_ONE_WINDOW) {
 			EXPECT_EQ(req_create(&self->c, 16, MB, 1, NULL), -ENOSPC);
 			vfio_close(&self->c);
@@ -136,8 +136,8 @@ TEST_F(firmware, dynamic_window)
 		EXPECT_EQ(at, BIT(59));
 		EXPECT_TRUE(firmware.dynamic);
 		EXPECT_TRUE(firmware_described("linux,dma64-ddr-window-info"));
-		EXPECT_WORKS(req_map(&self->c, at, UA(0), K64, RW));
-		EXPECT_EQ(lpar.tces[1][0], hpa_of(self->mm, UA(0)) + 3);
+		EXPECT_WORKS(req_map(&self->c, at, UA(UA_HUGE), K64, RW));
+		EXPECT_EQ(lpar.tces[1][0], hpa_of(self->mm, UA(UA_HUGE)) + 3);
 		/* Not while the other one would go with a reset */
 		if (n & 1)
 			EXPECT_NE(req_create(&self->c, 12, MB, 1, NULL), 0);
@@ -150,8 +150,8 @@ TEST_F(firmware, dynamic_window)
 				EXPECT_WORKS(req_create(&self->c, 12, MB, 1, &at));
 				EXPECT_EQ(at, 0);
 				EXPECT_TRUE(firmware.has_default);
-				EXPECT_WORKS(req_map(&self->c, MB - SZ_4K, UA(0), SZ_4K, RW));
-				EXPECT_EQ(lpar.tces[0][MB / SZ_4K - 1], hpa_of(self->mm, UA(0)) + 3);
+				EXPECT_WORKS(req_map(&self->c, MB - SZ_4K, UA(UA_HUGE), SZ_4K, RW));
+				EXPECT_EQ(lpar.tces[0][MB / SZ_4K - 1], hpa_of(self->mm, UA(UA_HUGE)) + 3);
 			}
 		}
 		vfio_close(&self->c);
@@ -200,6 +200,23 @@ TEST_F(firmware, refused)
 	EXPECT_WORKS(req_create(&self->c, 16, MB, 1, &at));
 	EXPECT_EQ(req_create(&self->c, 16, MB, 1, &at), -ENOSPC);
 	EXPECT_TRUE(firmware.dynamic);
+}
+
+/* Windows that could not be found go with the reset, and their tables with them */
+TEST_F(firmware, windows_stay)
+{
+	if (variant->kind != FIRMWARE_RESETS)
+		SKIP(return, "the machine places its windows elsewhere");
+	come(&self->c);
+	EXPECT_WORKS(req_register(&self->c, UA(0), 16 * PG));
+	EXPECT_WORKS(req_map(&self->c, 0, UA(0), PG, RW));
+	EXPECT_WORKS(req_create(&self->c, 16, MB, 1, NULL));
+	firmware.keeps = true;
+	vfio_close(&self->c);
+	firmware.keeps = false;
+	world_check();
+	check_host();
+	EXPECT_EQ(host_usage.tables, (long)HOST_PES + 1);
 }
 
 /* A device without a PE is handed to nobody, and others are not harmed by that */
