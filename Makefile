@@ -57,7 +57,7 @@ check-clients: ## Debian's QEMU on emulated powernv8 and 9: guests with a disk p
 check-iommufd: ## the vfio selftests of 7.x, on emulated powernv8 and 9
 	@$S/check.sh iommufd
 check-debug: ## check-qemu and check-clients on kernels with KASAN, lockdep, KCSAN
-	@$S/check.sh debug:qemu kcsan:qemu debug:clients
+	@$S/check.sh debug:qemu kcsan:qemu kcsan8:qemu debug:clients
 fuzz:   ## fuzz the container driver on this machine for TIME seconds
 	@$S/fuzz.sh
 bench:  ## instructions per TCE, base kernel beside ours
@@ -91,7 +91,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V KSRC=PATH	another 6.12 or 7.x source: a directory or a tarball
 #V SUITE=NAME	source: of which Debian suite (default trixie-backports)
 #V MACHINE=NAME	powernv8, powernv9 (default), powernv10 or pseries
-#V CONFIG=NAME	default (64K pages), 4k, debian, debug, kcsan or run (smaller)
+#V CONFIG=NAME	default (64K pages), 4k, debian, debug, kcsan, kcsan8 or run (smaller)
 #V TESTS=a,b	check-qemu, check-clients: only these test programs
 #V CHECKS=a,b	check-static, check-docs: only these
 #V BASE=1	kernel, run: the base kernel, without a file of ours
