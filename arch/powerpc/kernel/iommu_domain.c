@@ -11,6 +11,9 @@
  * - An unmap clears TCEs, and takes out levels that its range covers wholly, and all
  *   levels but the root when these were the last TCEs (tce_domain_levels.c).
  * - A flush makes every bridge forget the range, and frees levels that were taken out.
+ *
+ * All run in process context, and none but a map sleeps, if its gfp allows that: these
+ * domains do not serve the DMA API, whose requests may come from interrupts.
  */
 #include <linux/err.h>
 #include <linux/memory_hotplug.h>

@@ -12,11 +12,16 @@
  * count is 0, and makes new requests wait meanwhile. They must not wait long: many
  * levels are left to a worker, which takes them out piece by piece, and stops when
  * there is a new request.
+ *
+ * Nothing here may be called from an interrupt: locks are taken with interrupts on.
  */
 #include <linux/align.h>
+#include <linux/init.h>
 #include <linux/minmax.h>
+#include <linux/panic.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/workqueue.h>
 
 #include <asm/iommu.h>
 #include <asm/tce.h>
@@ -26,12 +31,15 @@
 /* How many levels may be taken out while others wait */
 #define TCE_DOMAIN_AT_ONCE	1024
 
+/* Unbound: a worker may have many levels to free */
+static struct workqueue_struct *tce_domain_wq;
+
 /**
  * tce_domain_enter() - count TCEs that are to be stored, or one request
  * @d: the domain
  * @nr: how many
  *
- * Context: any. Spins while all levels are taken out.
+ * Context: process, does not sleep. Spins while all levels are taken out.
  */
 void tce_domain_enter(struct tce_domain *d, unsigned long nr)
 {
@@ -86,7 +94,7 @@ static bool tce_domain_take_unused(struct tce_domain *d, unsigned long index,
  *
  * When nothing is left that counts, all levels are taken out.
  *
- * Context: any.
+ * Context: process, does not sleep.
  *
  * Return: true if this took levels out: the caller must see to a flush.
  */
@@ -100,7 +108,7 @@ bool tce_domain_leave(struct tce_domain *d, unsigned long nr)
 	spin_lock(&d->lock);
 	if (d->first <= d->last) {
 		if (d->levels > TCE_DOMAIN_AT_ONCE)
-			schedule_work(&d->empty);
+			queue_work(tce_domain_wq, &d->empty);
 		else
 			taken = tce_domain_take_unused(d, d->first,
 						       d->last - d->first + 1,
@@ -118,7 +126,7 @@ bool tce_domain_leave(struct tce_domain *d, unsigned long nr)
  * @nr: how many
  * @made: how many levels it has made, at least 1
  *
- * Context: any. The caller must be counted.
+ * Context: process, does not sleep. The caller must be counted.
  */
 void tce_domain_levels_made(struct tce_domain *d, unsigned long index,
 			    unsigned long nr, unsigned long made)
@@ -136,7 +144,8 @@ void tce_domain_levels_made(struct tce_domain *d, unsigned long index,
  * @index: first entry
  * @nr: how many; no TCE is left in them
  *
- * Context: any. The caller must be counted, and excludes others from the range.
+ * Context: process, does not sleep. The caller must be counted, and excludes others
+ * from the range.
  */
 void tce_domain_levels_take(struct tce_domain *d, unsigned long index,
 			    unsigned long nr)
@@ -168,7 +177,7 @@ void tce_domain_levels_take(struct tce_domain *d, unsigned long index,
  *
  * The levels are freed.
  *
- * Context: any.
+ * Context: process, does not sleep.
  */
 void tce_domain_flush(struct tce_domain *d, unsigned long index,
 		      unsigned long nr)
@@ -243,7 +252,7 @@ static void tce_domain_empty(struct work_struct *work)
  * tce_domain_levels_init() - prepare to count and to take out levels
  * @d: the domain, zeroed, with a table that has no level but the root
  *
- * Context: any.
+ * Context: process, does not sleep.
  */
 void tce_domain_levels_init(struct tce_domain *d)
 {
@@ -265,3 +274,13 @@ void tce_domain_levels_exit(struct tce_domain *d)
 	cancel_work_sync(&d->empty);
 	tce_domain_empty(&d->empty);
 }
+
+static int __init tce_domain_start(void)
+{
+	tce_domain_wq = alloc_workqueue("tce_domain", WQ_UNBOUND, 0);
+	if (!tce_domain_wq)
+		panic("no memory for the work of paging domains\n");
+
+	return 0;
+}
+core_initcall(tce_domain_start);

@@ -54,6 +54,7 @@ static inline int kref_get_unless_zero(struct kref *kref)
 
 struct work_struct {
 	struct list_head node;
+	struct workqueue_struct *wq;	/* where it was queued last */
 	void (*func)(struct work_struct *work);
 };
 
@@ -68,6 +69,7 @@ struct rcu_work {
 
 #define INIT_WORK(work, fn) do {		\
 	INIT_LIST_HEAD(&(work)->node);		\
+	(work)->wq = NULL;			\
 	(work)->func = (fn);			\
 } while (0)
 

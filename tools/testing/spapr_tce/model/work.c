@@ -14,7 +14,7 @@ struct workqueue_struct {
 };
 
 /* Those of the system, and those that somebody has made */
-static struct workqueue_struct workqueues[4];
+static struct workqueue_struct workqueues[5];
 static unsigned int nr_workqueues;
 struct workqueue_struct *system_unbound_wq;
 
@@ -41,6 +41,7 @@ bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 	virtual_only(__func__);
 	pthread_mutex_lock(&wq->lock);
 	queued = list_empty(&work->node);
+	__atomic_store_n(&work->wq, wq, __ATOMIC_RELAXED);
 	if (queued)
 		list_add_tail(&work->node, &wq->works);
 	pthread_mutex_unlock(&wq->lock);
@@ -89,12 +90,13 @@ bool host_work_of_system(void)
 	return working == system_unbound_wq;
 }
 
-/* Only for works of the system's queue */
 bool cancel_work_sync(struct work_struct *work)
 {
-	struct workqueue_struct *wq = system_unbound_wq;
+	struct workqueue_struct *wq = __atomic_load_n(&work->wq, __ATOMIC_RELAXED);
 	bool queued;
 
+	if (!wq)
+		return false;
 	pthread_mutex_lock(&wq->lock);
 	queued = !list_empty(&work->node);
 	list_del_init(&work->node);

@@ -307,6 +307,8 @@ static bool comes_between;
 static void rest(void)
 {
 	look_at_taken();
+	/* It takes long: works of others would wait for it */
+	WARN_ON(host_work_of_system());
 	if (++rests == 3 && comes_between)
 		WARN_ON(map(beside, 1, RAM, 1, NULL));
 }
