@@ -22,7 +22,8 @@
  * H_NOT_ENOUGH_RESOURCES	no memory, or RLIMIT_MEMLOCK, for a level
  * H_HARDWARE			the hypervisor of an LPAR refused a TCE
  *
- * Locks: kvm::srcu keeps a table that was found by its LIOBN;
+ * Locks: kvm::srcu keeps a table that was found by its LIOBN, and so does RCU for a
+ * hypercall that does not sleep;
  * kvm_arch::spapr_tce_lock protects the set of tables; a hypercall holds
  * kvmppc_spapr_tce_table::lock while it changes a table, and inside it the locks of
  * the hardware tables, one after the other. All of them belong to one guest. Nobody
@@ -532,18 +533,34 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, unsigned long tce_value,
 			unsigned long npages)
 {
-	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret = kvmppc_tce_try_stuff(vcpu, liobn, ioba, tce_value, npages);
+	int idx;
 
-	if (ret == H_TOO_HARD)
+	if (ret == H_TOO_HARD) {
+		idx = srcu_read_lock(&vcpu->kvm->srcu);
 		ret = kvmppc_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
-
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+		srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	}
 	kvmppc_tce_trace(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);
 
 	return ret;
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_stuff_tce);
+
+/* A traced one: an untraced hypercall need not keep its arguments */
+static noinline long kvmppc_tce_get_traced(struct kvm_vcpu *vcpu,
+					   unsigned long liobn,
+					   unsigned long ioba)
+{
+	long ret;
+
+	rcu_read_lock();
+	ret = kvmppc_get_tce(vcpu, liobn, ioba);
+	rcu_read_unlock();
+	kvmppc_tce_trace(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
+
+	return ret;
+}
 
 /**
  * kvmppc_h_get_tce() - H_GET_TCE
@@ -558,12 +575,10 @@ EXPORT_SYMBOL_GPL(kvmppc_h_stuff_tce);
 long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba)
 {
-	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret = kvmppc_get_tce(vcpu, liobn, ioba);
+	if (trace_kvm_tce_hcall_enabled())
+		return kvmppc_tce_get_traced(vcpu, liobn, ioba);
+	guard(rcu)();
 
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	kvmppc_tce_trace(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
-
-	return ret;
+	return kvmppc_get_tce(vcpu, liobn, ioba);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_get_tce);

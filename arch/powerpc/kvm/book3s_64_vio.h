@@ -76,11 +76,12 @@ struct kvmppc_tce_link {
  * @account: what @guest_tces costs the process
  * @guest_tces: what the guest has put, in the byte order of the host; user space
  *	  maps its leaves, no hardware reads them
- * @rcu: waits for readers, when a kernel thread has closed the table
- * @free: frees the table then
+ * @rcu: waits for readers that may sleep, when another process has closed the table
+ * @free: waits for the other readers then, and frees the table
  *
  * A table found in kvm_arch::spapr_tce_tables is valid in an SRCU section of the guest
- * (kvm::srcu). Real mode runs in that of the code that enters the guest.
+ * (kvm::srcu), in which a hypercall may sleep, and in an RCU section. Real mode is in
+ * both: the code that enters the guest has the former, and interrupts are off.
  */
 struct kvmppc_spapr_tce_table {
 	struct hlist_node node;
@@ -95,7 +96,7 @@ struct kvmppc_spapr_tce_table {
 	struct tce_account account;
 	struct tce_tree guest_tces;
 	struct rcu_head rcu;
-	struct work_struct free;
+	struct rcu_work free;
 };
 
 /**
@@ -152,7 +153,7 @@ kvmppc_tce_next_table(struct kvmppc_spapr_tce_table *stt,
 	return NULL;
 }
 
-/* The caller must be in an SRCU section of the guest, or in real mode */
+/* The caller must be in an SRCU section of the guest, in an RCU section or in real mode */
 static inline struct kvmppc_spapr_tce_table *
 kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 {
@@ -322,7 +323,7 @@ static inline u64 kvmppc_tce_load(struct kvmppc_spapr_tce_table *stt,
 	return entry ? READ_ONCE(*entry) : 0;
 }
 
-/* H_GET_TCE in both modes; the caller is in an SRCU section of the guest */
+/* H_GET_TCE in both modes; the caller is in an RCU section, or in real mode */
 static inline long kvmppc_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 				  unsigned long ioba)
 {

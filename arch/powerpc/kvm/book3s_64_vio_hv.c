@@ -586,7 +586,8 @@ bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
  * @ioba: as kvmppc_h_put_tce()
  * @tce: as kvmppc_h_put_tce()
  *
- * Context: virtual mode. The caller must be in an SRCU section of the guest.
+ * Context: virtual mode. The caller must be in an SRCU section of the guest, for its
+ * memory slots.
  *
  * Return: the answer for the guest, or H_TOO_HARD.
  */
@@ -635,7 +636,7 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_try_put_indirect);
  * @tce_value: as kvmppc_h_stuff_tce()
  * @npages: as kvmppc_h_stuff_tce()
  *
- * Context: as kvmppc_tce_try_put().
+ * Context: virtual mode.
  *
  * Return: as kvmppc_tce_try_put().
  */

@@ -98,7 +98,8 @@ static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
 
 static void kvmppc_tce_free_work(struct work_struct *work)
 {
-	kvmppc_tce_free(container_of(work, struct kvmppc_spapr_tce_table, free));
+	kvmppc_tce_free(container_of(to_rcu_work(work),
+				     struct kvmppc_spapr_tce_table, free));
 }
 
 static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
@@ -106,8 +107,8 @@ static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
 	struct kvmppc_spapr_tce_table *stt;
 
 	stt = container_of(rcu, struct kvmppc_spapr_tce_table, rcu);
-	INIT_WORK(&stt->free, kvmppc_tce_free_work);
-	queue_work(kvmppc_tce_wq, &stt->free);
+	INIT_RCU_WORK(&stt->free, kvmppc_tce_free_work);
+	queue_rcu_work(kvmppc_tce_wq, &stt->free);
 }
 
 /*
@@ -136,6 +137,7 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
 	mutex_unlock(&stt->kvm->arch.spapr_tce_lock);
 	if (kvmppc_tce_may_wait(stt)) {
 		synchronize_srcu(&stt->kvm->srcu);
+		synchronize_rcu();
 		kvmppc_tce_free(stt);
 	} else {
 		call_srcu(&stt->kvm->srcu, &stt->rcu, kvmppc_tce_readers_gone);

@@ -107,8 +107,8 @@ void call_srcu(struct srcu_struct *srcu, struct rcu_head *head,
 void host_check_srcu(void)
 {
 #ifndef HOST_BENCH	/* which counts nothing */
-	if (!srcu_depth && !host_mutexes)
-		host_die("a list of SRCU is walked without it\n");
+	if (!srcu_depth && !host_mutexes && !rcu_read_ongoing())
+		host_die("a list of SRCU is walked without it, and without RCU\n");
 #endif
 }
 

@@ -223,7 +223,20 @@ void rcu_read_unlock(void)
 	if (!--rcu_depth)
 		pthread_rwlock_unlock(&rcu_rwlock);
 }
+
+int rcu_read_ongoing(void)
+{
+	return rcu_depth;
+}
 #endif
+
+/* Every reader that could see what went has gone when there is none at all */
+void synchronize_rcu(void)
+{
+	WARN_ON(rcu_depth);
+	pthread_rwlock_wrlock(&rcu_rwlock);
+	pthread_rwlock_unlock(&rcu_rwlock);
+}
 
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
@@ -239,15 +252,12 @@ void rcu_barrier(void)
 {
 	struct rcu_head *head, *next;
 
-	WARN_ON(rcu_depth);
 	pthread_mutex_lock(&rcu_lock);
 	head = rcu_callbacks;
 	rcu_callbacks = NULL;
 	pthread_mutex_unlock(&rcu_lock);
 
-	/* Every reader that could see them has gone when there is none at all */
-	pthread_rwlock_wrlock(&rcu_rwlock);
-	pthread_rwlock_unlock(&rcu_rwlock);
+	synchronize_rcu();
 	for (; head; head = next) {
 		next = head->next;
 		head->func(head);

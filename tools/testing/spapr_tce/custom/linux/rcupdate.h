@@ -33,7 +33,9 @@ static inline void rcu_read_unlock(void)
 #else
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
+int rcu_read_ongoing(void);
 #endif
+void synchronize_rcu(void);
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void rcu_barrier(void);
 #define rcu_register_thread()		do { } while (0)

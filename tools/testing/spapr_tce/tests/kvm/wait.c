@@ -245,6 +245,56 @@ TEST_F(kvm, others_do_not_wait_for_readers)
 	mm_destroy(other);
 }
 
+/* Not yet joined, though it had time */
+static bool still_runs(pthread_t thread)
+{
+	usleep(50000);
+
+	return pthread_tryjoin_np(thread, NULL) == EBUSY;
+}
+
+/* Hypercalls that do not sleep are readers of RCU alone */
+TEST_F(kvm, who_closes_waits_for_rcu)
+{
+	struct background b = { .mm = self->mm };
+	unsigned long charged = self->mm->locked_vm;
+
+	b.fd = create_table(self->kvm, 7, 12, 0, NR_TCES);
+	ASSERT_GE(b.fd, 0);
+	rcu_register_thread();
+	rcu_read_lock();
+	pthread_create(&b.thread, NULL, close_by_another, &b);
+	EXPECT_TRUE(still_runs(b.thread));
+	EXPECT_GT(self->mm->locked_vm, charged);
+	rcu_read_unlock();
+	pthread_join(b.thread, NULL);
+	rcu_unregister_thread();
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	CHECK();
+}
+
+TEST_F(kvm, kernel_threads_let_rcu_wait)
+{
+	unsigned long charged = self->mm->locked_vm;
+	int fd = create_table(self->kvm, 7, 12, 0, NR_TCES);
+
+	ASSERT_GE(fd, 0);
+	current->mm = NULL;
+	rcu_register_thread();
+	rcu_read_lock();
+	kvm_close(fd);
+	host_srcu_barrier();
+	usleep(50000);
+	host_run_works();
+	EXPECT_GT(self->mm->locked_vm, charged);
+	rcu_read_unlock();
+	rcu_unregister_thread();
+	host_settle();
+	EXPECT_EQ(self->mm->locked_vm, charged);
+	current->mm = self->mm;
+	CHECK();
+}
+
 /* A kernel thread has no mm, nor has a child that ends when it closes what it inherited */
 TEST_F(kvm, who_has_no_mm_does_not_wait_for_readers)
 {
@@ -301,6 +351,7 @@ TEST_F(kvm, unload_behind_the_last_of_a_guest)
 
 	ASSERT_GE(last_table_of_a_guest(self->mm), 0);
 	host_srcu_barrier();
+	rcu_barrier();
 	EXPECT_GT(self->mm->locked_vm, charged);
 	kvmppc_tce_exit();
 	EXPECT_EQ(self->mm->locked_vm, charged);
