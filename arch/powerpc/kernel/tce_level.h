@@ -5,17 +5,7 @@
 #ifndef _POWERPC_KERNEL_TCE_LEVEL_H
 #define _POWERPC_KERNEL_TCE_LEVEL_H
 
-#include <asm/page.h>
-#include <asm/tce.h>
 #include <asm/tce_tree.h>
-
-/* Both bits together make the hardware follow the address to the next level */
-#define TCE_TREE_LINK	(TCE_PCI_READ | TCE_PCI_WRITE)
-
-static inline __be64 *tce_link_level(unsigned long link)
-{
-	return __va(link & ~(unsigned long)TCE_TREE_LINK);
-}
 
 void tce_level_free(struct tce_tree *tree, enum tce_kind kind, __be64 *level);
 int tce_tree_pause(struct tce_tree *tree);

@@ -33,6 +33,8 @@
 
 #include "tce_level.h"
 
+static_assert(TCE_TREE_LINK == (TCE_PCI_READ | TCE_PCI_WRITE));
+
 /* Link @level from @slot unless another is linked there. Returns the link (R7) */
 static unsigned long tce_publish(__be64 *slot, __be64 *level)
 {
@@ -102,33 +104,25 @@ static unsigned long tce_link_spare(struct tce_tree *tree, __be64 *slot,
 }
 
 /*
- * Walk from the root to the entry of @index. Link missing levels from @spares, if
- * there are any. Otherwise stop at the first empty slot and return NULL; *@shift
- * is then log2 of the number of entries that the slot stands for.
+ * Walk from the root to the leaf of @index, and link missing levels from @spares until
+ * one is missing there
  */
-static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
-						unsigned long index,
-						struct tce_spares *spares,
-						unsigned int *shift)
+static void tce_tree_link(struct tce_tree *tree, unsigned long index,
+			  struct tce_spares *spares)
 {
-	unsigned int bits = tce_tree_level_bits(tree);
-	unsigned long mask = (1UL << bits) - 1;
+	unsigned int bits = tce_tree_level_bits(tree), shift;
+	unsigned long mask = (1UL << bits) - 1, link;
 	__be64 *level = tree->root, *slot;
-	unsigned long link;
 
-	*shift = (tree->levels - 1) * bits;
-	while (*shift) {
-		slot = level + ((index >> *shift) & mask);
+	for (shift = (tree->levels - 1) * bits; shift; shift -= bits) {
+		slot = level + ((index >> shift) & mask);
 		link = tce_load(slot);
-		if (!link && spares)
-			link = tce_link_spare(tree, slot, index, *shift, spares);
 		if (!link)
-			return NULL;
+			link = tce_link_spare(tree, slot, index, shift, spares);
+		if (!link)
+			return;
 		level = tce_link_level(link);
-		*shift -= bits;
 	}
-
-	return level + (index & mask);
 }
 
 /**
@@ -145,9 +139,7 @@ static __always_inline __be64 *tce_tree_descend(struct tce_tree *tree,
  */
 __be64 *tce_tree_walk(struct tce_tree *tree, unsigned long index)
 {
-	unsigned int shift;
-
-	return tce_tree_descend(tree, index, NULL, &shift);
+	return tce_tree_find(tree, index);
 }
 EXPORT_SYMBOL_GPL(tce_tree_walk);
 
@@ -190,7 +182,7 @@ static __always_inline bool tce_iter_find(struct tce_iter *iter,
 	unsigned long offset = index & (size - 1);
 	__be64 *entry;
 
-	entry = tce_tree_descend(iter->tree, index, NULL, shift);
+	entry = tce_tree_find_slot(iter->tree, index, shift);
 	if (!entry)
 		return false;
 
@@ -248,7 +240,7 @@ static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 
 	for (; index < end && !ret; index = next) {
 		ret = tce_tree_pause(tree);
-		if (tce_tree_descend(tree, index, NULL, &shift)) {
+		if (tce_tree_find_slot(tree, index, &shift)) {
 			next = (index | ((1UL << bits) - 1)) + 1;
 			continue;
 		}
@@ -271,10 +263,9 @@ static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 			 unsigned long nr, struct tce_spares *spares)
 {
 	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
-	unsigned int shift;
 
 	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1) {
-		tce_tree_descend(tree, index, spares, &shift);
+		tce_tree_link(tree, index, spares);
 		tce_tree_pause(tree);
 	}
 }

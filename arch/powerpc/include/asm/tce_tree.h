@@ -33,6 +33,7 @@
 #include <linux/types.h>
 
 #include <asm/byteorder.h>
+#include <asm/page.h>
 
 #define TCE_TREE_MAX_LEVELS	5
 
@@ -252,6 +253,44 @@ static inline void tce_store(__be64 *entry, unsigned long value)
 static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 {
 	return tree->level_shift - 3;
+}
+
+/* Both permission bits make the hardware follow the address to the next level */
+#define TCE_TREE_LINK	0x3UL
+
+static inline __be64 *tce_link_level(unsigned long link)
+{
+	return __va(link & ~TCE_TREE_LINK);
+}
+
+/*
+ * tce_tree_walk() without a call. Where it returns NULL, *@shift is log2 of the number
+ * of entries that the empty slot stands for.
+ */
+static __always_inline __be64 *
+tce_tree_find_slot(const struct tce_tree *tree, unsigned long index,
+		   unsigned int *shift)
+{
+	unsigned int bits = tce_tree_level_bits(tree);
+	unsigned long mask = (1UL << bits) - 1, link;
+	__be64 *level = tree->root;
+
+	for (*shift = (tree->levels - 1) * bits; *shift; *shift -= bits) {
+		link = tce_load(level + ((index >> *shift) & mask));
+		if (!link)
+			return NULL;
+		level = tce_link_level(link);
+	}
+
+	return level + (index & mask);
+}
+
+static __always_inline __be64 *tce_tree_find(const struct tce_tree *tree,
+					     unsigned long index)
+{
+	unsigned int shift;
+
+	return tce_tree_find_slot(tree, index, &shift);
 }
 
 /* The shadow of an entry of a leaf */
