@@ -337,7 +337,7 @@ static long kvmppc_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!stt)
 		return H_TOO_HARD;
 
-	ret = kvmppc_ioba_validate(stt, ioba, 1);
+	ret = kvmppc_tce_check_page(stt, ioba);
 	if (ret)
 		return ret;
 	ret = kvmppc_tce_to_ua(stt, kvm_memslots(vcpu->kvm), tce, &ua);
@@ -428,24 +428,22 @@ static long kvmppc_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 }
 
 /**
- * kvmppc_tce_trace_flush() - trace the hypercalls that real mode has answered
- * @vcpu: the VCPU, which has left the guest
+ * kvmppc_tce_trace_calls() - trace the hypercalls that real mode has answered
+ * @vcpu: the VCPU, which has left the guest; there are such hypercalls
  *
  * Context: process; the VCPU's thread.
  */
-void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu)
+void kvmppc_tce_trace_calls(struct kvm_vcpu *vcpu)
 {
-	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
-	struct kvmppc_tce_call *call;
+	struct kvmppc_tce_call *call = vcpu->arch.tce->calls;
+	struct kvmppc_tce_call *end = call + vcpu->arch.nr_tce_calls;
 
-	if (!tce)
-		return;
-	for (call = tce->calls; call < tce->calls + tce->nr_calls; call++)
+	for (; call < end; call++)
 		trace_kvm_tce_hcall(call->hcall, call->liobn, call->ioba,
 				    call->npages, call->ret, true);
-	tce->nr_calls = 0;
+	vcpu->arch.nr_tce_calls = 0;
 }
-EXPORT_SYMBOL_GPL(kvmppc_tce_trace_flush);
+EXPORT_SYMBOL_GPL(kvmppc_tce_trace_calls);
 
 /* Trace a hypercall. Allocates where real mode records the next ones */
 static void kvmppc_tce_trace(struct kvm_vcpu *vcpu, unsigned int hcall,

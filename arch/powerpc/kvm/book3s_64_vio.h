@@ -121,8 +121,8 @@ struct kvmppc_tce_call {
  * @uas: the list as tce_batch::uas
  * @hpas: room for tce_batch::hpas
  * @hint: the region of the last list; used with interrupts off
- * @nr_calls: number of @calls
- * @calls: what real mode has answered since the VCPU entered the guest, to be traced
+ * @calls: what real mode has answered since the VCPU entered the guest, to be traced;
+ *	   kvm_vcpu_arch::nr_tce_calls of them
  *
  * Allocated in virtual mode, when first needed.
  */
@@ -131,7 +131,6 @@ struct kvmppc_tce_vcpu {
 	unsigned long uas[KVMPPC_TCE_LIST_MAX];
 	unsigned long hpas[KVMPPC_TCE_LIST_MAX];
 	struct mm_iommu_hint hint;
-	unsigned int nr_calls;
 	struct kvmppc_tce_call calls[KVMPPC_TCE_LOG_MAX];
 };
 
@@ -161,7 +160,8 @@ kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 	struct kvmppc_spapr_tce_table *stt;
 	struct hlist_head *head;
 
-	head = &kvm->arch.spapr_tce_tables[hash_long(liobn, bits)];
+	/* A LIOBN has 32 bits */
+	head = &kvm->arch.spapr_tce_tables[hash_32(liobn, bits)];
 	hlist_for_each_entry_srcu(stt, head, node, true)
 		if (stt->liobn == liobn)
 			return stt;
@@ -169,11 +169,26 @@ kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 	return NULL;
 }
 
-/* Index in the guest's table of the TCE for a PCI address */
+/*
+ * Index in the guest's table of the TCE for a PCI address. Of one below the window it
+ * wraps, to more than kvmppc_spapr_tce_table::size
+ */
 static inline unsigned long
 kvmppc_tce_index(struct kvmppc_spapr_tce_table *stt, unsigned long ioba)
 {
 	return (ioba >> stt->page_shift) - stt->offset;
+}
+
+/* kvmppc_ioba_validate() of a page: a call would take as long as what it does */
+static inline long kvmppc_tce_check_page(struct kvmppc_spapr_tce_table *stt,
+					 unsigned long ioba)
+{
+	unsigned long mask = (1UL << stt->page_shift) - 1;
+
+	if ((ioba & mask) || kvmppc_tce_index(stt, ioba) >= stt->size)
+		return H_PARAMETER;
+
+	return H_SUCCESS;
 }
 
 /* log2 of how many TCEs of a hardware table one of the guest's stands for */
@@ -318,7 +333,7 @@ static inline void kvmppc_tce_fill(struct tce_iter *iter, unsigned long index,
 static inline u64 kvmppc_tce_load(struct kvmppc_spapr_tce_table *stt,
 				  unsigned long index)
 {
-	u64 *entry = (__force u64 *)tce_tree_walk(&stt->guest_tces, index);
+	u64 *entry = (__force u64 *)tce_tree_find(&stt->guest_tces, index);
 
 	return entry ? READ_ONCE(*entry) : 0;
 }
@@ -333,7 +348,7 @@ static inline long kvmppc_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!stt)
 		return H_TOO_HARD;
 
-	ret = kvmppc_ioba_validate(stt, ioba, 1);
+	ret = kvmppc_tce_check_page(stt, ioba);
 	if (!ret)
 		kvmppc_set_gpr(vcpu, 4,
 			       kvmppc_tce_load(stt, kvmppc_tce_index(stt, ioba)));

@@ -48,14 +48,13 @@ MODULE_PARM_DESC(tce_real_mode, "try H_PUT_TCE and its like in real mode");
  */
 static bool kvmppc_rm_may_run(struct kvm_vcpu *vcpu)
 {
-	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
-
 	if (!READ_ONCE(kvmppc_tce_real_mode) || context_tracking_enabled() ||
 	    (IS_ENABLED(CONFIG_PREEMPT_RCU) && tce_in_real_mode()))
 		return false;
 
 	return !trace_kvm_tce_hcall_enabled() ||
-		(tce && tce->nr_calls < KVMPPC_TCE_LOG_MAX);
+		(vcpu->arch.tce &&
+		 vcpu->arch.nr_tce_calls < KVMPPC_TCE_LOG_MAX);
 }
 
 /*
@@ -78,8 +77,8 @@ static long kvmppc_rm_end(struct kvm_vcpu *vcpu, unsigned int hcall,
 
 	lockdep_on();
 	if (trace_kvm_tce_hcall_enabled() && tce &&
-	    tce->nr_calls < KVMPPC_TCE_LOG_MAX)
-		tce->calls[tce->nr_calls++] = (struct kvmppc_tce_call){
+	    vcpu->arch.nr_tce_calls < KVMPPC_TCE_LOG_MAX)
+		tce->calls[vcpu->arch.nr_tce_calls++] = (struct kvmppc_tce_call){
 			.hcall = hcall,
 			.liobn = liobn,
 			.ioba = ioba,
@@ -292,7 +291,7 @@ static long kvmppc_rm_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!stt)
 		return H_TOO_HARD;
 
-	ret = kvmppc_ioba_validate(stt, ioba, 1);
+	ret = kvmppc_tce_check_page(stt, ioba);
 	if (ret)
 		return ret;
 	ret = kvmppc_tce_to_ua(stt, kvm_memslots_raw(vcpu->kvm), tce, &ua);
@@ -479,6 +478,9 @@ long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	long ret = H_TOO_HARD;
 
+	/* Where real mode is off this is an extra step of each hypercall: be quick */
+	if (unlikely(!READ_ONCE(kvmppc_tce_real_mode)))
+		return H_TOO_HARD;
 	if (kvmppc_rm_begin(vcpu))
 		ret = kvmppc_get_tce(vcpu, liobn, ioba);
 

@@ -241,7 +241,7 @@ static int kvmppc_tce_publish(struct kvmppc_spapr_tce_table *stt)
 		return -EINTR;
 	if (!kvmppc_tce_find(stt->kvm, stt->liobn)) {
 		hash_add_rcu(stt->kvm->arch.spapr_tce_tables, &stt->node,
-			     (unsigned long)stt->liobn);
+			     (u32)stt->liobn);
 		ret = 0;
 	}
 	mutex_unlock(lock);

@@ -182,6 +182,7 @@ struct kvm_vcpu {
 	unsigned long id;
 	struct {
 		struct kvmppc_tce_vcpu *tce;
+		unsigned int nr_tce_calls;
 		unsigned long gpr[32];
 		struct {
 			unsigned long msr;
@@ -254,9 +255,15 @@ extern __thread struct host_paca host_paca;
 #define isync()			do { } while (0)
 bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu);
 
-/* Real mode's rules are checked where it begins; interrupts need no model */
+/* Real mode's rules are checked where it begins */
 #define guard(what)		guard_##what
-#define guard_irqsave()		do { } while (0)
+#define guard_irqsave() \
+	unsigned long host_flags __attribute__((cleanup(host_end_irqsave), unused)); \
+	local_irq_save(host_flags)
+static inline void host_end_irqsave(const unsigned long *flags)
+{
+	local_irq_restore(*flags);
+}
 #define guard_rcu() \
 	const int host_rcu __attribute__((cleanup(host_end_rcu), unused)) = \
 		(rcu_read_lock(), 0)
@@ -276,7 +283,12 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 				      struct iommu_group *grp);
 void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp);
-void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu);
+void kvmppc_tce_trace_calls(struct kvm_vcpu *vcpu);
+static inline void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu)
+{
+	if (vcpu->arch.nr_tce_calls)
+		kvmppc_tce_trace_calls(vcpu);
+}
 int kvmppc_tce_init(void);
 void kvmppc_tce_exit(void);
 
