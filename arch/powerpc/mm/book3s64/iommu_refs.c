@@ -339,6 +339,37 @@ region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
 	return hint && region_has(hint, ua) ? hint : region_find(mm, ua);
 }
 
+static __always_inline bool region_ref_one(struct mm_iommu_table_group_mem_t *mem,
+					   unsigned long perm)
+{
+	if (!region_ref(mem, 1))
+		return false;
+	if ((perm & TCE_PCI_WRITE) && !READ_ONCE(mem->written))
+		WRITE_ONCE(mem->written, true);
+
+	return true;
+}
+
+/* mm_iommu_ref_page() of any page. The caller must be in an RCU section */
+static noinline long region_find_page(const struct mm_iommu_range *range,
+				      unsigned long perm, unsigned long *tce)
+{
+	unsigned int page_shift = range->page_shift;
+	struct mm_iommu_table_group_mem_t *mem;
+	unsigned long ua = range->ua;
+
+	mem = region_hinted(range->mm, range->hint, ua);
+	if (!mem || !region_pages(mem, ua, 1, page_shift))
+		return -EINVAL;
+	if (!region_backs(mem, ua, 1, page_shift))
+		return -EPERM;
+	if (!region_ref_one(mem, perm))
+		return -EINVAL;
+	*tce = region_hpa(mem, ua) | perm;
+
+	return 0;
+}
+
 /**
  * mm_iommu_ref_page() - reference and translate a single IOMMU page
  * @range: the page; @range->npages is 1
@@ -355,24 +386,22 @@ region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
 long mm_iommu_ref_page(const struct mm_iommu_range *range, unsigned long perm,
 		       unsigned long *tce)
 {
-	unsigned int page_shift = range->page_shift;
-	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_table_group_mem_t *mem = range->hint;
 	unsigned long ua = range->ua;
-	long ret = -EINVAL;
+	long ret;
+
+	/* The caller has registered the hint, so it stays (R3) */
+	if (likely(mem && region_has(mem, ua) &&
+		   region_pages(mem, ua, 1, range->page_shift) &&
+		   range->page_shift <= mem->whole_shift)) {
+		if (!region_ref_one(mem, perm))
+			return -EINVAL;
+		*tce = region_hpa(mem, ua) | perm;
+		return 0;
+	}
 
 	rcu_read_lock();
-	mem = region_hinted(range->mm, range->hint, ua);
-	if (!mem || !region_pages(mem, ua, 1, page_shift))
-		goto unlock;
-	if (!region_backs(mem, ua, 1, page_shift)) {
-		ret = -EPERM;
-		goto unlock;
-	}
-	if (mm_iommu_ref(mem, 1, perm & TCE_PCI_WRITE)) {
-		*tce = region_hpa(mem, ua) | perm;
-		ret = 0;
-	}
-unlock:
+	ret = region_find_page(range, perm, tce);
 	rcu_read_unlock();
 
 	return ret;
