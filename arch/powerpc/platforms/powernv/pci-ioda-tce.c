@@ -451,7 +451,6 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 				  unsigned long npages)
 {
 	struct iommu_table_group_link *tgl;
-	struct pnv_ioda_pe *pe;
 
 	/*
 	 * The stores of TCEs must be visible before the list is read: to the bridges
@@ -459,15 +458,15 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 	 * with pnv_pci_link_table().
 	 */
 	mb();
-	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next) {
-		pe = pnv_group_pe(tgl->table_group);
-		if (pnv_tce_kills_pe(tbl, npages))
-			pnv_pci_ioda2_tce_invalidate_pe(pe);
-		else
-			pnv_pci_ioda2_tce_invalidate_pages(pe,
-							   tbl->it_page_shift,
-							   index, npages);
+	if (pnv_tce_kills_pe(tbl, npages)) {
+		list_for_each_entry_lockless(tgl, &tbl->it_group_list, next)
+			pnv_pci_ioda2_tce_invalidate_pe(pnv_group_pe(tgl->table_group));
+		return;
 	}
+	list_for_each_entry_lockless(tgl, &tbl->it_group_list, next)
+		pnv_pci_ioda2_tce_invalidate_pages(pnv_group_pe(tgl->table_group),
+						   tbl->it_page_shift, index,
+						   npages);
 }
 
 #ifdef CONFIG_IOMMU_API
