@@ -12,6 +12,7 @@
 #ifndef _TCE_USER_H
 #define _TCE_USER_H
 
+#include <linux/irqflags.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -54,6 +55,8 @@ struct dentry;
  * @pinned: a page was mapped that is not registered. Never cleared; under @lock
  * @hint: the region that was mapped or unmapped last without sleeping; under
  *	  @lock
+ * @place: the leaf in which a single page was mapped or unmapped last, if it is still
+ *	   there; under @lock
  * @covered: how many leaves unmaps have covered since levels went back last; under
  *	     @lock
  * @trimming: taken around @lock by who looks for levels to give back, until they
@@ -74,6 +77,7 @@ struct user_table {
 	bool emptied;
 	bool pinned;
 	struct mm_iommu_hint hint;
+	struct tce_iter place;
 	unsigned long covered;
 	struct mutex trimming;		/* of requests that lack a level */
 	struct tce_account account;
@@ -128,6 +132,54 @@ static inline void user_table_unlock(struct iommu_table *tbl)
 	tce_unlock(&tbl->it_user->lock);
 }
 
+/*
+ * The same for requests that do not sleep, with interrupts off until they unlock.
+ * Returns false when the owner of the lock may sleep.
+ */
+static __always_inline bool user_table_lock_irq(struct iommu_table *tbl,
+						unsigned long *flags)
+{
+	local_irq_save(*flags);
+	if (likely(tce_lock_spin_rm(&tbl->it_user->lock)))
+		return true;
+	local_irq_restore(*flags);
+
+	return false;
+}
+
+static __always_inline void user_table_unlock_irq(struct iommu_table *tbl,
+						  unsigned long flags)
+{
+	tce_unlock_rm(&tbl->it_user->lock);
+	local_irq_restore(flags);
+}
+
+/*
+ * The TCE at @index, or NULL. Most pages are in the leaf of the page before. The caller
+ * must hold the lock.
+ */
+static __always_inline __be64 *user_table_tce(struct iommu_table *tbl,
+					      unsigned long index)
+{
+	struct tce_iter *place = &tbl->it_user->place;
+
+	if (likely(index - place->start < place->size) ||
+	    tce_iter_has(place, index, 1))
+		return place->leaf + (index - place->start);
+
+	return NULL;
+}
+
+/* Take levels out, as tce_tree_trim(). The caller must hold the lock */
+static inline void user_table_take_levels(struct iommu_table *tbl,
+					  unsigned long index,
+					  unsigned long npages, bool look,
+					  struct tce_spares *taken)
+{
+	tbl->it_user->place.size = 0;
+	tce_tree_trim(&tbl->it_tree, index, npages, look, taken);
+}
+
 /* Permissions of the TCE that has this shadow */
 static inline unsigned long tce_shadow_perm(unsigned long shadow)
 {
@@ -167,7 +219,8 @@ user_table_kill(struct iommu_table *tbl, unsigned long entry,
 		unsigned long npages)
 {
 	rcu_read_lock();
-	iommu_tce_kill(tbl, entry, npages);
+	if (likely(tbl->it_ops->tce_kill))
+		tbl->it_ops->tce_kill(tbl, entry, npages);
 	rcu_read_unlock();
 	if (trace_tce_kill_enabled())
 		user_table_trace_kill(tbl, entry, npages);
@@ -380,6 +433,17 @@ static inline void user_table_check(struct iommu_table *tbl,
 {
 	if (IS_ENABLED(CONFIG_SPAPR_TCE_DEBUG))
 		user_table_do_check(tbl, index, npages);
+}
+
+/* The same for a page, behind a request that did not sleep: the check may */
+static inline void user_table_check_one(struct iommu_table *tbl,
+					unsigned long entry)
+{
+	if (!IS_ENABLED(CONFIG_SPAPR_TCE_DEBUG))
+		return;
+	user_table_lock(tbl);
+	user_table_do_check(tbl, entry - tbl->it_offset, 1);
+	user_table_unlock(tbl);
 }
 
 /* tce_user_lpar.c */

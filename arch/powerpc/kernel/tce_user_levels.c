@@ -30,7 +30,7 @@ static void user_table_trim(struct iommu_table *tbl)
 	lockdep_assert_held(&user->trimming);
 	user_table_lock(tbl);
 	user->covered = 0;
-	tce_tree_trim(&tbl->it_tree, 0, tbl->it_size, true, &taken);
+	user_table_take_levels(tbl, 0, tbl->it_size, true, &taken);
 	/* A bridge may remember links as it remembers TCEs (R9) */
 	if (tce_spares_any(&taken))
 		user_table_kill(tbl, tbl->it_offset, tbl->it_size);

@@ -372,7 +372,7 @@ bool user_table_map_page_rm(struct iommu_table *tbl, unsigned long entry,
 
 	if (user->revoked || !user_table_usable_rm(tbl))
 		return false;
-	leaf = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	leaf = user_table_tce(tbl, entry - tbl->it_offset);
 	if (!leaf)
 		return false;
 	shadow = tce_tree_shadow(&tbl->it_tree, leaf);
@@ -404,7 +404,7 @@ bool user_table_unmap_page_rm(struct iommu_table *tbl, unsigned long entry)
 
 	if (!user_table_usable_rm(tbl))
 		return false;
-	leaf = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	leaf = user_table_tce(tbl, entry - tbl->it_offset);
 	if (!leaf)
 		return true;
 	WRITE_ONCE(*leaf, 0);

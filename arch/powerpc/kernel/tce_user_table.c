@@ -20,7 +20,8 @@
  * and KVM have no other lock in common. References and levels are taken without
  * it, so a request over several tables prepares all, and then commits one table
  * after the other (R15). From one to the other a hold keeps the levels; who has
- * none looks for a TCE under the lock only (R6).
+ * none looks for a TCE under the lock only (R6). A request for a single page holds it
+ * with interrupts off, all others may sleep.
  *
  * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
@@ -100,6 +101,7 @@ int user_table_init(struct iommu_table *tbl,
 	mutex_init(&user->trimming);
 	user->mm = config->mm;
 	user->tbl = tbl;
+	user->place.tree = &tbl->it_tree;
 	tbl->it_user = user;
 	INIT_LIST_HEAD(&user->debug_refs);
 	mutex_lock(&user_tables_mutex);
@@ -174,12 +176,15 @@ EXPORT_SYMBOL_GPL(user_table_get_stat);
 unsigned long user_table_perm(const struct iommu_table *tbl,
 			      enum dma_data_direction direction)
 {
-	unsigned long perm = iommu_direction_to_tce_perm(direction);
+	if (likely(direction == DMA_BIDIRECTIONAL))
+		return TCE_PCI_READ | TCE_PCI_WRITE;
+	if (direction == DMA_TO_DEVICE)
+		return TCE_PCI_READ;
+	if (direction == DMA_NONE)
+		return 0;
 
-	if ((perm & TCE_PCI_WRITE) && user_table_write_reads(tbl))
-		perm |= TCE_PCI_READ;
-
-	return perm;
+	return user_table_write_reads(tbl) ? TCE_PCI_READ | TCE_PCI_WRITE :
+					     TCE_PCI_WRITE;
 }
 EXPORT_SYMBOL_GPL(user_table_perm);
 
@@ -242,21 +247,12 @@ noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 }
 
 /*
- * A single page, the request that guests and drivers make most often: no iterator,
- * and nothing that is kept from step to step. One walk, with the lock, is all that
- * keeps the leaf.
+ * A single page, the request that guests and drivers make most often. It does not
+ * sleep, so it spins for the lock with interrupts off, as real mode does: no mutex,
+ * no iterator, and nothing that is kept from step to step. What it cannot do so is
+ * left to ranges, with nothing changed: levels to be made, pins to be dropped, and to
+ * wait for an owner of the lock that may sleep.
  */
-
-static void shadow_unref_one(struct iommu_table *tbl,
-			     struct mm_iommu_table_group_mem_t *hint,
-			     unsigned long shadow)
-{
-	if (unlikely(shadow & TCE_SHADOW_PIN))
-		shadow_put_pin(shadow);
-	else
-		WARN_ON_ONCE(!mm_iommu_unref_page(tbl->it_user->mm, hint,
-						  shadow & ~TCE_SHADOW_FLAGS));
-}
 
 static __always_inline bool user_table_is_one(struct iommu_table *tbl,
 					      unsigned long npages)
@@ -264,99 +260,106 @@ static __always_inline bool user_table_is_one(struct iommu_table *tbl,
 	return npages == 1 && likely(user_table_in_memory(tbl));
 }
 
-/* Make the leaf of a page with the lock, which is dropped meanwhile */
-static noinline long user_table_make_leaf(struct iommu_table *tbl,
-					  unsigned long index,
-					  unsigned long *made, __be64 **tce)
+/* Clear or replace a shadow, and drop what it referred to. The TCE must be killed (R1) */
+static __always_inline void
+shadow_replace(struct iommu_table *tbl, __be64 *shadow, unsigned long old,
+	       unsigned long new, struct mm_iommu_table_group_mem_t *hint)
 {
-	struct tce_iter iter = { .tree = &tbl->it_tree };
-	long ret;
-
-	tce_iter_hold(&iter, index, 1);
-	ret = user_table_make_levels(tbl, &iter, index, 1);
-	if (ret)
-		return ret;
-	/* With the lock the leaf stays */
-	tce_iter_release(&iter);
-	*tce = tce_tree_walk(&tbl->it_tree, index);
-	if (unlikely(made))
-		*made = iter.made;
-
-	return 0;
+	tce_store(shadow, new);
+	if (old)
+		WARN_ON_ONCE(!mm_iommu_unref_page(tbl->it_user->mm, hint,
+						  old & ~TCE_SHADOW_FLAGS));
 }
+
+static noinline long user_table_map_range(struct iommu_table *tbl,
+					  unsigned long entry,
+					  const struct mm_iommu_range *range,
+					  unsigned long perm,
+					  unsigned long *made);
 
 static noinline long user_table_map_one(struct iommu_table *tbl,
 					unsigned long entry,
 					const struct mm_iommu_range *range,
-					enum dma_data_direction direction,
-					unsigned long *made)
+					unsigned long perm)
 {
-	unsigned long perm = user_table_perm(tbl, direction), new, old;
+	unsigned long flags, old, new;
 	__be64 *tce, *shadow;
 	long ret;
 
-	ret = mm_iommu_ref_page(range, perm, &new);
-	if (ret)
-		return ret;
-
-	user_table_lock(tbl);
-	tce = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
-	if (unlikely(!tce)) {
-		ret = user_table_make_leaf(tbl, entry - tbl->it_offset, made,
-					   &tce);
-		if (ret)
-			goto unref;
-	}
-	tce_store(tce, new);
-	user_table_kill(tbl, entry, 1);
-	shadow = tce_tree_shadow(&tbl->it_tree, tce);
-	old = tce_load(shadow);
-	tce_store(shadow, tce_shadow_make(range->ua | perm, TCE_SHADOW_UA));
-	if (old)
-		shadow_unref_one(tbl, range->hint, old);
-	user_table_check(tbl, entry - tbl->it_offset, 1);
-	user_table_unlock(tbl);
-
-	return 0;
-unref:
-	user_table_unlock(tbl);
-	mm_iommu_unref_range(range);
-
-	return ret;
-}
-
-static noinline void user_table_unmap_one(struct iommu_table *tbl,
-					  unsigned long entry,
-					  struct mm_iommu_table_group_mem_t *hint)
-{
-	__be64 *tce, *shadow;
-	unsigned long old;
-
-	user_table_lock(tbl);
-	tce = tce_tree_walk(&tbl->it_tree, entry - tbl->it_offset);
+	if (unlikely(!user_table_lock_irq(tbl, &flags)))
+		goto range;
+	tce = user_table_tce(tbl, entry - tbl->it_offset);
 	if (unlikely(!tce))
 		goto unlock;
-	WRITE_ONCE(*tce, 0);
-	user_table_kill(tbl, entry, 1);
 	shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	old = tce_load(shadow);
-	if (old) {
-		WRITE_ONCE(*shadow, 0);
-		shadow_unref_one(tbl, hint, old);
+	if (unlikely(old & TCE_SHADOW_PIN))
+		goto unlock;
+	ret = mm_iommu_ref_page(range, perm, &new);
+	if (unlikely(ret)) {
+		user_table_unlock_irq(tbl, flags);
+		return ret;
 	}
-	user_table_check(tbl, entry - tbl->it_offset, 1);
+
+	tce_store(tce, new);
+	user_table_kill(tbl, entry, 1);
+	shadow_replace(tbl, shadow, old,
+		       tce_shadow_make(range->ua | perm, TCE_SHADOW_UA),
+		       range->hint);
+	user_table_unlock_irq(tbl, flags);
+	user_table_check_one(tbl, entry);
+
+	return 0;
+
 unlock:
-	user_table_unlock(tbl);
+	user_table_unlock_irq(tbl, flags);
+range:
+	return user_table_map_range(tbl, entry, range, perm, NULL);
+}
+
+static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
+				  unsigned long npages,
+				  struct mm_iommu_table_group_mem_t *hint);
+
+static noinline int user_table_unmap_one(struct iommu_table *tbl,
+					 unsigned long entry,
+					 struct mm_iommu_table_group_mem_t *hint)
+{
+	unsigned long flags, old;
+	__be64 *tce, *shadow;
+
+	if (unlikely(!user_table_lock_irq(tbl, &flags)))
+		goto range;
+	tce = user_table_tce(tbl, entry - tbl->it_offset);
+	if (unlikely(!tce))
+		goto unlock;
+	shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	old = tce_load(shadow);
+	if (unlikely(old & TCE_SHADOW_PIN))
+		goto unlock;
+
+	WRITE_ONCE(*tce, 0);
+	user_table_kill(tbl, entry, 1);
+	shadow_replace(tbl, shadow, old, 0, hint);
+	user_table_unlock_irq(tbl, flags);
+	user_table_check_one(tbl, entry);
+
+	return 0;
+
+unlock:
+	user_table_unlock_irq(tbl, flags);
+range:
+	return user_table_unmap_range(tbl, entry, 1, hint);
 }
 
 static noinline long
 user_table_map_range(struct iommu_table *tbl, unsigned long entry,
-		     const struct mm_iommu_range *range,
-		     enum dma_data_direction direction, unsigned long *made)
+		     const struct mm_iommu_range *range, unsigned long perm,
+		     unsigned long *made)
 {
 	struct tce_source src = {
 		.range = range,
-		.perm = user_table_perm(tbl, direction),
+		.perm = perm,
 	};
 	struct tce_iter iter = { .tree = &tbl->it_tree };
 	unsigned long index = entry - tbl->it_offset;
@@ -387,29 +390,14 @@ unref:
 	return ret;
 }
 
-static __always_inline long
-user_table_do_map(struct iommu_table *tbl, unsigned long entry,
-		  const struct mm_iommu_range *range,
-		  enum dma_data_direction direction, unsigned long *made)
-{
-	if (user_table_is_one(tbl, range->npages))
-		return user_table_map_one(tbl, entry, range, direction, made);
-
-	return user_table_map_range(tbl, entry, range, direction, made);
-}
-
-/*
- * A traced request is a wrapper of its own, so that an untraced one need not keep
- * the arguments of the event until its end.
- */
-
-static noinline long
-user_table_trace_map(struct iommu_table *tbl, unsigned long entry,
-		     const struct mm_iommu_range *range,
-		     enum dma_data_direction direction)
+/* A traced request is a range, so that others need not count levels for the event */
+static noinline long user_table_trace_map(struct iommu_table *tbl,
+					  unsigned long entry,
+					  const struct mm_iommu_range *range,
+					  unsigned long perm)
 {
 	unsigned long made = 0;
-	long ret = user_table_do_map(tbl, entry, range, direction, &made);
+	long ret = user_table_map_range(tbl, entry, range, perm, &made);
 
 	trace_tce_map(tbl, entry, range->npages, range->ua, made, ret);
 
@@ -440,10 +428,14 @@ long user_table_map(struct iommu_table *tbl, unsigned long entry,
 		    const struct mm_iommu_range *range,
 		    enum dma_data_direction direction)
 {
-	if (trace_tce_map_enabled())
-		return user_table_trace_map(tbl, entry, range, direction);
+	unsigned long perm = user_table_perm(tbl, direction);
 
-	return user_table_do_map(tbl, entry, range, direction, NULL);
+	if (trace_tce_map_enabled())
+		return user_table_trace_map(tbl, entry, range, perm);
+	if (user_table_is_one(tbl, range->npages))
+		return user_table_map_one(tbl, entry, range, perm);
+
+	return user_table_map_range(tbl, entry, range, perm, NULL);
 }
 EXPORT_SYMBOL_GPL(user_table_map);
 
@@ -612,7 +604,7 @@ user_table_unmap_sparse(struct iommu_table *tbl, unsigned long index,
 		cond_resched();
 	}
 	if (taken)
-		tce_tree_trim(tree, index, npages, false, taken);
+		user_table_take_levels(tbl, index, npages, false, taken);
 	if (!any && !(taken && tce_spares_any(taken)))
 		return;
 
@@ -640,8 +632,8 @@ user_table_unmap_locked(struct iommu_table *tbl, unsigned long entry,
 	if (unlikely(!user_table_in_memory(tbl))) {
 		ret = user_table_unmap_batches(tbl, index, npages, hint);
 		if (taken && !ret)
-			tce_tree_trim(&tbl->it_tree, index, npages, false,
-				      taken);
+			user_table_take_levels(tbl, index, npages, false,
+					       taken);
 	} else if (unlikely(sparse)) {
 		user_table_unmap_sparse(tbl, index, npages, hint, taken);
 	} else if (user_table_clear(&iter, index, npages)) {
@@ -659,9 +651,10 @@ user_table_unmap_locked(struct iommu_table *tbl, unsigned long entry,
  * Nothing is to be unmapped in a revoked table, and a hypervisor must not be asked:
  * the LIOBN may be another table's by now.
  */
-static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
-				  unsigned long npages,
-				  struct mm_iommu_table_group_mem_t *hint)
+static noinline int
+user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long npages,
+		       struct mm_iommu_table_group_mem_t *hint)
 {
 	struct tce_spares taken = { };
 	int ret = 0;
@@ -676,24 +669,13 @@ static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
 	return ret;
 }
 
-static __always_inline int
-user_table_do_unmap(struct iommu_table *tbl, unsigned long entry,
-		    unsigned long npages,
-		    struct mm_iommu_table_group_mem_t *hint)
-{
-	if (!user_table_is_one(tbl, npages))
-		return user_table_unmap_range(tbl, entry, npages, hint);
-	user_table_unmap_one(tbl, entry, hint);
-
-	return 0;
-}
-
+/* A wrapper of its own, so that others need not keep the arguments of the event */
 static noinline int
 user_table_trace_unmap(struct iommu_table *tbl, unsigned long entry,
 		       unsigned long npages,
 		       struct mm_iommu_table_group_mem_t *hint)
 {
-	int ret = user_table_do_unmap(tbl, entry, npages, hint);
+	int ret = user_table_unmap_range(tbl, entry, npages, hint);
 
 	trace_tce_unmap(tbl, entry, npages, ret);
 
@@ -727,7 +709,10 @@ int user_table_unmap(struct iommu_table *tbl, unsigned long entry,
 	if (trace_tce_unmap_enabled())
 		return user_table_trace_unmap(tbl, entry, npages, hint);
 
-	return user_table_do_unmap(tbl, entry, npages, hint);
+	if (user_table_is_one(tbl, npages))
+		return user_table_unmap_one(tbl, entry, hint);
+
+	return user_table_unmap_range(tbl, entry, npages, hint);
 }
 EXPORT_SYMBOL_GPL(user_table_unmap);
 

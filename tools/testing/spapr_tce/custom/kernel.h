@@ -190,9 +190,20 @@ static inline bool atomic64_add_unless(atomic64_t *v, s64 n, s64 unless)
 #ifdef HOST_BENCH
 #define host_real_mode		false
 #define virtual_only(what)	do { } while (0)
+#define sleeper_only(what)	do { } while (0)
+#define local_irq_save(flags)	do { (flags) = 0; } while (0)
+#define local_irq_restore(flags) do { (void)(flags); } while (0)
 #else
 extern __thread bool host_real_mode;
 void virtual_only(const char *what);
+/* Nor with interrupts off, which the model knows of this thread alone */
+extern __thread bool host_irqs_off;
+void sleeper_only(const char *what);
+#define local_irq_save(flags) do {					\
+	(flags) = host_irqs_off;					\
+	host_irqs_off = true;						\
+} while (0)
+#define local_irq_restore(flags)	do { host_irqs_off = (flags); } while (0)
 #endif
 #define MSR_DR			BIT(4)
 #define mfmsr()			(host_real_mode ? 0 : MSR_DR)
@@ -479,12 +490,12 @@ extern __thread struct task_struct host_task;
 extern void (*host_resched)(void);
 #define cond_resched() do {						\
 	void (*_fn)(void) = host_resched;				\
-	virtual_only("cond_resched()");					\
+	sleeper_only("cond_resched()");					\
 	if (_fn)							\
 		_fn();							\
 } while (0)
 #endif
-#define might_sleep()			virtual_only("might_sleep()")
+#define might_sleep()			sleeper_only("might_sleep()")
 
 #define mmgrab(mm)	((void)__atomic_fetch_add(&(mm)->count, 1, __ATOMIC_SEQ_CST))
 #define mmdrop(mm)	WARN_ON(__atomic_sub_fetch(&(mm)->count, 1, __ATOMIC_SEQ_CST) < 1)

@@ -89,6 +89,15 @@ void virtual_only(const char *what)
 	if (host_real_mode)
 		host_die("in real mode: %s\n", what);
 }
+
+__thread bool host_irqs_off;
+
+void sleeper_only(const char *what)
+{
+	virtual_only(what);
+	if (host_irqs_off)
+		host_die("with interrupts off: %s\n", what);
+}
 #endif
 
 /* What another thread does while this one spins */

@@ -20,12 +20,16 @@ static __thread unsigned int nr_locks_held;
 void another_thread(void (*fn)(void))
 {
 	unsigned int held[MAX_LOCKS_HELD], nr = nr_locks_held;
+	unsigned long flags;
 
 	if (!fn)
 		return;
 	memcpy(held, locks_held, sizeof(held));
 	nr_locks_held = 0;
+	local_irq_save(flags);
+	local_irq_restore(false);
 	fn();
+	local_irq_restore(flags);
 	memcpy(locks_held, held, sizeof(held));
 	nr_locks_held = nr;
 }
@@ -228,7 +232,7 @@ int mutex_trylock(struct mutex *m)
 /* Who is killed does not wait, but takes what is free */
 int mutex_lock_killable(struct mutex *m)
 {
-	virtual_only(__func__);
+	sleeper_only(__func__);
 	another_thread(host_preempt);
 	if (host_stuck_wait && mutex_is_mine(m) && current->killed)
 		return -EINTR;
@@ -249,7 +253,7 @@ void quiet_lock(struct mutex *m)
 
 void mutex_lock(struct mutex *m)
 {
-	virtual_only(__func__);
+	sleeper_only(__func__);
 	another_thread(host_preempt);
 	mutex_take(m);
 }
@@ -315,7 +319,7 @@ int down_read_killable(struct rw_semaphore *sem)
 {
 	bool mine = mutex_is_mine(&sem->m);
 
-	virtual_only(__func__);
+	sleeper_only(__func__);
 	another_thread(host_preempt);
 	if (host_stuck_wait && mine && current->killed)
 		return -EINTR;
@@ -349,7 +353,7 @@ int down_write_killable(struct rw_semaphore *sem)
 {
 	bool mine = lock_is_mine(sem);
 
-	virtual_only(__func__);
+	sleeper_only(__func__);
 	another_thread(host_preempt);
 	if (host_stuck_wait && mine && current->killed)
 		return -EINTR;
@@ -511,7 +515,7 @@ void mm_lock_seqcount_begin(struct mm_struct *mm)
 
 void mmap_write_lock(struct mm_struct *mm)
 {
-	virtual_only(__func__);
+	sleeper_only(__func__);
 	WARN_ON(host_mmap_locked);
 	if (mm->stuck)
 		mm_wait(mm);
@@ -521,7 +525,7 @@ void mmap_write_lock(struct mm_struct *mm)
 
 int mmap_write_lock_killable(struct mm_struct *mm)
 {
-	virtual_only(__func__);
+	sleeper_only(__func__);
 	WARN_ON(host_mmap_locked);
 	if (mm->stuck) {
 		mm_wait(mm);
@@ -536,7 +540,7 @@ int mmap_write_lock_killable(struct mm_struct *mm)
 
 bool host_mmap_trylock(struct mm_struct *mm)
 {
-	virtual_only(__func__);
+	sleeper_only(__func__);
 
 	if (mm->stuck || mm->contended || host_mmap_locked)
 		return false;

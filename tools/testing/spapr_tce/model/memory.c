@@ -360,7 +360,7 @@ int pin_user_pages_fast(unsigned long start, int nr, unsigned int flags,
 
 static void page_unpin(struct page *page, bool dirty)
 {
-	virtual_only("a page is unpinned");
+	sleeper_only("a page is unpinned");
 	WARN_ON(page->pins < 1);
 	page->dirty |= dirty;
 	host_usage.pins--;
@@ -406,7 +406,7 @@ void unpin_user_page_range_dirty_lock(struct page *page, unsigned long nr,
 /* Addresses below the first page fault, as does what a step says */
 static bool copy_fails(const void *user)
 {
-	virtual_only("a copy from or to user space");
+	sleeper_only("a copy from or to user space");
 
 	return (unsigned long)user < PAGE_SIZE || fail_step();
 }

@@ -182,7 +182,8 @@ static unsigned int preempts, preempt_at;
 static void preempt_takes_levels(void)
 {
 	/* Not while this one has what is needed for that */
-	if (mutex_is_mine(&preempt_table->it_user->lock.lock) ||
+	if (preempt_table->it_user->lock.word ||
+	    mutex_is_mine(&preempt_table->it_user->lock.lock) ||
 	    mutex_is_mine(&preempt_table->it_user->account.lock) ||
 	    preempts++ != preempt_at)
 		return;
