@@ -58,7 +58,7 @@ struct tce_region {
 /**
  * struct tce_container - a container
  * @lock: covers everything here; shared by requests that change nothing of it, but
- *	  the TCEs of @tables and @recent
+ *	  the TCEs of @tables, @recent and @recent_table
  * @show_lock: protects changes of @tables against readers of fdinfo. Inside @lock;
  *	       nothing waits with it held
  * @eeh_lock: one EEH operation at a time. Outside of @lock; not taken with a device
@@ -82,6 +82,7 @@ struct tce_region {
  * @recent: v2: the one of @regions that was mapped last, NULL if none was: requests
  *	    mostly use the same memory as the one before. May be set to any of @regions
  *	    with @lock shared
+ * @recent_table: likewise the one of @tables that was used last
  */
 struct tce_container {
 	struct rw_semaphore lock;	/* everything here */
@@ -101,6 +102,7 @@ struct tce_container {
 	u64 last_seq;
 	struct rb_root regions;
 	struct tce_region *recent;
+	struct iommu_table *recent_table;
 };
 
 /**

@@ -108,12 +108,13 @@ static const struct tce_request {
 static const struct tce_request *tce_find_request(struct tce_container *c,
 						  unsigned int cmd)
 {
-	unsigned int version = c->v2 ? TCE_V2 : TCE_V1, i;
+	const struct tce_request *end = tce_requests + ARRAY_SIZE(tce_requests);
+	unsigned int version = c->v2 ? TCE_V2 : TCE_V1;
+	const struct tce_request *request;
 
-	for (i = 0; i < ARRAY_SIZE(tce_requests); i++)
-		if (tce_requests[i].cmd == cmd &&
-		    (tce_requests[i].flags & version))
-			return &tce_requests[i];
+	for (request = tce_requests; request < end; request++)
+		if (request->cmd == cmd && (request->flags & version))
+			return request;
 
 	return NULL;
 }

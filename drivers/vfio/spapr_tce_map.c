@@ -22,9 +22,17 @@ static noinline struct iommu_table *tce_no_table(u64 iova, u64 size, int err)
 static __always_inline struct iommu_table *
 tce_find_table(struct tce_container *c, u64 iova, u64 size)
 {
-	struct iommu_table *tbl;
+	struct iommu_table *tbl = READ_ONCE(c->recent_table);
 	u64 offset;
 	int num;
+
+	/* Most devices use one window only */
+	if (likely(tbl)) {
+		offset = iova - tce_window_start(tbl);
+		if (likely(offset < tce_window_size(tbl) &&
+			   size <= tce_window_size(tbl) - offset))
+			return tbl;
+	}
 
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		tbl = c->tables[num];
@@ -35,6 +43,7 @@ tce_find_table(struct tce_container *c, u64 iova, u64 size)
 			continue;
 		if (size > tce_window_size(tbl) - offset)
 			return tce_no_table(iova, size, -EINVAL);
+		WRITE_ONCE(c->recent_table, tbl);
 		return tbl;
 	}
 
@@ -89,16 +98,31 @@ static noinline long tce_not_registered(u64 ua, u64 size)
 
 static enum dma_data_direction tce_map_direction(u32 flags)
 {
-	switch (flags) {
-	case VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE:
+	if (flags == (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE))
 		return DMA_BIDIRECTIONAL;
-	case VFIO_DMA_MAP_FLAG_READ:
+	if (flags == VFIO_DMA_MAP_FLAG_READ)
 		return DMA_TO_DEVICE;
-	case VFIO_DMA_MAP_FLAG_WRITE:
-		return DMA_FROM_DEVICE;
-	default:
-		return DMA_NONE;
-	}
+
+	return flags == VFIO_DMA_MAP_FLAG_WRITE ? DMA_FROM_DEVICE : DMA_NONE;
+}
+
+/* @hint: the region, or the first of them */
+static __always_inline long
+tce_map_pages(struct tce_container *c, struct iommu_table *tbl,
+	      const struct vfio_iommu_type1_dma_map *map,
+	      enum dma_data_direction direction,
+	      struct mm_iommu_table_group_mem_t *hint)
+{
+	const struct mm_iommu_range range = {
+		.mm = c->mm,
+		.hint = hint,
+		.ua = map->vaddr,
+		.npages = map->size >> tbl->it_page_shift,
+		.page_shift = tbl->it_page_shift,
+	};
+
+	return user_table_map(tbl, map->iova >> tbl->it_page_shift, &range,
+			      direction);
 }
 
 /**
@@ -117,10 +141,8 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 {
 	const struct vfio_iommu_type1_dma_map *map = &param->map;
 	enum dma_data_direction direction;
-	struct mm_iommu_range range;
 	struct tce_region *region;
 	struct iommu_table *tbl;
-	unsigned long entry;
 	int ret;
 
 	direction = tce_map_direction(map->flags);
@@ -143,20 +165,16 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 			IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	range.mm = c->mm;
-	range.ua = map->vaddr;
-	range.page_shift = tbl->it_page_shift;
-	range.npages = map->size >> range.page_shift;
-	entry = map->iova >> range.page_shift;
 	if (!c->v2)
-		return tce_map_v1(tbl, entry, range.npages, param, direction);
+		return tce_map_v1(tbl, map->iova >> tbl->it_page_shift,
+				  map->size >> tbl->it_page_shift, param,
+				  direction);
 
 	region = tce_registered(c, map->vaddr, map->size);
 	if (!region)
 		return tce_not_registered(map->vaddr, map->size);
-	range.hint = region->mem;
 
-	return user_table_map(tbl, entry, &range, direction);
+	return tce_map_pages(c, tbl, map, direction, region->mem);
 }
 
 /*
@@ -194,6 +212,7 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 					  size);
 	const struct vfio_iommu_type1_dma_unmap *unmap = &param->unmap;
 	struct iommu_table *tbl;
+	unsigned long npages;
 	int ret;
 
 	if (unmap->argsz < minsz || unmap->flags ||
@@ -211,9 +230,12 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 	if (!IS_ALIGNED(unmap->iova | unmap->size, IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
-	ret = user_table_unmap(tbl, unmap->iova >> tbl->it_page_shift,
-			       unmap->size >> tbl->it_page_shift, tce_hint(c));
-	user_table_trim_covered(tbl);
+	npages = unmap->size >> tbl->it_page_shift;
+	ret = user_table_unmap(tbl, unmap->iova >> tbl->it_page_shift, npages,
+			       tce_hint(c));
+	/* A page covers no leaf */
+	if (npages > 1)
+		user_table_trim_covered(tbl);
 
 	return ret;
 }

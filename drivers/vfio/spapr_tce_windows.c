@@ -91,6 +91,7 @@ static void tce_set_table(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
 {
 	lockdep_assert_held_write(&c->lock);
+	c->recent_table = NULL;
 	mutex_lock(&c->show_lock);
 	c->tables[num] = tbl;
 	mutex_unlock(&c->show_lock);
