@@ -271,87 +271,6 @@ shadow_replace(struct iommu_table *tbl, __be64 *shadow, unsigned long old,
 						  old & ~TCE_SHADOW_FLAGS));
 }
 
-static noinline long user_table_map_range(struct iommu_table *tbl,
-					  unsigned long entry,
-					  const struct mm_iommu_range *range,
-					  unsigned long perm,
-					  unsigned long *made);
-
-static noinline long user_table_map_one(struct iommu_table *tbl,
-					unsigned long entry,
-					const struct mm_iommu_range *range,
-					unsigned long perm)
-{
-	unsigned long flags, old, new;
-	__be64 *tce, *shadow;
-	long ret;
-
-	if (unlikely(!user_table_lock_irq(tbl, &flags)))
-		goto range;
-	tce = user_table_tce(tbl, entry - tbl->it_offset);
-	if (unlikely(!tce))
-		goto unlock;
-	shadow = tce_tree_shadow(&tbl->it_tree, tce);
-	old = tce_load(shadow);
-	if (unlikely(old & TCE_SHADOW_PIN))
-		goto unlock;
-	ret = mm_iommu_ref_page(range, perm, &new);
-	if (unlikely(ret)) {
-		user_table_unlock_irq(tbl, flags);
-		return ret;
-	}
-
-	tce_store(tce, new);
-	user_table_kill(tbl, entry, 1);
-	shadow_replace(tbl, shadow, old,
-		       tce_shadow_make(range->ua | perm, TCE_SHADOW_UA),
-		       range->hint);
-	user_table_unlock_irq(tbl, flags);
-	user_table_check_one(tbl, entry);
-
-	return 0;
-
-unlock:
-	user_table_unlock_irq(tbl, flags);
-range:
-	return user_table_map_range(tbl, entry, range, perm, NULL);
-}
-
-static int user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
-				  unsigned long npages,
-				  struct mm_iommu_table_group_mem_t *hint);
-
-static noinline int user_table_unmap_one(struct iommu_table *tbl,
-					 unsigned long entry,
-					 struct mm_iommu_table_group_mem_t *hint)
-{
-	unsigned long flags, old;
-	__be64 *tce, *shadow;
-
-	if (unlikely(!user_table_lock_irq(tbl, &flags)))
-		goto range;
-	tce = user_table_tce(tbl, entry - tbl->it_offset);
-	if (unlikely(!tce))
-		goto unlock;
-	shadow = tce_tree_shadow(&tbl->it_tree, tce);
-	old = tce_load(shadow);
-	if (unlikely(old & TCE_SHADOW_PIN))
-		goto unlock;
-
-	WRITE_ONCE(*tce, 0);
-	user_table_kill(tbl, entry, 1);
-	shadow_replace(tbl, shadow, old, 0, hint);
-	user_table_unlock_irq(tbl, flags);
-	user_table_check_one(tbl, entry);
-
-	return 0;
-
-unlock:
-	user_table_unlock_irq(tbl, flags);
-range:
-	return user_table_unmap_range(tbl, entry, 1, hint);
-}
-
 static noinline long
 user_table_map_range(struct iommu_table *tbl, unsigned long entry,
 		     const struct mm_iommu_range *range, unsigned long perm,
@@ -388,6 +307,83 @@ unref:
 	mm_iommu_unref_range(range);
 
 	return ret;
+}
+
+/* Returns 1 if a pin is to be dropped, else as user_table_map(). The caller has the lock */
+static __always_inline long
+user_table_map_tce(struct iommu_table *tbl, unsigned long entry,
+		   const struct mm_iommu_range *range, unsigned long perm,
+		   __be64 *tce)
+{
+	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	unsigned long old = tce_load(shadow), new;
+	long ret;
+
+	if (unlikely(old & TCE_SHADOW_PIN))
+		return 1;
+	ret = mm_iommu_ref_page(range, perm, &new);
+	if (unlikely(ret))
+		return ret;
+
+	tce_store(tce, new);
+	user_table_kill(tbl, entry, 1);
+	shadow_replace(tbl, shadow, old,
+		       tce_shadow_make(range->ua | perm, TCE_SHADOW_UA),
+		       range->hint);
+
+	return 0;
+}
+
+/* Map a page that could not be mapped without sleeping: its leaf is mostly missing */
+static noinline long user_table_map_slowly(struct iommu_table *tbl,
+					   unsigned long entry,
+					   const struct mm_iommu_range *range,
+					   unsigned long perm)
+{
+	struct tce_iter iter = { .tree = &tbl->it_tree };
+	unsigned long index = entry - tbl->it_offset;
+	long ret;
+
+	ret = user_table_lock_range(tbl, &iter, index, 1);
+	if (ret)
+		return ret;
+	ret = user_table_map_tce(tbl, entry, range, perm,
+				 user_table_tce(tbl, index));
+	if (!ret)
+		user_table_check(tbl, index, 1);
+	user_table_unlock_range(tbl, &iter);
+	if (unlikely(ret > 0))
+		return user_table_map_range(tbl, entry, range, perm, NULL);
+
+	return ret;
+}
+
+static noinline long user_table_map_one(struct iommu_table *tbl,
+					unsigned long entry,
+					const struct mm_iommu_range *range,
+					unsigned long perm)
+{
+	unsigned long flags;
+	__be64 *tce;
+	long ret;
+
+	if (unlikely(!user_table_lock_irq(tbl, &flags)))
+		goto slowly;
+	tce = user_table_tce(tbl, entry - tbl->it_offset);
+	if (unlikely(!tce))
+		goto unlock;
+	ret = user_table_map_tce(tbl, entry, range, perm, tce);
+	if (unlikely(ret > 0))
+		goto unlock;
+	user_table_unlock_irq(tbl, flags);
+	user_table_check_one(tbl, entry);
+
+	return ret;
+
+unlock:
+	user_table_unlock_irq(tbl, flags);
+slowly:
+	return user_table_map_slowly(tbl, entry, range, perm);
 }
 
 /* A traced request is a range, so that others need not count levels for the event */
@@ -667,6 +663,37 @@ user_table_unmap_range(struct iommu_table *tbl, unsigned long entry,
 	tce_spares_return(&tbl->it_tree, &taken);
 
 	return ret;
+}
+
+static noinline int user_table_unmap_one(struct iommu_table *tbl,
+					 unsigned long entry,
+					 struct mm_iommu_table_group_mem_t *hint)
+{
+	unsigned long flags, old;
+	__be64 *tce, *shadow;
+
+	if (unlikely(!user_table_lock_irq(tbl, &flags)))
+		goto range;
+	tce = user_table_tce(tbl, entry - tbl->it_offset);
+	if (unlikely(!tce))
+		goto unlock;
+	shadow = tce_tree_shadow(&tbl->it_tree, tce);
+	old = tce_load(shadow);
+	if (unlikely(old & TCE_SHADOW_PIN))
+		goto unlock;
+
+	WRITE_ONCE(*tce, 0);
+	user_table_kill(tbl, entry, 1);
+	shadow_replace(tbl, shadow, old, 0, hint);
+	user_table_unlock_irq(tbl, flags);
+	user_table_check_one(tbl, entry);
+
+	return 0;
+
+unlock:
+	user_table_unlock_irq(tbl, flags);
+range:
+	return user_table_unmap_range(tbl, entry, 1, hint);
 }
 
 /* A wrapper of its own, so that others need not keep the arguments of the event */
