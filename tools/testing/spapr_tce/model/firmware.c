@@ -11,6 +11,7 @@
 #include "tce_window.h"
 #include "lpar.h"
 
+/* What the nodes say of windows */
 struct mutex dma_win_init_mutex;
 struct firmware firmware;
 struct pci_dev lpar_devs[LPAR_DEVS];
@@ -315,8 +316,7 @@ struct iommu_table *iommu_init_table(struct iommu_table *tbl, int nid,
 	return fail_step() ? NULL : tbl;
 }
 
-int iommu_group_for_each_dev(struct iommu_group *group, void *data,
-			     int (*fn)(struct device *dev, void *data))
+int host_each_dev(struct iommu_group *group, void *data, host_dev_fn fn)
 {
 	int i, ret = 0;
 

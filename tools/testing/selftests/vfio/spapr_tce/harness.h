@@ -47,7 +47,7 @@ static inline bool can_ask(const struct tce_dev *dev)
 /* At the end of a teardown. */
 #define SKIP_UNASKED() do {						\
 	if (unasked && _metadata->exit_code == KSFT_PASS)		\
-		SKIP(return, "%s", unasked);				\
+		SKIP(break, "%s", unasked);				\
 } while (0)
 
 /* Kernels that check themselves take their time. */

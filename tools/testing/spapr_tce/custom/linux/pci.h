@@ -74,8 +74,9 @@ void of_parse_dma_window(struct device_node *dn, const __be32 *window,
 struct iommu_table *iommu_init_table(struct iommu_table *tbl, int nid,
 				     unsigned long first, unsigned long end);
 int iommu_add_device(struct iommu_table_group *table_group, struct device *dev);
-int iommu_group_for_each_dev(struct iommu_group *group, void *data,
-			     int (*fn)(struct device *dev, void *data));
+typedef int (*host_dev_fn)(struct device *dev, void *data);
+int host_each_dev(struct iommu_group *group, void *data, host_dev_fn fn);
+#define iommu_group_for_each_dev	host_each_dev
 void *kmemdup(const void *from, unsigned long size, unsigned int gfp);
 char *kstrdup(const char *from, unsigned int gfp);
 

@@ -151,7 +151,8 @@ TEST_F(firmware, dynamic_window)
 				EXPECT_EQ(at, 0);
 				EXPECT_TRUE(firmware.has_default);
 				EXPECT_WORKS(req_map(&self->c, MB - SZ_4K, UA(UA_HUGE), SZ_4K, RW));
-				EXPECT_EQ(lpar.tces[0][MB / SZ_4K - 1], hpa_of(self->mm, UA(UA_HUGE)) + 3);
+				EXPECT_EQ(lpar.tces[0][MB / SZ_4K - 1],
+					  hpa_of(self->mm, UA(UA_HUGE)) + 3);
 			}
 		}
 		vfio_close(&self->c);
