@@ -264,6 +264,7 @@ static inline void host_end_irqsave(const unsigned long *flags)
 {
 	local_irq_restore(*flags);
 }
+
 #define guard_rcu() \
 	const int host_rcu __attribute__((cleanup(host_end_rcu), unused)) = \
 		(rcu_read_lock(), 0)
@@ -289,6 +290,7 @@ static inline void kvmppc_tce_trace_flush(struct kvm_vcpu *vcpu)
 	if (vcpu->arch.nr_tce_calls)
 		kvmppc_tce_trace_calls(vcpu);
 }
+
 int kvmppc_tce_init(void);
 void kvmppc_tce_exit(void);
 

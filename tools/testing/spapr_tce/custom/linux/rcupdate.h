@@ -35,6 +35,7 @@ void rcu_read_lock(void);
 void rcu_read_unlock(void);
 int rcu_read_ongoing(void);
 #endif
+#undef synchronize_rcu	/* nothing, in tools/include */
 void synchronize_rcu(void);
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void rcu_barrier(void);
