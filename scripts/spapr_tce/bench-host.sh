@@ -126,11 +126,13 @@ run_domain() {
 	[ "$which" = x86 ] || program=$build/host/layout-$layout/bench-12/bench-domain
 	"$program" "$MS" ${first:+count}
 }
-# staged SHIFT STAGE: how many instructions there were by the end of it
+# staged SHIFT PAGES: how many instructions there were by the end of each stage
 staged() {
-	qemu-ppc64le -plugin "$build/count.so,out=$out.count,total=1" \
-		"$build/host/bench-ppc-$1/bench-domain" stage "$2" >/dev/null &&
-	cat "$out.count"
+	for stage in 0 1 2 3; do
+		qemu-ppc64le -plugin "$build/count.so,out=$out.count,total=1" \
+			"$build/host/bench-ppc-$1/bench-domain" stage $stage "$2" >/dev/null &&
+		cat "$out.count"
+	done | paste -s
 }
 
 if [ "$kind" = domain ]; then
@@ -141,7 +143,9 @@ if [ "$kind" = domain ]; then
 	compiled
 	rounds x86 ours
 	for shift in 12 16; do
-		echo "power	$shift	$(staged $shift 0)	$(staged $shift 1)	$(staged $shift 2)"
+		for pages in 1 $((1 << 20 - shift)); do
+			echo "power	$shift	$pages	$(staged $shift $pages)"
+		done
 	done >>"$out"
 	"$here/bench.pl" domain "$out.csv" "$out" | tee "$out.txt"
 	exit

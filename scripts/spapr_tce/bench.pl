@@ -200,13 +200,22 @@ sub domain {
 	printf "Ours not slower per page: %s.\n", @slower ? 'NOT MET (' . join(', ', @slower) . ')' : 'met';
 	printf "Of 4096 pages that are aligned in memory as there, x86 makes entries of 2 MiB: %.2f and\n" .
 		"%.2f ns; a table of TCEs has pages of one size.\n\n", map { $median->('x86', 'aligned', 4096, $_) } 0, 1;
+	my %one;	# instructions of a request for one page
 	for (@power) {
-		my ($shift, @at) = @$_;
-		my $nr = 16 * (1 << 20 - $shift);
-		my @per = (($at[1] - $at[0]) / $nr, ($at[2] - $at[1]) / $nr);
+		my ($shift, $nr, @at) = @$_;
+		my ($map, $unmap, $kill) = map { ($at[$_ + 1] - $at[$_]) / 16 } 0 .. 2;
+		if ($nr == 1) {
+			$one{$shift} = [$map, $unmap];
+			next;
+		}
+		my @per = ($map / $nr, $unmap / $nr);
 		printf "POWER, a MiB by pages of %dK: %.1f instructions per TCE to map (10: %s), %.1f to unmap (8: %s)\n",
 			1 << $shift - 10, $per[0], $per[0] <= 10 ? 'met' : 'NOT MET',
 			$per[1], $per[1] <= 8 ? 'met' : 'NOT MET';
+		my @more = (($map - $one{$shift}[0]) / ($nr - 1), ($unmap - $one{$shift}[1]) / ($nr - 1));
+		printf "    %.0f and %.0f are the request of one page, each page more takes %.1f and %.1f; the goal leaves\n" .
+			"    %.0f and %.0f to that request, whose invalidation alone takes %.0f without firmware\n",
+			@{$one{$shift}}, @more, 10 * $nr - $more[0] * ($nr - 1), 8 * $nr - $more[1] * ($nr - 1), $kill;
 	}
 	printf "16 TCEs over 128 TiB: %s bytes (204,800: %s); %s when they are unmapped, the root has %s (%s)\n",
 		fig($sparse[0]), $sparse[0] <= 204800 ? 'met' : 'NOT MET', fig($sparse[1]), fig($sparse[2]),

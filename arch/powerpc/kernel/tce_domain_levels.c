@@ -183,13 +183,16 @@ void tce_domain_flush(struct tce_domain *d, unsigned long index,
 		      unsigned long nr)
 {
 	struct tce_spares taken;
-	unsigned long levels;
+	unsigned long levels = 0;
 
-	spin_lock(&d->lock);
-	levels = tce_domain_taken(d);
-	taken = d->taken;
-	d->taken = (struct tce_spares) { };
-	spin_unlock(&d->lock);
+	/* Mostly nothing was taken out: no need for the lock */
+	if (READ_ONCE(d->stale)) {
+		spin_lock(&d->lock);
+		levels = tce_domain_taken(d);
+		taken = d->taken;
+		d->taken = (struct tce_spares) { };
+		spin_unlock(&d->lock);
+	}
 
 	/* Bridges cache the addresses of levels as well: kill all of the PEs */
 	if (levels)

@@ -9,10 +9,11 @@
  * begins with "sparse": bytes of the table with 16 TCEs spread over 128 TiB, bytes
  * when they were unmapped, bytes of its root.
  *
- * Usage: bench-domain stage STAGE
+ * Usage: bench-domain stage STAGE [PAGES]
  *
  * For an emulator that counts instructions: what comes between the ends of stages 0
- * and 1 maps NR_MIB times a MiB, and what comes between those of 1 and 2 unmaps it.
+ * and 1 maps NR_MIB times a MiB, or so many pages, what comes between those of 1 and 2
+ * unmaps it, and what comes then invalidates it once more, and nothing else.
  */
 #include <asm/iommu_domain.h>
 
@@ -62,9 +63,9 @@ static void print_sparse(void)
 
 #define NR_MIB	16
 
-static void stages(int last)
+static void stages(int last, unsigned long nr)
 {
-	unsigned long nr = SZ_1M / PAGE_SIZE, at;
+	unsigned long at;
 	int stage, i;
 
 	for (stage = -2; stage <= last; stage++) {
@@ -75,6 +76,8 @@ static void stages(int last)
 				map(at - PAGE_SIZE, 1);
 			else if (stage == -1 || stage == 1)
 				map(at, nr);
+			else if (stage == 3)
+				d->ops->iotlb_sync_map(d, at, nr * PAGE_SIZE);
 			else
 				unmap(at, nr);
 		}
@@ -91,7 +94,8 @@ int main(int argc, char **argv)
 	if (IS_ERR(d) || tce_domain_attach(d, &dev))
 		host_die("no domain\n");
 	if (argc > 2 && !strcmp(argv[1], "stage")) {
-		stages(atoi(argv[2]));
+		stages(atoi(argv[2]), argc > 3 ? strtoul(argv[3], NULL, 0) :
+						 SZ_1M / PAGE_SIZE);
 		return 0;
 	}
 	if (argc > 1)
