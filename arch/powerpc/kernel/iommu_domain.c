@@ -70,44 +70,92 @@ static bool tce_domain_has(struct tce_domain *d, unsigned long index,
 }
 
 /* Store TCEs up to the first that is there already. Returns how many */
-static unsigned long tce_domain_store(struct tce_iter *iter,
-				      unsigned long start, unsigned long npages,
+static unsigned long tce_domain_store(__be64 *entry, unsigned long nr,
 				      unsigned long tce, unsigned long step)
 {
-	__be64 *entry, *stop;
+	__be64 *at, *stop = entry + nr;
 
-	for_each_tce_leaf(iter, start, npages) {
-		stop = iter->entry + iter->nr;
-		for (entry = iter->entry; entry < stop; entry++, tce += step) {
-			if (READ_ONCE(*entry))
-				return iter->index + (entry - iter->entry) - start;
-			tce_store(entry, tce);
-		}
+	for (at = entry; at < stop; at++, tce += step) {
+		if (READ_ONCE(*at))
+			break;
+		tce_store(at, tce);
 	}
 
-	return npages;
+	return at - entry;
 }
 
-/* Clear TCEs up to the first that is 0 or has no leaf. Returns how many */
-static unsigned long tce_domain_clear(struct tce_iter *iter,
-				      unsigned long start, unsigned long npages)
+/* Clear TCEs up to the first that is 0. Returns how many */
+static unsigned long tce_domain_clear(__be64 *entry, unsigned long nr)
 {
-	unsigned long next = start;
-	__be64 *entry, *stop;
+	__be64 *at, *stop = entry + nr;
 
-	for_each_tce_leaf(iter, start, npages) {
-		if (iter->index != next)
+	for (at = entry; at < stop; at++) {
+		if (!READ_ONCE(*at))
 			break;
-		stop = iter->entry + iter->nr;
-		for (entry = iter->entry; entry < stop; entry++) {
-			if (!READ_ONCE(*entry))
-				return iter->index + (entry - iter->entry) - start;
-			tce_store(entry, 0);
-		}
-		next = iter->index + iter->nr;
+		tce_store(at, 0);
 	}
 
-	return next - start;
+	return at - entry;
+}
+
+/* Most requests are small: find entries that are all in one leaf, and it is there */
+static __be64 *tce_domain_find(struct tce_domain *d, unsigned long index,
+			       unsigned long nr)
+{
+	unsigned long leaf = 1UL << tce_tree_level_bits(&d->tbl->it_tree);
+
+	if (nr > leaf - (index & (leaf - 1)))
+		return NULL;
+
+	return tce_tree_walk(&d->tbl->it_tree, index);
+}
+
+/* Make the leaves and store there. Adds to *@done how many it has stored */
+static noinline int tce_domain_store_leaves(struct tce_domain *d,
+					    unsigned long index,
+					    unsigned long nr, unsigned long tce,
+					    unsigned long step, gfp_t gfp,
+					    unsigned long *done)
+{
+	struct tce_iter iter = { .tree = &d->tbl->it_tree };
+	unsigned long stored;
+	int ret;
+
+	ret = tce_iter_reserve(&iter, index, nr, gfp);
+	if (iter.made)
+		tce_domain_levels_made(d, index, nr, iter.made);
+	if (ret)
+		return ret;
+
+	for_each_tce_leaf(&iter, index, nr) {
+		stored = tce_domain_store(iter.entry, iter.nr,
+					  tce + *done * step, step);
+		*done += stored;
+		if (stored != iter.nr)
+			break;
+	}
+
+	return 0;
+}
+
+/* Clear up to the first that is 0 or has no leaf. Returns how many */
+static noinline unsigned long tce_domain_clear_leaves(struct tce_domain *d,
+						      unsigned long index,
+						      unsigned long nr)
+{
+	struct tce_iter iter = { .tree = &d->tbl->it_tree };
+	unsigned long done = 0, cleared;
+
+	for_each_tce_leaf(&iter, index, nr) {
+		if (iter.index != index + done)
+			break;
+		cleared = tce_domain_clear(iter.entry, iter.nr);
+		done += cleared;
+		if (cleared != iter.nr)
+			break;
+	}
+
+	return done;
 }
 
 /*
@@ -121,10 +169,10 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 				size_t *mapped)
 {
 	struct tce_domain *d = to_tce_domain(domain);
-	struct tce_iter iter = { .tree = &d->tbl->it_tree };
 	unsigned long index = iova >> PAGE_SHIFT, perm = tce_domain_perm(prot);
 	unsigned long done = 0;
-	int ret;
+	__be64 *entry;
+	int ret = 0;
 
 	if (!tce_domain_has(d, index, pgcount))
 		return -ERANGE;
@@ -133,12 +181,12 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 		return -EINVAL;
 
 	tce_domain_enter(d, pgcount);
-	ret = tce_iter_reserve(&iter, index, pgcount, gfp);
-	if (iter.made)
-		tce_domain_levels_made(d, index, pgcount, iter.made);
-	if (!ret)
-		done = tce_domain_store(&iter, index, pgcount, paddr | perm,
-					pgsize);
+	entry = tce_domain_find(d, index, pgcount);
+	if (entry)
+		done = tce_domain_store(entry, pgcount, paddr | perm, pgsize);
+	else
+		ret = tce_domain_store_leaves(d, index, pgcount, paddr | perm,
+					      pgsize, gfp, &done);
 	/* A failure may leave nothing mapped, and then nobody unmaps and flushes */
 	if (done != pgcount && tce_domain_leave(d, pgcount - done))
 		tce_domain_flush(d, 0, 0);
@@ -156,18 +204,22 @@ static size_t tce_domain_unmap_pages(struct iommu_domain *domain,
 				     struct iommu_iotlb_gather *gather)
 {
 	struct tce_domain *d = to_tce_domain(domain);
-	struct tce_iter iter = { .tree = &d->tbl->it_tree };
 	unsigned long index = iova >> PAGE_SHIFT, done;
+	__be64 *entry;
 
 	if (!tce_domain_has(d, index, pgcount))
 		return 0;
 
 	tce_domain_enter(d, 1);
-	done = tce_domain_clear(&iter, index, pgcount);
+	entry = tce_domain_find(d, index, pgcount);
+	if (entry)
+		done = tce_domain_clear(entry, pgcount);
+	else
+		done = tce_domain_clear_leaves(d, index, pgcount);
 	if (done) {
 		iommu_iotlb_gather_add_range(gather, iova, done * pgsize);
 		/* A smaller range covers no leaf wholly */
-		if (done >= iter.size)
+		if (done >> tce_tree_level_bits(&d->tbl->it_tree))
 			tce_domain_levels_take(d, index, done);
 	}
 	/* The core of 7.x does not flush after an unmap of nothing */
