@@ -249,9 +249,9 @@ noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 /*
  * A single page, the request that guests and drivers make most often. It does not
  * sleep, so it spins for the lock with interrupts off, as real mode does: no mutex,
- * no iterator, and nothing that is kept from step to step. What it cannot do so is
- * left to ranges, with nothing changed: levels to be made, pins to be dropped, and to
- * wait for an owner of the lock that may sleep.
+ * no iterator, and nothing that is kept from step to step. Where that is not possible
+ * nothing has changed, and it is done again by who may sleep: to make levels, to drop a
+ * pin, and to wait for an owner of the lock that may sleep.
  */
 
 static __always_inline bool user_table_is_one(struct iommu_table *tbl,
@@ -309,53 +309,53 @@ unref:
 	return ret;
 }
 
-/* Returns 1 if a pin is to be dropped, else as user_table_map(). The caller has the lock */
-static __always_inline long
-user_table_map_tce(struct iommu_table *tbl, unsigned long entry,
+/*
+ * Store @new, which has a reference, and drop what was mapped before. That is no pin:
+ * those are of tables of version 1, whose pages are mapped by user_table_map_pinned()
+ * only. The caller must hold the lock.
+ */
+static __always_inline void
+user_table_set_tce(struct iommu_table *tbl, unsigned long entry,
 		   const struct mm_iommu_range *range, unsigned long perm,
-		   __be64 *tce)
+		   __be64 *tce, unsigned long new)
 {
 	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
-	unsigned long old = tce_load(shadow), new;
-	long ret;
-
-	if (unlikely(old & TCE_SHADOW_PIN))
-		return 1;
-	ret = mm_iommu_ref_page(range, perm, &new);
-	if (unlikely(ret))
-		return ret;
+	unsigned long old = tce_load(shadow);
 
 	tce_store(tce, new);
 	user_table_kill(tbl, entry, 1);
 	shadow_replace(tbl, shadow, old,
 		       tce_shadow_make(range->ua | perm, TCE_SHADOW_UA),
 		       range->hint);
-
-	return 0;
 }
 
-/* Map a page that could not be mapped without sleeping: its leaf is mostly missing */
+/*
+ * Map a page that could not be mapped without sleeping: its leaf is mostly missing. The
+ * reference first: if it cannot be had, no level must have been made (R8).
+ */
 static noinline long user_table_map_slowly(struct iommu_table *tbl,
 					   unsigned long entry,
 					   const struct mm_iommu_range *range,
 					   unsigned long perm)
 {
 	struct tce_iter iter = { .tree = &tbl->it_tree };
-	unsigned long index = entry - tbl->it_offset;
+	unsigned long index = entry - tbl->it_offset, new;
 	long ret;
 
-	ret = user_table_lock_range(tbl, &iter, index, 1);
+	ret = mm_iommu_ref_page(range, perm, &new);
 	if (ret)
 		return ret;
-	ret = user_table_map_tce(tbl, entry, range, perm,
-				 user_table_tce(tbl, index));
-	if (!ret)
-		user_table_check(tbl, index, 1);
+	ret = user_table_lock_range(tbl, &iter, index, 1);
+	if (ret) {
+		mm_iommu_unref_range(range);
+		return ret;
+	}
+	user_table_set_tce(tbl, entry, range, perm, user_table_tce(tbl, index),
+			   new);
+	user_table_check(tbl, index, 1);
 	user_table_unlock_range(tbl, &iter);
-	if (unlikely(ret > 0))
-		return user_table_map_range(tbl, entry, range, perm, NULL);
 
-	return ret;
+	return 0;
 }
 
 static noinline long user_table_map_one(struct iommu_table *tbl,
@@ -363,7 +363,7 @@ static noinline long user_table_map_one(struct iommu_table *tbl,
 					const struct mm_iommu_range *range,
 					unsigned long perm)
 {
-	unsigned long flags;
+	unsigned long flags, new;
 	__be64 *tce;
 	long ret;
 
@@ -372,9 +372,9 @@ static noinline long user_table_map_one(struct iommu_table *tbl,
 	tce = user_table_tce(tbl, entry - tbl->it_offset);
 	if (unlikely(!tce))
 		goto unlock;
-	ret = user_table_map_tce(tbl, entry, range, perm, tce);
-	if (unlikely(ret > 0))
-		goto unlock;
+	ret = mm_iommu_ref_page(range, perm, &new);
+	if (likely(!ret))
+		user_table_set_tce(tbl, entry, range, perm, tce, new);
 	user_table_unlock_irq(tbl, flags);
 	user_table_check_one(tbl, entry);
 
