@@ -104,13 +104,13 @@ t "total: a command of one check fails it by what it says" '
 		verdict c C echo no" "$here/lib.sh" >$w/out
 	[ "$(cut -c 1-12 $w/out | paste -sd ,)" = "ok      x: A,not ok  x: B,not ok  x: C" ]'
 
-# SRCU of all guests of a core before the first thread starts, and until the last is
+# SRCU of each guest of a core before its first thread starts, and until the last is
 # out, which no test of this machine can run: tools/testing/spapr_tce/spin/core.pml.
 order() {
 	sed -n '/^static noinline void kvmppc_run_core(/,/^}/{
-		s/.*srcu_idx\[sub\] = srcu_read_lock(&core_info\.vc\[sub\].*/lock/p
+		s/.*pvc->srcu_idx = srcu_read_lock(&pvc->kvm->srcu).*/lock/p
 		s/^\t*kvmppc_start_thread(.*/start/p; s/^\tkvmppc_wait_for_nap(.*/out/p
-		s/.*srcu_read_unlock(&core_info\.vc\[sub\].*/unlock/p; }' \
+		s/.*srcu_read_unlock(&pvc->kvm->srcu, pvc->srcu_idx).*/unlock/p; }' \
 		"$1/arch/powerpc/kvm/book3s_hv.c" | uniq | paste -sd ' '
 }
 build=${SPAPR_TCE_BUILD:-$top/build}
