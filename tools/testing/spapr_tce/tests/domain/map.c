@@ -106,6 +106,10 @@ TEST_F(domain, unmap_with_holes)
 	EXPECT_EQ(map(d, 3 * LEAF - 1, RAM, 1, NULL), 0);
 	EXPECT_EQ(unmap(d, LEAF, 2 * LEAF), 2);
 	EXPECT_EQ(unmap(d, 3 * LEAF - 1, 3 * LEAF), 1);
+	/* Where it begins there is no leaf */
+	EXPECT_EQ(map(d, 2 * LEAF, RAM, 1, NULL), 0);
+	EXPECT_EQ(unmap(d, LEAF, 2 * LEAF), 0);
+	EXPECT_EQ(unmap(d, 2 * LEAF, 1), 1);
 	EXPECT_EQ(bytes_of(d), 4096);
 }
 
