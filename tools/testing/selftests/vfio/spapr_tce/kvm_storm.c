@@ -301,12 +301,12 @@ static void hammer(struct __test_metadata *_metadata, struct guest *g, bool maps
 	close(fd);
 }
 
-TEST_F(kvm_storm, two_vcpus)
+TEST_F_TIMEOUT(kvm_storm, two_vcpus, 120)
 {
 	hammer(_metadata, &self->g, false);
 }
 
-TEST_F(kvm_storm, two_vcpus_and_vfio)
+TEST_F_TIMEOUT(kvm_storm, two_vcpus_and_vfio, 120)
 {
 	hammer(_metadata, &self->g, true);
 }
