@@ -159,6 +159,17 @@ bool firmware_described(const char *name)
 	return of_property_present(&node_pe, name);
 }
 
+/* log2 of the size of the dynamic window that the node describes */
+u32 firmware_described_shift(void)
+{
+	const char *name = "linux,dma64-ddr-window-info";
+	u32 cells[5] = { };
+
+	of_property_read_u32_array(&node_pe, name, cells, ARRAY_SIZE(cells));
+
+	return cells[4];
+}
+
 void of_parse_dma_window(struct device_node *dn, const __be32 *window,
 			 unsigned long *liobn, unsigned long *start,
 			 unsigned long *size)

@@ -98,6 +98,7 @@ void firmware_init(enum firmware_kind kind);
 void firmware_exit(void);
 unsigned int firmware_dead_properties(void);
 bool firmware_described(const char *name);
+u32 firmware_described_shift(void);
 void firmware_stray(int dev, bool stray);
 void lpar_clear(unsigned long liobn);
 void lpar_boot(unsigned long features, enum firmware_kind kind);
