@@ -212,7 +212,7 @@ void user_table_trace_kill(struct iommu_table *tbl, unsigned long entry,
 /*
  * Kill a range. PEs may come and go meanwhile: the platform orders the stores of
  * TCEs before its look at the list of PEs, so a PE that joins later sees them
- * (R17).
+ * (R17). What iommu_tce_kill() does, without its call: each page comes by here.
  */
 static __always_inline void
 user_table_kill(struct iommu_table *tbl, unsigned long entry,
