@@ -58,7 +58,7 @@ struct tce_region {
 /**
  * struct tce_container - a container
  * @lock: covers everything here; shared by requests that change nothing of it, but
- *	  the TCEs of @tables, @recent and @recent_table
+ *	  the TCEs of @tables, and @recent
  * @show_lock: protects changes of @tables against readers of fdinfo. Inside @lock;
  *	       nothing waits with it held
  * @eeh_lock: one EEH operation at a time. Outside of @lock; not taken with a device
@@ -79,10 +79,10 @@ struct tce_region {
  * @last_seq: tce_group::seq of the group that came last
  * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: of struct tce_region, in the order of their addresses
- * @recent: v2: the one of @regions that was mapped last, NULL if none was: requests
- *	    mostly use the same memory as the one before. May be set to any of @regions
- *	    with @lock shared
- * @recent_table: likewise the one of @tables that was used last
+ * @recent: v2: for each of @tables, the one of @regions that was mapped in it last, NULL
+ *	    if none was: requests mostly use the same memory as the one before. May be
+ *	    set to any of @regions with @lock shared. Threads that use one window each
+ *	    do not write to it in turns
  */
 struct tce_container {
 	struct rw_semaphore lock;	/* everything here */
@@ -101,8 +101,7 @@ struct tce_container {
 	struct list_head groups;
 	u64 last_seq;
 	struct rb_root regions;
-	struct tce_region *recent;
-	struct iommu_table *recent_table;
+	struct tce_region *recent[IOMMU_TABLE_GROUP_MAX_TABLES];
 };
 
 /**
@@ -172,9 +171,9 @@ static inline bool tce_bad_range(u64 start, u64 size)
 }
 
 /* The region that an unmap is probably about: the one mapped last, or NULL */
-static inline struct mm_iommu_table_group_mem_t *tce_hint(struct tce_container *c)
+static inline struct mm_iommu_table_group_mem_t *tce_hint(struct tce_container *c, int num)
 {
-	struct tce_region *recent = READ_ONCE(c->recent);
+	struct tce_region *recent = READ_ONCE(c->recent[num]);
 
 	return recent ? recent->mem : NULL;
 }

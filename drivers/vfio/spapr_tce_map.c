@@ -10,29 +10,21 @@
 
 #include "spapr_tce.h"
 
-static noinline struct iommu_table *tce_no_table(u64 iova, u64 size, int err)
+static noinline int tce_no_window(u64 iova, u64 size, int err)
 {
 	pr_debug_ratelimited("%#llx bytes at %#llx are not in one window: error %d\n",
 			     size, iova, err);
 
-	return ERR_PTR(err);
+	return err;
 }
 
-/* The table of [@iova, @iova + @size), which is neither empty nor wraps */
-static __always_inline struct iommu_table *
-tce_find_table(struct tce_container *c, u64 iova, u64 size)
+/* The number of the window of [@iova, @iova + @size), which is not empty nor wraps */
+static __always_inline int
+tce_find_window(struct tce_container *c, u64 iova, u64 size)
 {
-	struct iommu_table *tbl = READ_ONCE(c->recent_table);
+	struct iommu_table *tbl;
 	u64 offset;
 	int num;
-
-	/* Most devices use one window only */
-	if (likely(tbl)) {
-		offset = iova - tce_window_start(tbl);
-		if (likely(offset < tce_window_size(tbl) &&
-			   size <= tce_window_size(tbl) - offset))
-			return tbl;
-	}
 
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		tbl = c->tables[num];
@@ -42,12 +34,11 @@ tce_find_table(struct tce_container *c, u64 iova, u64 size)
 		if (offset >= tce_window_size(tbl))
 			continue;
 		if (size > tce_window_size(tbl) - offset)
-			return tce_no_table(iova, size, -EINVAL);
-		WRITE_ONCE(c->recent_table, tbl);
-		return tbl;
+			return tce_no_window(iova, size, -EINVAL);
+		return num;
 	}
 
-	return tce_no_table(iova, size, -ENXIO);
+	return tce_no_window(iova, size, -ENXIO);
 }
 
 /*
@@ -72,18 +63,21 @@ static noinline struct tce_region *tce_find_regions(struct tce_container *c,
 	return region ? first : NULL;
 }
 
-/* The same, but try the region that was mapped last first, and remember this one */
-static struct tce_region *tce_registered(struct tce_container *c,
+/*
+ * The same, but try the region that was mapped last in this window first, and remember
+ * this one.
+ */
+static struct tce_region *tce_registered(struct tce_container *c, int num,
 					 unsigned long ua, unsigned long size)
 {
-	struct tce_region *region = READ_ONCE(c->recent);
+	struct tce_region *region = READ_ONCE(c->recent[num]);
 
 	if (region && ua >= region->start && ua + size - 1 <= region->last)
 		return region;
 
 	region = tce_find_regions(c, ua, size);
 	if (region)
-		WRITE_ONCE(c->recent, region);
+		WRITE_ONCE(c->recent[num], region);
 
 	return region;
 }
@@ -143,7 +137,7 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 	enum dma_data_direction direction;
 	struct tce_region *region;
 	struct iommu_table *tbl;
-	int ret;
+	int num, ret;
 
 	direction = tce_map_direction(map->flags);
 	if (map->argsz < sizeof(*map) || direction == DMA_NONE ||
@@ -158,9 +152,10 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 	if (ret)
 		return ret;
 
-	tbl = tce_find_table(c, map->iova, map->size);
-	if (IS_ERR(tbl))
-		return PTR_ERR(tbl);
+	num = tce_find_window(c, map->iova, map->size);
+	if (num < 0)
+		return num;
+	tbl = c->tables[num];
 	if (!IS_ALIGNED(map->iova | map->vaddr | map->size,
 			IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
@@ -170,7 +165,7 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 				  map->size >> tbl->it_page_shift, param,
 				  direction);
 
-	region = tce_registered(c, map->vaddr, map->size);
+	region = tce_registered(c, num, map->vaddr, map->size);
 	if (!region)
 		return tce_not_registered(map->vaddr, map->size);
 
@@ -213,7 +208,7 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 	const struct vfio_iommu_type1_dma_unmap *unmap = &param->unmap;
 	struct iommu_table *tbl;
 	unsigned long npages;
-	int ret;
+	int num, ret;
 
 	if (unmap->argsz < minsz || unmap->flags ||
 	    tce_bad_range(unmap->iova, unmap->size))
@@ -224,15 +219,16 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 	if (unlikely(c->default_pending))
 		return tce_unmap_pending(c, unmap->iova, unmap->size);
 
-	tbl = tce_find_table(c, unmap->iova, unmap->size);
-	if (IS_ERR(tbl))
-		return PTR_ERR(tbl);
+	num = tce_find_window(c, unmap->iova, unmap->size);
+	if (num < 0)
+		return num;
+	tbl = c->tables[num];
 	if (!IS_ALIGNED(unmap->iova | unmap->size, IOMMU_PAGE_SIZE(tbl)))
 		return -EINVAL;
 
 	npages = unmap->size >> tbl->it_page_shift;
 	ret = user_table_unmap(tbl, unmap->iova >> tbl->it_page_shift, npages,
-			       tce_hint(c));
+			       tce_hint(c, num));
 	/* A page covers no leaf */
 	if (npages > 1)
 		user_table_trim_covered(tbl);

@@ -190,8 +190,7 @@ long tce_unregister(struct tce_container *c, struct tce_param *param)
 	if (ret)
 		return ret;
 
-	if (c->recent == region)
-		c->recent = NULL;
+	memset(c->recent, 0, sizeof(c->recent));
 	WRITE_ONCE(c->registered_pages,
 		   c->registered_pages - (memory->size >> PAGE_SHIFT));
 	rb_erase(&region->node, &c->regions);
@@ -217,5 +216,5 @@ void tce_release_regions(struct tce_container *c)
 	}
 	WRITE_ONCE(c->registered_pages, 0);
 	c->regions = RB_ROOT;
-	c->recent = NULL;
+	memset(c->recent, 0, sizeof(c->recent));
 }

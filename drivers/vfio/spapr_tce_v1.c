@@ -69,7 +69,7 @@ static int tce_unmap_all(struct tce_container *c)
 		if (!tbl)
 			continue;
 		err = user_table_unmap(tbl, tbl->it_offset, tbl->it_size,
-				       tce_hint(c));
+				       tce_hint(c, num));
 		if (err)
 			ret = err;
 	}

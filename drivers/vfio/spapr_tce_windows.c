@@ -91,7 +91,6 @@ static void tce_set_table(struct tce_container *c, int num,
 			  struct iommu_table *tbl)
 {
 	lockdep_assert_held_write(&c->lock);
-	c->recent_table = NULL;
 	mutex_lock(&c->show_lock);
 	c->tables[num] = tbl;
 	mutex_unlock(&c->show_lock);
@@ -113,7 +112,7 @@ void tce_remove_window(struct tce_container *c, int num)
 
 	lockdep_assert_held_write(&c->lock);
 	trace_tce_window_remove(tbl, num);
-	user_table_revoke(tbl, tce_hint(c));
+	user_table_revoke(tbl, tce_hint(c, num));
 	tce_unset_window(c, num, NULL);
 	tce_set_table(c, num, NULL);
 	iommu_tce_table_put(tbl);
