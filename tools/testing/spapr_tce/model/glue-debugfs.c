@@ -48,6 +48,28 @@ static void glue_read_lines(const struct seq_operations *ops, struct seq_file *m
 	}
 }
 
+void glue_tables_lock(void)
+{
+	mutex_lock(&user_tables_mutex);
+}
+
+void glue_tables_unlock(void)
+{
+	mutex_unlock(&user_tables_mutex);
+}
+
+/* How many tables there are; the caller has them locked */
+unsigned int glue_tables(void)
+{
+	struct user_table *user;
+	unsigned int nr = 0;
+
+	list_for_each_entry(user, &user_tables, node)
+		nr++;
+
+	return nr;
+}
+
 void glue_tables_show(struct seq_file *m)
 {
 	tce_debugfs_tables_fops.show(m, NULL);

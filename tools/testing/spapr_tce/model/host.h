@@ -301,6 +301,9 @@ struct glue_container {
 
 void glue_container_get(void *data, struct glue_container *state);
 bool glue_table_is_mine(struct iommu_table *tbl);
+void glue_tables_lock(void);
+void glue_tables_unlock(void);
+unsigned int glue_tables(void);
 void glue_tables_show(struct seq_file *m);
 extern void (*host_before_show)(void);
 void glue_table_show(struct iommu_table *tbl, const char *file, bool lines,

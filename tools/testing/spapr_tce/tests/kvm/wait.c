@@ -227,6 +227,7 @@ static void close_beside_a_reader(struct __test_metadata *_metadata,
 	EXPECT_TRUE(done);
 	/* Nobody finds it any more, but who had found it has it still */
 	EXPECT_TRUE(!glue_kvm_next(self->kvm, &liobn, &table) || liobn != 7);
+	rcu_barrier();
 	host_run_works();
 	EXPECT_GT(self->mm->locked_vm, charged);
 	srcu_read_unlock(&self->kvm->srcu, srcu);

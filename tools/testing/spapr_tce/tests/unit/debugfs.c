@@ -18,6 +18,42 @@ TEST_F(world, debugfs)
 	EXPECT_NE(strstr(m.text, "start=0 page_shift=12 tces=262144"), NULL);
 }
 
+static struct host_container *maker;
+static struct mm_struct *makers_mm;
+
+static void *make_window(void *arg)
+{
+	u64 start;
+
+	rcu_register_thread();
+	current->mm = makers_mm;
+	WARN_ON(req_create(maker, 16, 1UL << 32, 1, &start));
+	rcu_unregister_thread();
+
+	return arg;
+}
+
+/* Nothing comes into the list of tables while somebody goes through it */
+TEST_F(world, tables_are_listed_under_their_lock)
+{
+	unsigned int tries, before;
+	pthread_t thread;
+
+	maker = self->c;
+	makers_mm = self->mm;
+	glue_tables_lock();
+	before = glue_tables();
+	pthread_create(&thread, NULL, make_window, NULL);
+	for (tries = 0; tries < 300 && glue_tables() == before; tries++)
+		usleep(1000);
+	EXPECT_EQ(glue_tables(), before);
+	glue_tables_unlock();
+	pthread_join(thread, NULL);
+	glue_tables_lock();
+	EXPECT_GT(glue_tables(), before);
+	glue_tables_unlock();
+}
+
 /* The table of window 0 */
 static struct iommu_table *table0(void)
 {
