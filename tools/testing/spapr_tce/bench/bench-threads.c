@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * How much more two threads map and unmap in one container than one thread does:
- * requests as in bench.c, by one thread and by two, in turns.
+ * requests as in bench.c, by one thread and by two, in turns. In a container each they
+ * share nothing but the registry of memory: the rest of 2.00 is the machine's.
  *
  * Usage: bench-threads [MS [ROUNDS]]: each thread runs for MS (3) milliseconds in each
  * of ROUNDS (20). A line for each kind, with tabs between:
  *
- *   threads	windows		1: both map in ranges of one window, 2: in one each
+ *   threads	containers	1: both use one, 2: one each
+ *   windows	1: both map in ranges of one window, 2: in one each
  *   regions	of memory; each thread maps its own, or both the same
  *   x		how many TCEs one request is for
  *   one	million TCEs mapped and unmapped in a second by one thread
@@ -25,12 +27,13 @@
 #define SHIFT		16
 #define TURN		16	/* requests between two looks at the clock's flag */
 
-static struct host_container container;
+static struct host_container containers[2];
 static struct mm_struct *mm;
-static u64 starts[2];
+static u64 starts[2];	/* of the windows, in either container */
 static bool begin, stop;
 
 struct job {
+	void *container;
 	u64 iova;
 	u64 ua;
 	unsigned long nr;
@@ -64,9 +67,9 @@ static void map_and_unmap(const struct job *job)
 		.size = job->nr << SHIFT,
 	};
 
-	if (host_driver->ioctl(container.data, VFIO_IOMMU_MAP_DMA,
+	if (host_driver->ioctl(job->container, VFIO_IOMMU_MAP_DMA,
 			       (unsigned long)&map) ||
-	    host_driver->ioctl(container.data, VFIO_IOMMU_UNMAP_DMA,
+	    host_driver->ioctl(job->container, VFIO_IOMMU_UNMAP_DMA,
 			       (unsigned long)&unmap))
 		host_die("a request has failed\n");
 }
@@ -143,49 +146,70 @@ static double median(struct job *jobs, int nr, unsigned long ms, unsigned long r
 	return n ? rates[n / 2] : 0;
 }
 
+static void open_container(struct host_container *c, struct host_pe *hpe)
+{
+	if (vfio_attach(c, hpe) ||
+	    vfio_set_iommu(c, VFIO_SPAPR_TCE_v2_IOMMU) || req_remove(c, 0) ||
+	    req_create(c, SHIFT, 1UL << 32, 1, starts) ||
+	    req_create(c, SHIFT, 1UL << 32, 1, starts + 1) ||
+	    req_register(c, host_ua(UA_END), PAGES << SHIFT) ||
+	    req_register(c, host_ua(UA_END + PAGES), PAGES << SHIFT))
+		host_die("no windows\n");
+}
+
+static void close_container(struct host_container *c)
+{
+	req_remove(c, starts[1]);
+	req_remove(c, starts[0]);
+	vfio_close(c);
+}
+
+static void compare_threads(int nr_containers, int windows, int regions,
+			    unsigned long nr, unsigned long ms, unsigned long rounds)
+{
+	struct job jobs[2] = {
+		{
+			.container = containers[0].data,
+			.iova = starts[0],
+			.ua = host_ua(UA_END),
+			.nr = nr,
+		}, {
+			.container = containers[nr_containers - 1].data,
+			.iova = windows == 2 ? starts[1] : starts[0] + (PAGES << SHIFT),
+			.ua = host_ua(UA_END + (regions == 2 ? PAGES : 0)),
+			.nr = nr,
+		},
+	};
+	double one = median(jobs, 1, ms, rounds), two = median(jobs, 2, ms, rounds);
+
+	printf("threads\t%d\t%d\t%d\t%lu\t%.2f\t%.2f\t", nr_containers, windows,
+	       regions, nr, one * 1000, two * 1000);
+	printf(one && two ? "%.2f\n" : "-\n", two / one);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long ms = argc > 1 ? strtoul(argv[1], NULL, 0) : 3;
 	unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 0) : 20;
 	int windows, regions;
 	unsigned long nr;
-	double one, two;
 
 	machine_init();
 	mm = mm_create(1UL << 40);
 	mm_fill(mm, UA_END, 2 * PAGES, 0);
 	current->mm = mm;
-	if (vfio_attach(&container, host_pes) ||
-	    vfio_set_iommu(&container, VFIO_SPAPR_TCE_v2_IOMMU) ||
-	    req_remove(&container, 0) ||
-	    req_create(&container, SHIFT, 1UL << 32, 1, starts) ||
-	    req_create(&container, SHIFT, 1UL << 32, 1, starts + 1) ||
-	    req_register(&container, host_ua(UA_END), PAGES << SHIFT) ||
-	    req_register(&container, host_ua(UA_END + PAGES), PAGES << SHIFT))
-		host_die("no windows\n");
+	open_container(containers, host_pes);
+	open_container(containers + 1, host_pes + 1);
 
-	for (windows = 2; windows; windows--) {
-		for (regions = 2; regions; regions--) {
-			for (nr = 1; nr <= PAGES; nr *= 16) {
-				struct job jobs[2] = {
-					{ .iova = starts[0], .ua = host_ua(UA_END), .nr = nr },
-					{ .iova = windows == 2 ? starts[1] :
-						  starts[0] + (PAGES << SHIFT),
-					  .ua = host_ua(UA_END + (regions == 2 ? PAGES : 0)),
-					  .nr = nr },
-				};
+	for (nr = 1; nr <= PAGES; nr *= 16)
+		compare_threads(2, 2, 2, nr, ms, rounds);
+	for (windows = 2; windows; windows--)
+		for (regions = 2; regions; regions--)
+			for (nr = 1; nr <= PAGES; nr *= 16)
+				compare_threads(1, windows, regions, nr, ms, rounds);
 
-				one = median(jobs, 1, ms, rounds);
-				two = median(jobs, 2, ms, rounds);
-				printf("threads\t%d\t%d\t%lu\t%.2f\t%.2f\t", windows,
-				       regions, nr, one * 1000, two * 1000);
-				printf(one && two ? "%.2f\n" : "-\n", two / one);
-			}
-		}
-	}
-	req_remove(&container, starts[1]);
-	req_remove(&container, starts[0]);
-	vfio_close(&container);
+	close_container(containers + 1);
+	close_container(containers);
 	host_settle();
 	mm_destroy(mm);
 	machine_reset();
