@@ -115,9 +115,14 @@ overlaid() {
 
 # fragments CONFIG: its kernel configuration.  A later line wins over an earlier
 # one; as with hooks, NAME.config is for every base, NAME.7.config for one.
-# NAME.ours.config is what BASE=1 cannot have.
+# NAME.ours.config is what BASE=1 cannot have.  "#with NAME" takes NAME.config as well,
+# before this one.
 fragments() {
-	printf '%s\n' default "$1" | uniq | while read -r c; do
+	{
+		echo default
+		sed -n 's/^#with //p' "$top/configs/$1.config"
+		echo "$1"
+	} | uniq | while read -r c; do
 		for f in "$c" "$c.$(base_name)" $([ -n "$BASE" ] || echo "$c.ours"); do
 			[ ! -f "$top/configs/$f.config" ] || cat "$top/configs/$f.config"
 		done
