@@ -391,7 +391,8 @@ static int tce_records_alloc(struct tce_tree *tree, struct tce_spares *spares,
 		if (!record)
 			return -ENOMEM;
 		hlist_add_head(&record->node, &spares->records);
-		ret = tce_tree_pause(tree);
+		if (nr > 1)
+			ret = tce_tree_pause(tree);
 	}
 
 	return ret;
@@ -422,7 +423,8 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
 		if (!level)
 			return -ENOMEM;
 		tce_spares_push(spares, kind, level);
-		ret = tce_tree_pause(tree);
+		if (spares->nr[kind] < nr)
+			ret = tce_tree_pause(tree);
 	}
 
 	return ret;

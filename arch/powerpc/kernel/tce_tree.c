@@ -239,16 +239,17 @@ static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 	int ret = 0;
 
 	for (; index < end && !ret; index = next) {
-		ret = tce_tree_pause(tree);
-		if (tce_tree_find_slot(tree, index, &shift)) {
-			next = (index | ((1UL << bits) - 1)) + 1;
-			continue;
-		}
-		/* Everything below an empty slot for 1 << shift entries is missing */
-		next = min((index | ((1UL << shift) - 1)) + 1, end);
+		/*
+		 * Everything below an empty slot for 1 << shift entries is missing;
+		 * 0: nothing is, the leaf is there.
+		 */
+		tce_tree_find_slot(tree, index, &shift);
+		next = min((index | ((1UL << (shift ?: bits)) - 1)) + 1, end);
 		for (; shift; shift -= bits)
 			missing[shift == bits ? TCE_LEAF : TCE_INNER] +=
 				((next - 1) >> shift) - (index >> shift) + 1;
+		if (next < end)
+			ret = tce_tree_pause(tree);
 	}
 
 	return ret;
@@ -262,11 +263,13 @@ static int tce_tree_missing(struct tce_tree *tree, unsigned long index,
 static void tce_tree_add(struct tce_tree *tree, unsigned long index,
 			 unsigned long nr, struct tce_spares *spares)
 {
-	unsigned long bits = tce_tree_level_bits(tree), end = index + nr;
+	unsigned long bits = tce_tree_level_bits(tree), end = index + nr, next;
 
-	for (; index < end; index = (index | ((1UL << bits) - 1)) + 1) {
+	for (; index < end; index = next) {
 		tce_tree_link(tree, index, spares);
-		tce_tree_pause(tree);
+		next = (index | ((1UL << bits) - 1)) + 1;
+		if (next < end)
+			tce_tree_pause(tree);
 	}
 }
 
