@@ -11,7 +11,8 @@
 #   count.sh profile    which functions the instructions of a request to map one
 #                       page, and to unmap it, go to; bench.c makes PAIRS (4000) of
 #                       them on MACHINE.  MITIGATIONS=off: without the kernel's
-#                       against speculation
+#                       against speculation.  APART=512: each page so many TCEs behind
+#                       the one before, so that a map makes a leaf
 
 . "$(dirname "$0")/lib.sh"
 
@@ -68,6 +69,6 @@ done >"$build/profile.ours"
 address() { sed -n "s/ $1\$//p" "$build/profile.syms"; }
 # The first requests fill caches, and 64 are those that bench measures.
 counted profile "map=0x$(address tce_map),unmap=0x$(address tce_unmap),skip=100" \
-	"bench_pairs=${PAIRS:-4000}${MITIGATIONS:+ mitigations=$MITIGATIONS}" >"$build/profile.bench"
+	"bench_pairs=${PAIRS:-4000}${APART:+ bench_apart=$APART}${MITIGATIONS:+ mitigations=$MITIGATIONS}" >"$build/profile.bench"
 "$here/count.pl" profile "$build" \
-	"$MACHINE, $CONFIG configuration${MITIGATIONS:+, mitigations=$MITIGATIONS}"
+	"$MACHINE, $CONFIG configuration${APART:+, pages $APART TCEs apart}${MITIGATIONS:+, mitigations=$MITIGATIONS}"

@@ -14,7 +14,8 @@
  *
  * With bench_pairs=N in the environment (for an init, the kernel's command line
  * does) it only measures one page, and then maps and unmaps it N times, for who
- * counts from outside.
+ * counts from outside. With bench_apart=M each time is M pages behind the time before,
+ * so that levels are made.
  */
 #include <glob.h>
 #include <linux/perf_event.h>
@@ -642,7 +643,7 @@ static char *alias_area(void)
 
 /* ---- one page, for a profile -------------------------------------------- */
 
-static void bench_pairs(unsigned long pairs)
+static void bench_pairs(unsigned long pairs, unsigned long apart)
 {
 	char *area = mem_alloc(page, page, MEM_POPULATE);
 	struct cost map = no_cost, unmap = no_cost;
@@ -664,6 +665,7 @@ static void bench_pairs(unsigned long pairs)
 	while (pairs--) {
 		check("map", tce_map(container, start, area, page, DMA_RW));
 		check("unmap", tce_unmap(container, start, page));
+		start += apart * page;
 	}
 }
 
@@ -727,7 +729,7 @@ static void bench_lengths(char *area)
 
 int main(void)
 {
-	const char *pairs = getenv("bench_pairs");
+	const char *pairs = getenv("bench_pairs"), *apart = getenv("bench_apart");
 	cpu_set_t cpu;
 	char *area;
 
@@ -752,7 +754,8 @@ int main(void)
 	container = tce_open(&dev, TCE_V2);
 	check("container", container);
 	if (pairs) {
-		bench_pairs(strtoul(pairs, NULL, 0));
+		bench_pairs(strtoul(pairs, NULL, 0),
+			    apart ? strtoul(apart, NULL, 0) : 0);
 		tce_close(&dev, container);
 		return 0;
 	}
