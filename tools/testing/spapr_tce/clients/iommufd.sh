@@ -58,19 +58,22 @@ cksum_of() {
 	printf '%08x' "$sum"
 }
 
-# Firmware in flash memory is not mapped for devices; as a ROM, with -bios, it ends
-# at 4 GiB, where interrupts are, and QEMU gives up.
-test_q35() {
+# run_pc SECONDS OPTION...: until it turns itself off.  Firmware in flash memory is not
+# mapped for devices; as a ROM, with -bios, it ends at 4 GiB, where interrupts are, and
+# QEMU gives up.
+run_pc() {
+	limit=$1
+	shift
 	iommu_trace
 	remember
 	: >"$log"
 	began=$(date +%s)
-	qemu-system-x86_64 -M q35 -accel tcg -m 64M -nodefaults -display none \
+	qemu-system-x86_64 -M q35 -accel tcg -nodefaults -display none \
 		-vga none -serial stdio -no-reboot -object iommufd,id=iommufd \
 		-device "vfio-pci,host=$disk,iommufd=iommufd" \
 		-drive if=pflash,format=raw,readonly=on,file=/usr/share/seabios/bios-256k.bin \
-		</dev/null >"$log" 2>"$tmp/warnings" & pid=$!
-	soon 150 gone || kill -9 "$pid"
+		"$@" </dev/null >"$log" 2>"$tmp/warnings" & pid=$!
+	soon "$limit" gone || kill -9 "$pid"
 	wait "$pid"
 	status=$?
 	# Not in the middle of a line of the guest
@@ -79,6 +82,10 @@ test_q35() {
 	iommu_traced
 	show_guest
 	is "QEMU runs to its end" "it ended with $status" test $status = 0
+}
+
+test_q35() {
+	run_pc 150 -m 64M
 	is "the firmware boots from the disk" "" said 'boot: started'
 	nothing_mapped 64
 	give_disk
