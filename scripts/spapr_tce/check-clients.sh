@@ -12,10 +12,10 @@
 
 . "$(dirname "$0")/lib.sh"
 
-iommufd=q35,testpmd
+iommufd=q35,q35_linux,testpmd
 all=passthrough,io,trace,user,user64,memlock,fill,pull,unplug,kill${LONG:+,lpar}
 case ${LONG:+long},$TESTS, in
-*,q35,*|*,testpmd,*|long*) all=$all,$iommufd ;;
+*,q35,*|*,q35_linux,*|*,testpmd,*|long*) all=$all,$iommufd ;;
 esac
 # MACHINE, CONFIG and TESTS may be meant for other parts of the check.
 machines=$(printf '%s\n' powernv9 powernv8 ${LONG:+pseries} powernv9-iommufd powernv8-iommufd |
@@ -125,6 +125,7 @@ initramfs "$out/host" "$initrd/init" clients <<EOF2
 $(echo "$tests" | sed "s|.*|file /tests/& $out/enter 0755 0 0|")
 file /clients/host.sh $src/host.sh 0755 0 0
 file /clients/iommufd.sh $src/iommufd.sh 0644 0 0
+file /clients/pc.sh $src/pc.sh 0755 0 0
 $(printf "file /clients/%s $out/%s 0644 0 0\n" vmlinux vmlinux guest.cpio guest.cpio bare.bin bare.bin boot.bin boot.bin)
 EOF2
 

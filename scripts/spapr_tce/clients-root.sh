@@ -6,8 +6,9 @@
 # It is kept in the cache, under a name made of all that it depends on.
 #
 # clients-root.sh iommufd: build/clients-iommufd.ext4 instead, with what knows
-# /dev/iommu: QEMU for PCs from the backports, since it has to be 9 or newer, and
-# DPDK's testpmd with a driver for QEMU's e1000e.  Fails where no mirror has them.
+# /dev/iommu: QEMU for PCs from the backports, since it has to be 9 or newer, a Linux
+# to run there (/pc), and DPDK's testpmd with a driver for QEMU's e1000e.  Fails where
+# no mirror has them.
 
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
@@ -56,11 +57,23 @@ dpdk_packages() {
 		sed -n 's/^ *Depends: //p' | grep -vxE 'libdpdk-dev|python3'
 	apt-cache pkgnames librte- | grep -xE 'librte-(net-e1000|mempool-ring)-?[0-9]+'
 }
+# Debian's kernel for clouds, which has the driver of the disk built in, and busybox
+get_pc() (
+	own_apt "$cache/apt-pc" amd64 "$suite" && apt-get -q update || return
+	kernel=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: //p')
+	mkdir -p "$tmp/pc/bin" "$tmp/pc/dev" "$tmp/pc/proc"
+	ln -s busybox "$tmp/pc/bin/sh"
+	content "$kernel" "$suite" | tar -xf - -C "$tmp/pc" --wildcards \
+		--transform 's|.*/vmlinuz-.*|vmlinuz|' './boot/vmlinuz-*' &&
+	content busybox-static "$suite" | tar -xf - -C "$tmp/pc/bin" --wildcards \
+		--transform 's|.*/||' '*/bin/busybox'
+)
 get_iommufd() {
+	get_pc || return
 	own_apt "$cache/apt-clients" ppc64el "$suite" "$suite-backports" &&
 	apt-get -q update || return
 	cp "$apt/sources.list" "$tmp/sources.list"
-	packages=coreutils,dash,grep,mawk,mount,sed,util-linux,qemu-system-x86
+	packages=coreutils,cpio,dash,grep,mawk,mount,sed,util-linux,qemu-system-x86
 	packages=$packages,$(dpdk_packages | paste -sd ,)
 	content dpdk-dev "$suite" >"$tmp/testpmd.tar" || return
 	unset APT_CONFIG
@@ -76,6 +89,7 @@ make_root() {
 	extract || extract || return
 	[ -z "$kind" ] || $as_root tar -C "$tmp/root" -xf "$tmp/testpmd.tar" \
 		./usr/bin/dpdk-testpmd || return
+	[ -z "$kind" ] || $as_root cp -r "$tmp/pc" "$tmp/root" || return
 	(cd "$tmp/root" && $as_root rm -rf etc/apt usr/share/doc usr/share/man \
 		usr/share/locale usr/lib/*/gconv usr/bin/qemu-system-i386 var/cache \
 		var/lib/apt &&

@@ -645,6 +645,7 @@ lpar)		test_lpar ;;
 unplug)		test_unplug ;;
 pull)		test_pull ;;
 q35)		test_q35 ;;
+q35_linux)	test_q35_linux ;;
 testpmd)	test_testpmd ;;
 shell)		test_shell ;;
 *)		die "there is no such test" ;;
