@@ -146,7 +146,8 @@ program("kunit $suite", 'not ok # did not end', @cases) if defined $suite;
 program($current, 'not ok # did not end', @tap) if defined $current;
 health('kernel', $current, @kernel);
 if (!$ended) {
-	result('not ok', 'boot', $status == 124 ? 'out of time' : 'no end of tests on the console');
+	result('not ok', 'boot', $status == 124 ? 'out of time' :
+		'no end of tests on the console' . ($status ? ", QEMU ended with $status" : ''));
 } elsif ($status) {
 	result('not ok', 'boot', "QEMU ended with $status");
 } elsif ($programs != $planned || !$programs) {

@@ -103,6 +103,7 @@ my @cases = (
 	['KUnit, a suite without an end', 0, [kunit('^ok 1')], $one, $two, @kunit,
 		'not ok  m: kunit tree (did not end)', $clean],
 	['an empty one', 0, [sub { $_ = '' }], 'not ok  m: boot (no end of tests on the console)'],
+	['an emulator killed', 137, [sub { $_ = '' }], 'not ok  m: boot (no end of tests on the console, QEMU ended with 137)'],
 	['the TAP of a program', 0, [sub { $_ = "TAP version 13\n1..2\nok 1 one\nok 2 two\n" }], 'ok      m: one', 'ok      m: two'],
 	['... that fails', 1, [sub { $_ = "TAP version 13\n1..1\n# x: y:1: no\nnot ok 1 one\n" }], 'not ok  m: one (x: y:1: no)'],
 	['... that dies', 139, [sub { $_ = "TAP version 13\n1..2\nok 1 one\n" }], 'ok      m: one', 'not ok  m (ended with 139)'],
