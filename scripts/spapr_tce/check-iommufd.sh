@@ -96,15 +96,20 @@ fetch_qemu() (
 
 # boot MACHINE DEVICE KERNEL PROGRAM...
 boot() {
-	name=$1-upstream-$2 rc=0
-	log=$logs/$name.log
+	name=$1-upstream-$2
 	m=$1 devices=$2 kernel=$build/$3
 	shift 3
-	say "booting $name (console: $log)"
-	MACHINE=$m DEVICES=$devices TIMEOUT=1800 QEMU=$QEMU "$here/boot.sh" "$kernel" \
-		"$up/initrd.cpio" "spapr_tce.tests=$(echo "$*" | tr ' ' ,) spapr_tce.timeout=600" \
-		>"$log" 2>&1 || rc=$?
-	"$here/results.pl" "$name" "$rc" "$log" | grep -vE '[._]vfio_type1(v2)?_iommu'
+	programs=$(echo "$*" | tr ' ' ,)
+	say "booting $name (console: $logs/$name.log)"
+	emulated "$name" boot_with
+	"$here/results.pl" "$name" "$rc" "$logs/$name.log" | grep -vE '[._]vfio_type1(v2)?_iommu'
+}
+# boot_with ACCELERATOR
+boot_with() {
+	rc=0
+	MACHINE=$m DEVICES=$devices TIMEOUT=1800 ACCEL=$1 QEMU=$QEMU "$here/boot.sh" \
+		"$kernel" "$up/initrd.cpio" \
+		"spapr_tce.tests=$programs spapr_tce.timeout=600" >"$logs/$name.log" 2>&1 || rc=$?
 }
 
 source=$(SUITE='' KSRC='' "$here/source.sh")

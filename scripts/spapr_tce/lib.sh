@@ -218,8 +218,8 @@ initramfs() {
 
 # emulated NAME COMMAND...: have COMMAND boot a machine, with its console in
 # log/NAME.log; it is given QEMU's accelerator and sets $rc.  QEMU 7.2 crashes where
-# one thread looks for registers of a device while another moves them: then once more,
-# with one thread for all processors.
+# one thread looks for registers of a device while another moves them, and 10 did
+# once, nobody looked where: then once more, with one thread for all processors.
 emulated() {
 	crashed=$1
 	shift
