@@ -3,8 +3,11 @@
 #include "kvm-unit.h"
 
 #define EARLY(...)	kvm_hcall(self->vcpu, KVM_EARLY_ONLY, __VA_ARGS__)
+#define TRIED(...)	kvm_hcall(self->vcpu, KVM_TRIED, __VA_ARGS__)
 
-TEST_F(kvm, early_by_firmware)
+/* LIOBN 7 is for the bridge whose translations firmware kills */
+static void prepare_for_firmware(struct __test_metadata *_metadata,
+				 FIXTURE_DATA(kvm) * self)
 {
 	prepare_for_real_mode(self->kvm, self->vcpu, self->fds[0], PHB3);
 	vfio_attach(self->c + 1, PHB4);
@@ -13,6 +16,11 @@ TEST_F(kvm, early_by_firmware)
 	self->fds[1] = create_table(self->kvm, 7, 12, WINDOW1 >> 12, NR_TCES);
 	self->nr_fds = 2;
 	EXPECT_WORKS(attach(self->kvm, self->fds[1], PHB4));
+}
+
+TEST_F(kvm, early_by_firmware)
+{
+	prepare_for_firmware(_metadata, self);
 	/* Levels are not for here */
 	EXPECT_EQ(EARLY(H_PUT_TCE, 7, WINDOW1, GPA(1) | TCE_RW, 0), H_TOO_HARD);
 	EXPECT_WORKS(PUT(7, WINDOW1, GPA(1) | TCE_RW));
@@ -29,6 +37,30 @@ TEST_F(kvm, early_by_firmware)
 	EXPECT_REACHES(PHB4, WINDOW1 + 27 * P4, GPA(3) + 19 * P4);
 	EXPECT_WORKS(EARLY(H_STUFF_TCE, 7, WINDOW1, 0, 512));
 	EXPECT_FAULTS(PHB4, WINDOW1 + 27 * P4);
+}
+
+static unsigned int looks;
+static bool irqs_were_on;
+
+static void look_at_irqs(void)
+{
+	looks++;
+	irqs_were_on |= !host_irqs_off;
+}
+
+/* Virtual mode tries the same first. Who owns a TCE then is spun for */
+TEST_F(kvm, tries_with_interrupts_off)
+{
+	prepare_for_firmware(_metadata, self);
+	write_list(self->kvm, GPA_LIST, GPA(3) | TCE_RW, P4, 20);
+	EXPECT_WORKS(TRIED(H_PUT_TCE_INDIRECT, 7, WINDOW1, GPA_LIST, 20));
+	host_barrier = look_at_irqs;
+	EXPECT_WORKS(TRIED(H_PUT_TCE, 7, WINDOW1, 0, 0));
+	EXPECT_EQ(looks, 1);
+	EXPECT_WORKS(TRIED(H_STUFF_TCE, 7, WINDOW1, 0, 20));
+	EXPECT_EQ(looks, 2);
+	host_barrier = NULL;
+	EXPECT_FALSE(irqs_were_on);
 }
 
 /* Not for what a guest's user space says, nor in a transaction */
