@@ -4,7 +4,6 @@
  * levels that are in no tree yet, or no more.
  */
 #include <linux/export.h>
-#include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
@@ -66,21 +65,29 @@ static void tce_pages_count(struct page *page, long nr)
 	mod_lruvec_page_state(page, NR_SECONDARY_PAGETABLE, nr);
 }
 
+/* As clear_page(): a line of the cache at a time. For __GFP_ZERO slab stores each word */
+static __be64 *tce_level_alloc_small(unsigned int i, gfp_t gfp, int nid)
+{
+	void *level = kmem_cache_alloc_node(tce_level_cache[i], gfp, nid), *line;
+	unsigned long size = 1UL << (TCE_LEVEL_SHIFT_MIN + i);
+
+	for (line = level; level && line < level + size; line += l1_dcache_bytes())
+		dcbz(line);
+
+	return level;
+}
+
 static __be64 *__tce_level_alloc(struct tce_tree *tree, enum tce_kind kind,
 				 gfp_t gfp)
 {
 	unsigned int shift = tce_kind_shift(tree, kind);
 	struct page *page;
 
-	gfp |= __GFP_ZERO | __GFP_NOWARN;
-	if (tree->account)
-		gfp |= __GFP_ACCOUNT;
-
+	gfp |= __GFP_NOWARN | (tree->account ? __GFP_ACCOUNT : 0);
 	if (shift < PAGE_SHIFT)
-		return kmem_cache_alloc_node(tce_level_cache[shift - TCE_LEVEL_SHIFT_MIN],
-					     gfp, tree->nid);
+		return tce_level_alloc_small(shift - TCE_LEVEL_SHIFT_MIN, gfp, tree->nid);
 
-	page = alloc_pages_node(tree->nid, gfp, shift - PAGE_SHIFT);
+	page = alloc_pages_node(tree->nid, gfp | __GFP_ZERO, shift - PAGE_SHIFT);
 	if (!page)
 		return NULL;
 	tce_pages_count(page, 1L << (shift - PAGE_SHIFT));

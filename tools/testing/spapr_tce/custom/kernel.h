@@ -301,6 +301,13 @@ struct module;
  * Memory.
  */
 
+/* A line of the cache, zeroed */
+#define l1_dcache_bytes()	128
+static inline void dcbz(void *addr)
+{
+	memset((void *)((unsigned long)addr & -128UL), 0, 128);
+}
+
 /* tools/lib/slab.c and tools/testing/shared/linux.c do the work (see host.c) */
 #define kmem_cache_alloc_node(cache, gfp, nid)	kmem_cache_alloc(cache, gfp)
 #define kvmalloc_array(n, size, gfp)		kvmalloc((n) * (size), gfp)
