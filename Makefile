@@ -104,6 +104,7 @@ clean:  ## remove build/ (the compiler cache stays)
 #V ONLY=objects	check-series: compile what the patches touch, and boot nothing
 #V STEPS="N..."	check-series: only these patches, on top of those before
 #V MITIGATIONS=off	profile: boot with mitigations=off
+#V APART=N	profile: map each page N TCEs behind the one before (512: each makes a leaf)
 #V JOBS=N	parallel jobs (default: as many as processors)
 #V V=1	show every command of long steps
 

@@ -48,7 +48,10 @@ static void look_at_irqs(void)
 	irqs_were_on |= !host_irqs_off;
 }
 
-/* Virtual mode tries the same first. Who owns a TCE then is spun for */
+/*
+ * Virtual mode first tries without sleeping. Others spin until it has done with a TCE,
+ * so no interrupt may come in between.
+ */
 TEST_F(kvm, tries_with_interrupts_off)
 {
 	prepare_for_firmware(_metadata, self);
