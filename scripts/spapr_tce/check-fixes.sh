@@ -14,11 +14,14 @@
 part=fixes targets="arch/powerpc/ drivers/vfio/"
 . "$(dirname "$0")/check-series.sh"
 
-data=$top/series/fixes/tests
+# data: what series/fixes/tests says for this base
+data() {
+	sed -nE "s/^([0-9]+)\.$(base_name) /\1 /; /^[0-9]+ /p" "$top/series/fixes/tests"
+}
 
-# wanted_tests: the lines of the data for the configurations that are built
+# wanted_tests: the lines of that for the configurations that are built
 wanted_tests() {
-	awk -v configs=" $configs " '/^[0-9]/ && $3 != "-" && index(configs, " " $4 " ")' "$data"
+	data | awk -v configs=" $configs " '$3 != "-" && index(configs, " " $4 " ")'
 }
 
 # boots WHEN APPEND <MACHINE CONFIG DEVICES APPEND TESTS...: as many at a time as
@@ -189,7 +192,7 @@ whole | boots all
 while read -r name; do
 	nr=${name##*/}
 	nr=${nr%%-*}
-	title="$nr $(head -n 1 "$top/$name")" why=$(sed -n "s/^$nr [a-z]* -[- ]*//p" "$data")
+	title="$nr $(head -n 1 "$top/$name")" why=$(data | sed -n "s/^$nr [a-z]* -[- ]*//p")
 	if [ -z "$why" ] && ! wanted_tests | grep -q "^$nr "; then
 		why="tested with CONFIG=4k"
 	fi

@@ -184,7 +184,7 @@ missing_tests() {
 			echo "there is no $program: $fixture.$test"
 	done
 	# What shows a fix: "NR who machine config devices append programs tests..."
-	sed -n '/^[0-9]* [a-z]* -/d; s/^[0-9]/&/p' "$top/series/fixes/tests" |
+	sed -n '/^[0-9.]* [a-z]* -/d; /^[0-9]/p' "$top/series/fixes/tests" |
 	while read -r nr _ _ _ _ _ programs shown; do
 		for t in $shown; do
 			[ "$t" = console ] || for p in $(echo "$programs" | tr , ' '); do

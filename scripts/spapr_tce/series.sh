@@ -150,7 +150,7 @@ commit_fixes() {
 		[ "$lines" -le 60 ] || die "$p: $lines lines are no minimal fix"
 		commit "$p"
 		nr=${p##*/}
-		printf '  %-6s %s\n' "$(awk -v nr="${nr%%-*}" '$1 == nr { print $2; exit }' \
+		printf '  %-6s %s\n' "$(awk -v nr="${nr%%-*}" 'int($1) == nr + 0 && /^[0-9]/ { print $2; exit }' \
 			"$top/series/fixes/tests")" "$(head -n 1 "$top/$p")" >>"$tmp/cover"
 	done
 }

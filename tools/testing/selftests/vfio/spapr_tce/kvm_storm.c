@@ -3,11 +3,13 @@
  * Guests that map and unmap as fast as they can while something else happens:
  * another VCPU changes the same TCEs, the list is written while KVM reads it,
  * user space maps in the same window, the window goes, the device is unplugged,
- * the process is killed. Nobody says what a single call should answer; but it
- * must be an answer that it can give, and in the end nothing may be left.
+ * the process is killed, the VCPU loses its processor. Nobody says what a single
+ * call should answer; but it must be an answer that it can give, and in the end
+ * nothing may be left.
  */
 #include <endian.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +311,74 @@ TEST_F_TIMEOUT(kvm_storm, two_vcpus, 120)
 TEST_F_TIMEOUT(kvm_storm, two_vcpus_and_vfio, 120)
 {
 	hammer(_metadata, &self->g, true);
+}
+
+/* ---- a busy processor --------------------------------------------------- */
+
+/* Takes the processor from a VCPU wherever it is, thousands of times a second */
+struct taker {
+	pthread_t thread;
+	bool stop;
+	u64 times;
+};
+
+static void *take_processor(void *arg)
+{
+	struct taker *t = arg;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED)) {
+		/* long enough, too, for a POWER8 guest to come anywhere */
+		pause_us(20 + t->times++ % 4 * 50);
+	}
+	return NULL;
+}
+
+/* A thread that is always preferred, where its maker is */
+static int taker_start(struct taker *t)
+{
+	struct sched_param prefer = { .sched_priority = 1 };
+	pthread_attr_t attr;
+	int ret;
+
+	pthread_attr_init(&attr);
+	ret = pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED) ?:
+	      pthread_attr_setschedpolicy(&attr, SCHED_FIFO) ?:
+	      pthread_attr_setschedparam(&attr, &prefer) ?:
+	      pthread_create(&t->thread, &attr, take_processor, t);
+	pthread_attr_destroy(&attr);
+	return -ret;
+}
+
+static u64 taker_stop(struct taker *t)
+{
+	__atomic_store_n(&t->stop, true, __ATOMIC_RELAXED);
+	pthread_join(t->thread, NULL);
+	return t->times;
+}
+
+/*
+ * Registers of user space make room for the guest's at every KVM_RUN. Whoever
+ * loses the processor while they do must get back its own; see the teardown.
+ */
+TEST_F_TIMEOUT(kvm_storm, loses_its_processor, 60)
+{
+	const struct guest_call call = CALL(H_GET_TCE, LIOBN);
+	struct guest *g = &self->g;
+	struct taker taker = {};
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
+	ASSERT_EQ(0, guest_boot(g));
+	ASSERT_EQ(0, taker_start(&taker));
+	/* nobody knows this LIOBN: each call ends a KVM_RUN */
+	EXPECT_EQ(0, guest_start(g, 0, &call, 1));
+	sleep(5);
+	EXPECT_LT(100, taker_stop(&taker));
+	EXPECT_EQ(0, guest_stop(g, 0));
+	EXPECT_LT(0, g->vcpu[0].to_user);
+	TH_LOG("%llu KVM_RUNs", g->vcpu[0].to_user);
 }
 
 /* ---- storms ------------------------------------------------------------- */
