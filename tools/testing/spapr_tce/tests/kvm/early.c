@@ -62,6 +62,8 @@ TEST_F(kvm, tries_with_interrupts_off)
 	EXPECT_EQ(looks, 1);
 	EXPECT_WORKS(TRIED(H_STUFF_TCE, 7, WINDOW1, 0, 20));
 	EXPECT_EQ(looks, 2);
+	EXPECT_WORKS(TRIED(H_PUT_TCE_INDIRECT, 7, WINDOW1, GPA_LIST, 20));
+	EXPECT_EQ(looks, 3);
 	host_barrier = NULL;
 	EXPECT_FALSE(irqs_were_on);
 }
