@@ -8,8 +8,8 @@
  * instance: nobody waits for a call to return, and the container may have a new
  * instance before the old one is gone.
  *
- * fdinfo has none, but tries for the container's group_lock: a stranger who reads it
- * must not be the one who releases what the owner had.
+ * fdinfo takes none, only tries for the container's group_lock: a reader from
+ * another process must not release the instance.
  */
 #ifndef _VFIO_INSTANCE_H
 #define _VFIO_INSTANCE_H

@@ -3,10 +3,10 @@
  * A container of SPAPR TCE, for the files of its driver. spapr_tce_main.c says how
  * they work together.
  *
- * Functions with a struct tce_param are requests of user space: tce_requests[] in
- * spapr_tce_main.c says which ioctl each of them is. Below this driver are user tables
- * (asm/tce_user_table.h), registered memory (asm/mm_iommu.h), and the windows of the
- * platform (struct iommu_table_group_ops).
+ * Functions with a struct tce_param are requests of user space, or steps of
+ * them: tce_requests[] in spapr_tce_main.c has their ioctls. Below are user
+ * tables (asm/tce_user_table.h), registered memory (asm/mm_iommu.h), and the
+ * windows of the platform (struct iommu_table_group_ops).
  */
 #ifndef _VFIO_SPAPR_TCE_H
 #define _VFIO_SPAPR_TCE_H
@@ -63,8 +63,8 @@ struct tce_region {
  *	       nothing waits with it held
  * @eeh_lock: one EEH operation at a time. Outside of @lock; not taken with a device
  *	      locked
- * @pin_lock: v1: one map at a time, and none while disabling: what is pinned is never
- *	      more than two windows. Outside of @lock and of the mmap_lock
+ * @pin_lock: v1: serializes maps and disabling, so that only one map has pins
+ *	      for pages not mapped yet. Outside of @lock and of the mmap_lock
  * @mm: the process that is charged, referenced: the owner; or, during a request that
  *	may make its process the owner, that process; else NULL
  * @owner: @mm once a request has made it the owner, else NULL; also read without @lock
@@ -79,10 +79,10 @@ struct tce_region {
  * @last_seq: tce_group::seq of the group that came last
  * @registered_pages: v2: size of all of @regions, in system pages
  * @regions: v2: of struct tce_region, in the order of their addresses
- * @recent: v2: for each of @tables, the one of @regions that was mapped in it last, NULL
- *	    if none was: requests mostly use the same memory as the one before. May be
- *	    set to any of @regions with @lock shared. Threads that use one window each
- *	    do not write to it in turns
+ * @recent: v2: for each of @tables, the one of @regions that was mapped there
+ *	    last, or NULL: the next request mostly uses the same. May be set to
+ *	    any of @regions with @lock shared. One per table, so that threads
+ *	    with a window each do not overwrite each other's
  */
 struct tce_container {
 	struct rw_semaphore lock;	/* everything here */

@@ -99,8 +99,8 @@ static long tce_eeh_groups(struct tce_container *c,
 }
 
 /*
- * Copy all that the operation needs. Not under eeh_lock: to copy may take any time, and
- * a process that is not the owner may be here, from before there was one.
+ * Copy all that the operation needs. Not under eeh_lock: a page fault may take
+ * any time, and another process may become the owner meanwhile.
  */
 static long tce_eeh_copy(struct vfio_eeh_pe_op *op, const void __user *arg)
 {

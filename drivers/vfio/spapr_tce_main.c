@@ -10,12 +10,12 @@
  *   registered itself, though regions of memory are shared between the
  *   containers of a process.
  *
- * One lock covers all of it, from the first look at a request's arguments to
- * the end of its effects. Unmap shares it, and so does map of version 2, because
- * tables have locks of their own; what changes windows, registrations or groups has
- * it alone. Three do not wait for it: a request of a process that is not the owner,
- * which is refused; fdinfo; and EEH, whose operations lock devices. An unbind holds
- * the lock of its device when the group leaves, which takes the container's lock.
+ * One lock covers all of it while a request runs. Unmap and map of version 2
+ * take it shared, since tables have locks of their own; what changes windows,
+ * registrations or groups takes it exclusively. fdinfo does not take it, nor
+ * does a process that is not the owner, which is refused. EEH drops it while it
+ * works on a group: EEH locks devices, and an unbind takes the container's lock
+ * with its device locked.
  *
  * The owner can make a page fault take any time, which may hold its mmap_lock, and an
  * unbind would wait for that. So no request waits for either with the lock held:
@@ -128,8 +128,8 @@ static noinline long tce_not_owner(unsigned int cmd)
 }
 
 /*
- * A request of a process that may become the owner has failed. It was the first
- * one to change anything, so all that is there is what it made.
+ * Undo the request that would have made its process the owner, and failed. All
+ * that it may have left is the default window.
  */
 static void tce_disown(struct tce_container *c)
 {

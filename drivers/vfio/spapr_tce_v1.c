@@ -173,7 +173,7 @@ static long tce_pin_tces(struct tce_param *param)
 	return 0;
 }
 
-/* Is it worth to pin what is to be mapped? tce_map() says why if not */
+/* Test if it makes sense to pin: if not, tce_map() returns the error */
 static bool tce_may_map(struct tce_container *c,
 			const struct vfio_iommu_type1_dma_map *map)
 {

@@ -14,8 +14,8 @@
  *   is published. On failure the tree and the charge are unchanged (R8, R10). The
  *   loser of a race for a slot frees its level.
  *
- * A tree that somebody pays for by the level has a record of each level below its
- * root, since it can be very large and have few of them.
+ * The tree of a user table has a record of each level below its root, since it
+ * can be very large and have few of them.
  *
  * A process chooses how large its requests are. So where a process pays for the
  * tree, loops over levels reschedule, and a request that makes levels ends when
@@ -131,7 +131,7 @@ static void tce_tree_link(struct tce_tree *tree, unsigned long index,
  * @index: index of the entry, below @tree->entries
  *
  * Does not allocate, sleep or take a lock, and touches the linear mapping only
- * (R19). How long the entry stays valid says R6.
+ * (R19). R6 says how long the entry stays valid.
  *
  * Context: any, real mode included.
  *
@@ -528,7 +528,7 @@ int tce_tree_init(struct tce_tree *tree, const struct tce_tree_config *config,
 	ret = tce_tree_geometry(tree, config);
 	if (!ret)
 		ret = tce_tree_make_root(tree);
-	/* Those of the kernel itself are small, and stay as they are */
+	/* Not for tables of the host and of paging domains */
 	tree->recorded = account || config->shadow;
 
 	return ret;

@@ -59,7 +59,7 @@ static __be64 *tce_record_slot(struct tce_tree *tree,
 	return slot;
 }
 
-/* The lock makes one step of both, as it does when a level is linked */
+/* tce_tree::lock makes unlinking and removing the record one step */
 static bool tce_record_take(struct tce_tree *tree, struct tce_record *record,
 			    bool look)
 {
@@ -84,7 +84,7 @@ static bool tce_record_take(struct tce_tree *tree, struct tce_record *record,
  * @tree: a tree with records
  * @index: first entry of a range
  * @nr: how many, at least 1
- * @look: something may be in the range
+ * @look: skip levels in use
  * @taken: where to put the levels
  *
  * Takes those that lie in the range wholly and that nobody has a hold on. They are

@@ -3,9 +3,9 @@
  * Private to the files of user tables (tce_user_*.c, tce_debugfs.c): the table,
  * the shadow, and the steps of a request.
  *
- * A request mostly stays in one leaf, and often is a single page. So all steps
- * share an iterator and are inlined into the request: for a single page the calls
- * would cost more than the work.
+ * A range mostly stays in one leaf, so the steps of a request share an iterator
+ * and are inlined: for few pages, calls would cost more than the work. A single
+ * page has a way of its own (user_table_map_one()).
  *
  * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */
@@ -57,10 +57,9 @@ struct dentry;
  *	  @lock
  * @place: the leaf in which a single page was mapped or unmapped last, if it is still
  *	   there; under @lock
- * @covered: how many leaves unmaps have covered since levels went back last; under
- *	     @lock
- * @trimming: taken around @lock by who looks for levels to give back, until they
- *	      are
+ * @covered: number of leaves covered by unmaps since the last trim; under @lock
+ * @trimming: one search for empty levels at a time, until they are freed;
+ *	      outside of @lock
  * @account: what the levels of the table cost @mm
  * @tces: where a batch for the hypervisor is put together, under @lock; NULL
  *	  where the hardware walks the table in memory
@@ -393,8 +392,8 @@ user_table_drop_refs(struct iommu_table *tbl, struct tce_iter *iter,
 }
 
 /*
- * tce_iter_next() for who has neither the tce_lock nor a hold: the leaf stays until
- * tce_iter_unlock(), which must be called when this returns true (R6).
+ * tce_iter_next() without the tce_lock and without a hold: if it returns true,
+ * the leaf stays until tce_iter_unlock(), which must follow (R6).
  */
 static inline bool tce_iter_next_locked(struct tce_iter *iter)
 {

@@ -16,12 +16,12 @@
  * a TCE in the middle of a commit; the old TCEs are restored from the shadow then
  * (R12).
  *
- * Locking: TCEs and shadows change under the lock of the table (R11). The container
- * and KVM have no other lock in common. References and levels are taken without
- * it, so a request over several tables prepares all, and then commits one table
- * after the other (R15). From one to the other a hold keeps the levels; who has
- * none looks for a TCE under the lock only (R6). A request for a single page holds it
- * with interrupts off, all others may sleep.
+ * Locking: TCEs and shadows change under the lock of the table (R11), the only
+ * one that the container and KVM share. Ranges and batches take references and
+ * make levels without it, so a hypercall prepares all tables, then commits them
+ * one by one (R15); meanwhile a hold keeps the levels (R6). A single page whose
+ * leaf is there takes its reference under the lock, with interrupts off, and so
+ * do hypercalls in tce_user_rm.c; all others may sleep.
  *
  * R1, R2, ... are the invariants in Documentation/arch/powerpc/tce.rst.
  */

@@ -112,9 +112,9 @@ static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
 }
 
 /*
- * Who closes the table waits until no hypercall uses it, and finds it uncharged
- * afterwards. But such a hypercall may wait for memory of its process for any time. So
- * another process does not wait, nor does a kernel thread, which closes files for all.
+ * A close waits until no hypercall uses the table, and has uncharged it when it
+ * returns. But such a hypercall may be in a page fault of its process for any
+ * time, so a close by another process or by a kernel thread does not wait.
  */
 static bool kvmppc_tce_may_wait(struct kvmppc_spapr_tce_table *stt)
 {

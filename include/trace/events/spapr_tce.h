@@ -56,7 +56,7 @@ TRACE_EVENT(kvm_tce_hcall,
 		  __entry->ret, __entry->real)
 );
 
-/* Memory was to be registered or unregistered; used: its registrations afterwards */
+/* A request to (un)register memory has ended; used: registrations afterwards */
 DECLARE_EVENT_CLASS(tce_region,
 
 	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
@@ -157,7 +157,7 @@ TRACE_EVENT(tce_window_remove,
 		  __entry->table, __entry->num, __entry->start)
 );
 
-/* A range was to be mapped; ua is 0 for pages that were pinned for it (version 1) */
+/* A map has ended; ua is 0 for pages that were pinned for it (version 1) */
 TRACE_EVENT(tce_map,
 
 	TP_PROTO(struct iommu_table *tbl, unsigned long first,

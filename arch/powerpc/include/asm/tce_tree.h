@@ -14,11 +14,11 @@
  *
  * Most trees only gain levels (tce_iter_reserve()) until the whole tree goes
  * (tce_tree_destroy()), so a leaf that was found stays valid for as long as
- * the tree does and readers need no lock. Levels of a tree with records may go
- * earlier (tce_tree_trim()): there a leaf that was found stays for who excludes
- * that, has a hold on the range (tce_iter_hold()), or has tce_tree::lock.
- * Another exception is a tree without records whose users keep ranges apart from
- * each other: there tce_tree_take() takes out what a range covers wholly.
+ * the tree does and readers need no lock. But tce_tree_trim() takes empty levels
+ * out of a tree with records, unless the reader excludes it, has a hold on the
+ * range (tce_iter_hold()), or has tce_tree::lock.
+ * And tce_tree_take() takes out the levels that a range covers wholly, of a tree
+ * without records whose users keep their ranges apart.
  */
 #ifndef _ASM_POWERPC_TCE_TREE_H
 #define _ASM_POWERPC_TCE_TREE_H
@@ -107,9 +107,9 @@ struct tce_record {
  * @leaves: how many of the levels are leaves
  * @lock: levels of a tree with records are linked and recorded, and taken out,
  *	  under it
- * @records: of all levels but the root. A level is before the one that links it,
- *	     which was there first
- * @holds: ranges whose levels stay; who calls tce_tree_trim() excludes changes
+ * @records: of all levels but the root, newest first: a level is before the one
+ *	     that links it
+ * @holds: ranges whose levels stay; does not change during tce_tree_trim()
  */
 struct tce_tree {
 	__be64 *root;
@@ -315,10 +315,10 @@ static inline bool tce_spares_any(const struct tce_spares *spares)
 }
 
 /*
- * Keep the levels of a range in the tree, those that are there and those that will
- * be. What may begin at the same time as tce_tree_trim() goes on with levels
- * missing or there, but not half of them: exclude that here and when the range is
- * released. What @iter has found before may be gone.
+ * Keep the levels of a range in the tree until tce_iter_release(), those that
+ * are there and those made later.
+ * Callers of both must exclude tce_tree_trim(). What @iter has found before may
+ * be gone.
  */
 static inline void tce_iter_hold(struct tce_iter *iter, unsigned long index,
 				 unsigned long nr)

@@ -3,8 +3,8 @@
  * User tables: TCE tables that a process owns. They map memory of the process
  * for a device that the process, or a guest of it, drives.
  *
- * Above: the VFIO container and KVM, which use this header only. Below: registered
- * memory (asm/mm_iommu.h) and the tree of TCEs (asm/tce_tree.h). See
+ * Above: VFIO, KVM and platforms, which see no more of user tables. Below:
+ * registered memory (asm/mm_iommu.h) and the tree of TCEs (asm/tce_tree.h). See
  * Documentation/arch/powerpc/tce.rst.
  */
 #ifndef _ASM_POWERPC_TCE_USER_TABLE_H

@@ -61,8 +61,8 @@ static unsigned long region_pages_of_piece(struct mm_iommu_table_group_mem_t *me
 }
 
 /*
- * A piece of large granules backs all that begins in it. Of others some pages may be
- * backed, but not all: no more than two of them are looked at page by page.
+ * IOMMU pages no larger than the granules of their piece are backed. In any
+ * other piece some are not: only parts of two are looked at page by page.
  */
 static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
 				      unsigned long ua, unsigned long npages,

@@ -699,7 +699,7 @@ static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 	return 0;
 }
 
-/* Cannot fail: the IOMMU API has no error for it, and would map in a missing region */
+/* Must not fail: the IOMMU API sees no error, and would map in that region */
 static void pnv_add_resv_region(struct list_head *head, u64 start, u64 size,
 				enum iommu_resv_type type)
 {

@@ -7,11 +7,11 @@
  * that there are; a kernel that is booted by kexec reads them there. A PE has one
  * dynamic window at a time: its node has one property for it.
  *
- * The default window is gone once it was removed. Firmware makes it again when it
- * resets the windows of the PE, and removes the dynamic ones then; what describes
- * it is kept in the node in a property of another name. Firmware that cannot reset
- * them could never make it again, so it is not removed then: it passes from owner to
- * owner, empty.
+ * Once removed, the default window comes back only by a reset of the PE's
+ * windows, which removes the dynamic ones. Meanwhile a property of another name
+ * describes it.
+ * Where it could not come back it is not removed: it passes from owner to owner,
+ * empty.
  */
 #include <linux/cleanup.h>
 #include <linux/err.h>

@@ -380,16 +380,17 @@ static int run_once(struct guest_vcpu *v)
 	return ret;
 }
 
-/* Behind the run of a program */
+/* After a KVM_RUN; what the guest loads next is right again */
 static void check_guest_fp(struct guest_vcpu *v)
 {
-	const struct guest_call *call;
+	struct guest_call *call;
 
 	for (call = v->prog->calls; call->args[0]; call++) {
 		if (call->fp == GUEST_FP)
 			continue;
 		printf("# call %zd of the guest: %llx in a register of its\n",
 		       call - v->prog->calls, call->fp);
+		call->fp = GUEST_FP;
 		v->guest_lost++;
 	}
 }
@@ -411,10 +412,9 @@ static int run_vcpu(struct guest_vcpu *v)
 			       run->exit_reason);
 			return -EPROTO;
 		}
-		if (run->papr_hcall.nr == GUEST_DONE) {
-			check_guest_fp(v);
+		check_guest_fp(v);
+		if (run->papr_hcall.nr == GUEST_DONE)
 			return 0;
-		}
 		v->user_call[0] = run->papr_hcall.nr;
 		memcpy(v->user_call + 1, run->papr_hcall.args,
 		       sizeof(v->user_call) - sizeof(*v->user_call));
