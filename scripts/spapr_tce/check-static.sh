@@ -63,9 +63,11 @@ small_hooks() {
 		[ ! -f "$f.diff" ] || awk -v f="$f" '
 		/^(---|\+\+\+|@@)|^[-+]/	{ ctx = 0 }
 		/^ /		{ if (++ctx == 3) print f ": more than one line of context: " $0 }' "$f.diff"
-		cat "$f.diff" "$f.$(base_name).diff" 2>/dev/null | awk -v f="$f" '
-		/^\+/ && !/^\+\+\+ /	{ n++ }
-		END	{ if (n > 40) print f ": " n " new lines" }'
+		for hook in "$f.diff" "$f.$(base_name).diff"; do
+			[ ! -f "$hook" ] || awk -v f="$hook" '
+			/^\+/ && !/^\+\+\+ /	{ n++ }
+			END	{ if (n > 40) print f ": " n " new lines" }' "$hook"
+		done
 	done
 }
 
