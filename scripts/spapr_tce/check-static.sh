@@ -81,6 +81,13 @@ layers() {
 		arch/powerpc/kernel/tce_level.* \
 		arch/powerpc/include/asm/tce_lock.h
 	included "$users" arch/powerpc/include/asm/mm_iommu.h arch/powerpc/mm/book3s64/iommu_*
+	included "$users|mm_iommu|asm/iommu[.]h|tce_tree" \
+		arch/powerpc/include/asm/tce_charge.h arch/powerpc/kernel/tce_charge.c
+	# Domains stand beside tables of users, and platforms above both.
+	included "$users|mm_iommu" arch/powerpc/include/asm/iommu_domain.h \
+		arch/powerpc/kernel/iommu_domain.c arch/powerpc/kernel/tce_domain*
+	included "$upper|tce_user[.]h" arch/powerpc/platforms/powernv/pci-ioda-tce.c \
+		arch/powerpc/platforms/pseries/tce_*
 	included "$upper" arch/powerpc/include/asm/tce_user_table.h arch/powerpc/kernel/tce_*
 	grep -nE -- '->it_(tree|user)|"tce_user|"iommu_region' drivers/vfio/spapr_tce* \
 		arch/powerpc/kvm/book3s_64_vio* || :
