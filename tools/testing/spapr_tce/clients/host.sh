@@ -132,6 +132,8 @@ start_qemu() {
 	# What the host has no firmware for, it cannot offer
 	m=$machine,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken
 	[ $accel != kvm ] || m=$m,kvm-type=HV
+	# Nor may a guest with a hash table have larger pages than the host.
+	[ "$(getconf PAGESIZE)" != 4096 ] || m=$m,cap-hpt-max-page-size=4k
 	# shellcheck disable=SC2086 # lists of words
 	$as_user qemu-system-ppc64 -M $m,cap-ccf-assist=off \
 		-accel $accel -nodefaults -display none -serial stdio \
