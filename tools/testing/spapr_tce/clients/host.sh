@@ -321,6 +321,13 @@ check_linux() {
 		said 'guest: wrote .*: same'
 }
 
+# Beyond the guest's memory.  With pages of 4K a TCE of 16 bytes maps no more either.
+charge_is_small() {
+	most=4
+	[ "$(getconf PAGESIZE)" != 4096 ] || most=$((4 + ram / 256))
+	is "charge is less than $most MiB" "$charge bytes" test "$charge" -lt $((most << 20))
+}
+
 # window_is SHIFT: the guest made a window of so many bytes.
 window_is() {
 	is "window of 1 << $1 bytes" "$(grep -a create-pe-dma-window $log)" \
@@ -431,7 +438,7 @@ test_user() {
 	run_linux -m ${ram}M,slots=4,maxmem=1T
 	check_linux
 	window_is 41
-	is "charge is less than 4 MiB" "$charge bytes" test "$charge" -lt $((4 << 20))
+	charge_is_small
 	nothing_left
 }
 
@@ -445,7 +452,7 @@ test_user64() {
 	run_linux -m ${ram}M,slots=4,maxmem=64T
 	check_linux
 	window_is 47
-	is "charge is less than 4 MiB" "$charge bytes" test "$charge" -lt $((4 << 20))
+	charge_is_small
 	nothing_left
 }
 
