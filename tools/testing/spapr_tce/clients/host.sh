@@ -132,7 +132,7 @@ start_qemu() {
 	# What the host has no firmware for, it cannot offer
 	m=$machine,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken
 	[ $accel != kvm ] || m=$m,kvm-type=HV
-	# Nor may a guest with a hash table have larger pages than the host.
+	# Pages of a guest with a hash table may be no larger than the host's.
 	[ "$(getconf PAGESIZE)" != 4096 ] || m=$m,cap-hpt-max-page-size=4k
 	# shellcheck disable=SC2086 # lists of words
 	$as_user qemu-system-ppc64 -M $m,cap-ccf-assist=off \
@@ -321,7 +321,8 @@ check_linux() {
 		said 'guest: wrote .*: same'
 }
 
-# Beyond the guest's memory.  With pages of 4K a TCE of 16 bytes maps no more either.
+# Beyond the guest's memory.  On a host with pages of 4K a TCE, which costs 16 bytes,
+# maps 4K: 2 MiB for a guest of 512.
 charge_is_small() {
 	most=4
 	[ "$(getconf PAGESIZE)" != 4096 ] || most=$((4 + ram / 256))
