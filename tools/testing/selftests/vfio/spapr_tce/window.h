@@ -129,7 +129,7 @@ static inline u64 pages_of(u64 bytes)
 
 /*
  * Is what the table at @start is charged for what was allocated for it? Full
- * pages, of the whole or of hardware levels and user view each.
+ * pages, of the whole or of hardware levels and shadows each.
  */
 static inline bool charge_exact(u64 start)
 {

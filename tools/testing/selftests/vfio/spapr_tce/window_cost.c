@@ -77,7 +77,7 @@ TEST_F(window, charge_is_allocation)
 
 	/*
 	 * 2^19 entries: 4 MB of hardware levels, which a hypervisor keeps for
-	 * its guests, and as much of user view.
+	 * its guests, and as much of shadows.
 	 */
 	for (i = 0; i < 2048; i++)
 		ASSERT_EQ(0, tce_map(self->c, start + i * chunk, va, chunk,
