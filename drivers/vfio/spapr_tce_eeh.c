@@ -43,31 +43,34 @@ static long tce_eeh_pe_op(struct eeh_pe *pe, const struct vfio_eeh_pe_op *op)
 }
 
 /*
- * The group that joined next after @seq, with a reference. NULL if there is
- * none, and an error if the caller is being killed, or if another process has become
- * the owner since the request began.
+ * Get the group that joined next after @seq, with a reference; NULL after the last.
+ * Returns 0; -EINTR when the caller is being killed; -EPERM if another process has
+ * become the owner since the request began.
  */
-static struct iommu_group *tce_next_group(struct tce_container *c, u64 *seq)
+static int tce_next_group(struct tce_container *c, u64 *seq,
+			  struct iommu_group **iommu_group)
 {
-	struct iommu_group *iommu_group = NULL;
 	struct tce_group *grp;
+	int ret = 0;
 
+	*iommu_group = NULL;
 	if (down_read_killable(&c->lock))
-		return ERR_PTR(-EINTR);
+		return -EINTR;
 	if (c->owner && c->owner != current->mm) {
-		up_read(&c->lock);
-		return ERR_PTR(-EPERM);
+		ret = -EPERM;
+		goto unlock;
 	}
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp->seq > *seq) {
 			*seq = grp->seq;
-			iommu_group = iommu_group_ref_get(grp->iommu_group);
+			*iommu_group = iommu_group_ref_get(grp->iommu_group);
 			break;
 		}
 	}
+unlock:
 	up_read(&c->lock);
 
-	return iommu_group;
+	return ret;
 }
 
 static long tce_eeh_group(struct iommu_group *iommu_group,
@@ -84,18 +87,20 @@ static long tce_eeh_groups(struct tce_container *c,
 	struct iommu_group *iommu_group;
 	long ret = -EINVAL;
 	u64 seq = 0;
+	int err;
 
 	lockdep_assert_held(&c->eeh_lock);
-	while ((iommu_group = tce_next_group(c, &seq))) {
-		if (IS_ERR(iommu_group))
-			return PTR_ERR(iommu_group);
+	for (;;) {
+		err = tce_next_group(c, &seq, &iommu_group);
+		if (err)
+			return err;
+		if (!iommu_group)
+			return ret;
 		ret = tce_eeh_group(iommu_group, op);
 		iommu_group_put(iommu_group);
 		if (ret)
-			break;
+			return ret;
 	}
-
-	return ret;
 }
 
 /*

@@ -348,13 +348,13 @@ static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
 }
 
 /*
- * Register an existing region of the same range once more. Returns the region,
- * NULL when the range is free for a new one, or an error. The caller must hold
- * the registry's lock.
+ * Register an existing region of the same range once more. Returns 0 with @pmem set to
+ * the region, or to NULL when the range is free for a new one; or an error. The caller
+ * must hold the registry's lock.
  */
-static struct mm_iommu_table_group_mem_t *
-region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
-	     unsigned long npages, bool device)
+static int region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
+			unsigned long npages, bool device,
+			struct mm_iommu_table_group_mem_t **pmem)
 {
 	unsigned long start = ua, last = ua + (npages << PAGE_SHIFT) - 1;
 	struct mm_iommu_table_group_mem_t *mem;
@@ -362,19 +362,19 @@ region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 
 	ret = registry_settle(reg, ua, npages, device);
 	if (ret)
-		return ERR_PTR(ret);
+		return ret;
 
 	mem = mt_find(&reg->regions, &start, last);
-	if (!mem)
-		return NULL;
-	if (!region_is(mem, ua, npages, device))
-		return ERR_PTR(-EINVAL);
+	if (mem && !region_is(mem, ua, npages, device))
+		return -EINVAL;
 	/* Abandoned: something still maps it */
-	if (!mem->registrations)
-		return ERR_PTR(-EBUSY);
-	mem->registrations++;
+	if (mem && !mem->registrations)
+		return -EBUSY;
+	if (mem)
+		mem->registrations++;
+	*pmem = mem;
 
-	return mem;
+	return 0;
 }
 
 /*
@@ -476,7 +476,9 @@ region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 	struct mm_iommu_table_group_mem_t *mem;
 	int ret;
 
-	mem = region_reuse(reg, ua, npages, dev_hpa != MM_IOMMU_NO_DEVICE);
+	ret = region_reuse(reg, ua, npages, dev_hpa != MM_IOMMU_NO_DEVICE, &mem);
+	if (ret)
+		return ERR_PTR(ret);
 	if (mem)
 		return mem;
 
