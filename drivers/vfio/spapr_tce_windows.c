@@ -170,39 +170,38 @@ static u64 tce_page_sizes(struct tce_container *c)
 	return sizes;
 }
 
-static int tce_make_table(struct tce_container *c, int num, u32 page_shift,
-			  u64 size, u32 levels)
+static int tce_make_table(struct tce_container *c,
+			  const struct tce_window_config *window)
 {
 	struct iommu_table_group *table_group = tce_any_group(c);
 	struct iommu_table *tbl = NULL;
 	long ret;
 
-	ret = table_group->ops->create_user_table(table_group, num, page_shift,
-						  size, levels, c->mm, &tbl);
+	ret = table_group->ops->create_user_table(table_group, window, c->mm,
+						  &tbl);
 	if (ret) {
 		pr_debug_ratelimited("no table of %#llx bytes with pages of 1 << %u: error %ld\n",
-				     size, page_shift, ret);
+				     window->size, window->page_shift, ret);
 		/* Platform code may hand on what firmware said */
 		return ret < 0 ? ret : -EIO;
 	}
 
-	ret = tce_set_window(c, num, tbl);
+	ret = tce_set_window(c, window->num, tbl);
 	if (ret) {
 		iommu_tce_table_put(tbl);
 		return ret;
 	}
-	tce_set_table(c, num, tbl);
+	tce_set_table(c, window->num, tbl);
 
 	return 0;
 }
 
-static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
-			    u64 size, u32 levels)
+static int tce_create_table(struct tce_container *c,
+			    const struct tce_window_config *window)
 {
-	int ret = tce_make_table(c, num, page_shift, size, levels);
+	int ret = tce_make_table(c, window);
 
-	trace_tce_window_create(c->tables[num], num, page_shift, size, levels,
-				ret);
+	trace_tce_window_create(c->tables[window->num], window, ret);
 
 	return ret;
 }
@@ -219,11 +218,14 @@ static int tce_create_table(struct tce_container *c, int num, u32 page_shift,
  */
 noinline int tce_make_default(struct tce_container *c)
 {
-	struct iommu_table_group *table_group = tce_any_group(c);
+	const struct tce_window_config window = {
+		.page_shift = IOMMU_PAGE_SHIFT_4K,
+		.size = tce_any_group(c)->tce32_size,
+		.levels = 1,
+	};
 	int ret;
 
-	ret = tce_create_table(c, 0, IOMMU_PAGE_SHIFT_4K,
-			       table_group->tce32_size, 1);
+	ret = tce_create_table(c, &window);
 	if (!ret)
 		c->default_pending = false;
 
@@ -320,8 +322,12 @@ long tce_create(struct tce_container *c, struct tce_param *param)
 	if (num < 0)
 		return num;
 
-	ret = tce_create_table(c, num, create.page_shift, create.window_size,
-			       create.levels);
+	ret = tce_create_table(c, &(struct tce_window_config){
+		.num = num,
+		.page_shift = create.page_shift,
+		.size = create.window_size,
+		.levels = create.levels,
+	});
 	if (ret)
 		return ret;
 

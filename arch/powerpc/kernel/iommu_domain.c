@@ -110,26 +110,33 @@ static __be64 *tce_domain_find(struct tce_domain *d, unsigned long index,
 	return tce_tree_walk(&d->tbl->it_tree, index);
 }
 
+/* TCEs to store: @nr from @index on, the first is @tce, and each is larger by @step */
+struct tce_domain_range {
+	unsigned long index;
+	unsigned long nr;
+	unsigned long tce;
+	unsigned long step;
+};
+
 /* Make the leaves and store there. Adds to *@done how many it has stored */
 static noinline int tce_domain_store_leaves(struct tce_domain *d,
-					    unsigned long index,
-					    unsigned long nr, unsigned long tce,
-					    unsigned long step, gfp_t gfp,
-					    unsigned long *done)
+					    const struct tce_domain_range *range,
+					    gfp_t gfp, unsigned long *done)
 {
 	struct tce_iter iter = { .tree = &d->tbl->it_tree };
 	unsigned long stored;
 	int ret;
 
-	ret = tce_iter_reserve(&iter, index, nr, gfp);
+	ret = tce_iter_reserve(&iter, range->index, range->nr, gfp);
 	if (iter.made)
-		tce_domain_levels_made(d, index, nr, iter.made);
+		tce_domain_levels_made(d, range->index, range->nr, iter.made);
 	if (ret)
 		return ret;
 
-	for_each_tce_leaf(&iter, index, nr) {
+	for_each_tce_leaf(&iter, range->index, range->nr) {
 		stored = tce_domain_store(iter.entry, iter.nr,
-					  tce + *done * step, step);
+					  range->tce + *done * range->step,
+					  range->step);
 		*done += stored;
 		if (stored != iter.nr)
 			break;
@@ -185,8 +192,12 @@ static int tce_domain_map_pages(struct iommu_domain *domain, unsigned long iova,
 	if (entry)
 		done = tce_domain_store(entry, pgcount, paddr | perm, pgsize);
 	else
-		ret = tce_domain_store_leaves(d, index, pgcount, paddr | perm,
-					      pgsize, gfp, &done);
+		ret = tce_domain_store_leaves(d, &(struct tce_domain_range){
+			.index = index,
+			.nr = pgcount,
+			.tce = paddr | perm,
+			.step = pgsize,
+		}, gfp, &done);
 	/* A failure may leave nothing mapped, and then nobody unmaps and flushes */
 	if (done != pgcount && tce_domain_leave(d, pgcount - done))
 		tce_domain_flush(d, 0, 0);

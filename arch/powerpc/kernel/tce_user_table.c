@@ -316,9 +316,10 @@ unref:
  */
 static __always_inline void
 user_table_set_tce(struct iommu_table *tbl, unsigned long entry,
-		   const struct mm_iommu_range *range, unsigned long perm,
-		   __be64 *tce, unsigned long new)
+		   const struct mm_iommu_range *range, __be64 *tce,
+		   unsigned long new)
 {
+	unsigned long perm = new & (TCE_PCI_READ | TCE_PCI_WRITE);
 	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	unsigned long old = tce_load(shadow);
 
@@ -350,8 +351,7 @@ static noinline long user_table_map_slowly(struct iommu_table *tbl,
 		mm_iommu_unref_range(range);
 		return ret;
 	}
-	user_table_set_tce(tbl, entry, range, perm, user_table_tce(tbl, index),
-			   new);
+	user_table_set_tce(tbl, entry, range, user_table_tce(tbl, index), new);
 	user_table_check(tbl, index, 1);
 	user_table_unlock_range(tbl, &iter);
 
@@ -374,7 +374,7 @@ static noinline long user_table_map_one(struct iommu_table *tbl,
 		goto unlock;
 	ret = mm_iommu_ref_page(range, perm, &new);
 	if (likely(!ret))
-		user_table_set_tce(tbl, entry, range, perm, tce, new);
+		user_table_set_tce(tbl, entry, range, tce, new);
 	user_table_unlock_irq(tbl, flags);
 	user_table_check_one(tbl, entry);
 

@@ -446,14 +446,14 @@ void kvmppc_tce_trace_calls(struct kvm_vcpu *vcpu)
 EXPORT_SYMBOL_GPL(kvmppc_tce_trace_calls);
 
 /* Trace a hypercall. Allocates where real mode records the next ones */
-static void kvmppc_tce_trace(struct kvm_vcpu *vcpu, unsigned int hcall,
-			     unsigned long liobn, unsigned long ioba,
-			     unsigned long npages, long ret)
+static __always_inline void kvmppc_tce_trace(struct kvm_vcpu *vcpu,
+					     const struct kvmppc_tce_call *call)
 {
 	if (!trace_kvm_tce_hcall_enabled())
 		return;
 	kvmppc_tce_vcpu(vcpu);
-	trace_kvm_tce_hcall(hcall, liobn, ioba, npages, ret, false);
+	trace_kvm_tce_hcall(call->hcall, call->liobn, call->ioba, call->npages,
+			    call->ret, false);
 }
 
 /**
@@ -478,7 +478,13 @@ long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		ret = kvmppc_put_tce(vcpu, liobn, ioba, tce);
 
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	kvmppc_tce_trace(vcpu, H_PUT_TCE, liobn, ioba, 1, ret);
+	kvmppc_tce_trace(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_PUT_TCE,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = 1,
+		.ret = ret,
+	});
 
 	return ret;
 }
@@ -509,7 +515,13 @@ long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 					      npages);
 
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	kvmppc_tce_trace(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages, ret);
+	kvmppc_tce_trace(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_PUT_TCE_INDIRECT,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = npages,
+		.ret = ret,
+	});
 
 	return ret;
 }
@@ -539,7 +551,13 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		ret = kvmppc_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
 		srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	}
-	kvmppc_tce_trace(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);
+	kvmppc_tce_trace(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_STUFF_TCE,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = npages,
+		.ret = ret,
+	});
 
 	return ret;
 }
@@ -555,7 +573,13 @@ static noinline long kvmppc_tce_get_traced(struct kvm_vcpu *vcpu,
 	rcu_read_lock();
 	ret = kvmppc_get_tce(vcpu, liobn, ioba);
 	rcu_read_unlock();
-	kvmppc_tce_trace(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
+	kvmppc_tce_trace(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_GET_TCE,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = 1,
+		.ret = ret,
+	});
 
 	return ret;
 }

@@ -100,7 +100,7 @@ struct kvmppc_spapr_tce_table {
 };
 
 /**
- * struct kvmppc_tce_call - a hypercall that real mode has answered, to be traced
+ * struct kvmppc_tce_call - a hypercall that was answered, to be traced
  * @hcall: which hypercall, such as H_PUT_TCE
  * @liobn: argument: the table
  * @ioba: argument: PCI address of the first page

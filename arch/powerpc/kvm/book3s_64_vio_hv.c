@@ -68,25 +68,18 @@ static bool kvmppc_rm_begin(struct kvm_vcpu *vcpu)
 	return kvmppc_rm_may_run(vcpu);
 }
 
-/* Undo kvmppc_rm_begin(), and record the hypercall to be traced. Returns @ret */
-static long kvmppc_rm_end(struct kvm_vcpu *vcpu, unsigned int hcall,
-			  unsigned long liobn, unsigned long ioba,
-			  unsigned long npages, long ret)
+/* Undo kvmppc_rm_begin(), and record the hypercall to be traced. Returns its answer */
+static __always_inline long kvmppc_rm_end(struct kvm_vcpu *vcpu,
+					  const struct kvmppc_tce_call *call)
 {
 	struct kvmppc_tce_vcpu *tce = vcpu->arch.tce;
 
 	lockdep_on();
 	if (trace_kvm_tce_hcall_enabled() && tce &&
 	    vcpu->arch.nr_tce_calls < KVMPPC_TCE_LOG_MAX)
-		tce->calls[vcpu->arch.nr_tce_calls++] = (struct kvmppc_tce_call){
-			.hcall = hcall,
-			.liobn = liobn,
-			.ioba = ioba,
-			.npages = npages,
-			.ret = ret,
-		};
+		tce->calls[vcpu->arch.nr_tce_calls++] = *call;
 
-	return ret;
+	return call->ret;
 }
 
 static void kvmppc_rm_unlock(struct kvmppc_spapr_tce_table *stt,
@@ -412,7 +405,13 @@ long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (kvmppc_rm_begin(vcpu))
 		ret = kvmppc_rm_put_tce(vcpu, liobn, ioba, tce);
 
-	return kvmppc_rm_end(vcpu, H_PUT_TCE, liobn, ioba, 1, ret);
+	return kvmppc_rm_end(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_PUT_TCE,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = 1,
+		.ret = ret,
+	});
 }
 
 /**
@@ -436,7 +435,13 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (kvmppc_rm_begin(vcpu))
 		ret = kvmppc_rm_put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
 
-	return kvmppc_rm_end(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, npages, ret);
+	return kvmppc_rm_end(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_PUT_TCE_INDIRECT,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = npages,
+		.ret = ret,
+	});
 }
 
 /**
@@ -460,7 +465,13 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (kvmppc_rm_begin(vcpu))
 		ret = kvmppc_rm_stuff_tce(vcpu, liobn, ioba, tce_value, npages);
 
-	return kvmppc_rm_end(vcpu, H_STUFF_TCE, liobn, ioba, npages, ret);
+	return kvmppc_rm_end(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_STUFF_TCE,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = npages,
+		.ret = ret,
+	});
 }
 
 /**
@@ -484,7 +495,13 @@ long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (kvmppc_rm_begin(vcpu))
 		ret = kvmppc_get_tce(vcpu, liobn, ioba);
 
-	return kvmppc_rm_end(vcpu, H_GET_TCE, liobn, ioba, 1, ret);
+	return kvmppc_rm_end(vcpu, &(struct kvmppc_tce_call){
+		.hcall = H_GET_TCE,
+		.liobn = liobn,
+		.ioba = ioba,
+		.npages = 1,
+		.ret = ret,
+	});
 }
 
 /* Test if events of tables are traced: these are not recorded, as hypercalls are */

@@ -97,10 +97,10 @@ DEFINE_EVENT(tce_region, tce_region_unregister,
 /* A container has made a window, or failed to (tbl is NULL) */
 TRACE_EVENT(tce_window_create,
 
-	TP_PROTO(struct iommu_table *tbl, int num, unsigned int page_shift,
-		 u64 size, unsigned int asked, long ret),
+	TP_PROTO(struct iommu_table *tbl,
+		 const struct tce_window_config *window, long ret),
 
-	TP_ARGS(tbl, num, page_shift, size, asked, ret),
+	TP_ARGS(tbl, window, ret),
 
 	TP_STRUCT__entry(
 		__field(unsigned long,	table)
@@ -118,11 +118,11 @@ TRACE_EVENT(tce_window_create,
 	TP_fast_assign(
 		__entry->table	= tbl ? tbl->it_user->id : 0;
 		__entry->tree	= tbl ? &tbl->it_tree : NULL;
-		__entry->num	= num;
-		__entry->start	= tbl ? (u64)tbl->it_offset << page_shift : 0;
-		__entry->page_shift = page_shift;
-		__entry->size	= size;
-		__entry->asked	= asked;
+		__entry->num	= window->num;
+		__entry->start	= tbl ? (u64)tbl->it_offset << window->page_shift : 0;
+		__entry->page_shift = window->page_shift;
+		__entry->size	= window->size;
+		__entry->asked	= window->levels;
 		__entry->levels	= tbl ? tbl->it_tree.levels : 0;
 		__entry->level_shift = tbl ? tbl->it_tree.level_shift : 0;
 		__entry->ret	= ret;

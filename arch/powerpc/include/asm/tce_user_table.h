@@ -43,6 +43,20 @@ struct user_table_config {
 };
 
 /**
+ * struct tce_window_config - a DMA window to be made for a process
+ * @num: number of the window
+ * @page_shift: log2 of the size of IOMMU pages
+ * @size: its size in bytes
+ * @levels: least number of levels
+ */
+struct tce_window_config {
+	int num;
+	u32 page_shift;
+	u64 size;
+	u32 levels;
+};
+
+/**
  * struct user_table_stat - geometry and cost of a table
  * @id: a number that no other table has had since the kernel was started
  * @levels: number of levels

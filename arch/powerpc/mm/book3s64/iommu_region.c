@@ -119,21 +119,18 @@ static void piece_bounds(const struct mm_iommu_table_group_mem_t *mem,
 }
 
 /*
- * Allocate granules of size 1 << @shift for a piece with the addresses @start to
- * @last. Translate what is known so far, up to @end, from the old granules.
+ * Allocate granules of size 1 << @shift for a piece. Translate what is known so far,
+ * up to the address @end in the piece, from the old granules.
  */
 static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
-			   struct region_piece *piece, unsigned long start,
-			   unsigned long last, unsigned long end,
+			   struct region_piece *piece, unsigned long end,
 			   unsigned int shift)
 {
-	struct region_piece new = {
-		.first = start >> shift,
-		.shift = shift,
-		.backs = shift,
-	};
-	unsigned long mask = (1UL << shift) - 1, ua;
+	unsigned long mask = (1UL << shift) - 1, start, last, ua;
+	struct region_piece new = { .shift = shift, .backs = shift };
 
+	piece_bounds(mem, end, &start, &last);
+	new.first = start >> shift;
 	new.nr = (last >> shift) - new.first + 1;
 	if (piece_alloc_granules(&new)) {
 		piece_free_granules(&new);
@@ -200,7 +197,7 @@ static int piece_add_pages(struct mm_iommu_table_group_mem_t *mem,
 	}
 
 	if ((!piece->granules || shift != piece->shift) &&
-	    piece_set_shift(mem, piece, start, last, ua, shift))
+	    piece_set_shift(mem, piece, ua, shift))
 		return -ENOMEM;
 
 	for (i = 0; i < nr; i += contig) {

@@ -726,13 +726,13 @@ static void pnv_ioda2_get_resv_regions(struct iommu_table_group *table_group,
 }
 
 static long pnv_ioda2_create_user_table(struct iommu_table_group *table_group,
-					int num, __u32 page_shift,
-					__u64 window_size, __u32 levels,
+					const struct tce_window_config *window,
 					struct mm_struct *mm,
 					struct iommu_table **ptbl)
 {
-	return pnv_pci_ioda2_create_table(table_group, num, page_shift,
-					  window_size, levels, mm, ptbl);
+	return pnv_pci_ioda2_create_table(table_group, window->num,
+					  window->page_shift, window->size,
+					  window->levels, mm, ptbl);
 }
 
 struct iommu_table_group_ops pnv_pci_ioda2_ops = {

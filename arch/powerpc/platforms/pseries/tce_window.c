@@ -28,6 +28,7 @@
 #include <asm/pci-bridge.h>
 #include <asm/prom.h>
 #include <asm/tce.h>
+#include <asm/tce_user_table.h>
 
 #include "tce_batch.h"
 #include "tce_window.h"
@@ -380,8 +381,8 @@ free_table:
 
 /* Make the window that a process asks for, and its table */
 static struct iommu_table *make_window(struct iommu_table_group *table_group,
-				       struct pci_dev *pdev, int num,
-				       u32 page_shift, u64 size)
+				       struct pci_dev *pdev,
+				       const struct tce_window_config *window)
 {
 	struct device_node *pe = pseries_find_pe(pci_device_to_OF_node(pdev));
 
@@ -391,11 +392,13 @@ static struct iommu_table *make_window(struct iommu_table_group *table_group,
 
 	/* There can be one dynamic window, and a reset would remove it */
 	if (of_property_present(pe, dynamic_name))
-		return ERR_PTR(num == 0 ? -EPERM : -ENOSPC);
-	if (is_default(table_group, num, page_shift, size))
-		return make_default_window(pdev, pe, size);
+		return ERR_PTR(window->num == 0 ? -EPERM : -ENOSPC);
+	if (is_default(table_group, window->num, window->page_shift,
+		       window->size))
+		return make_default_window(pdev, pe, window->size);
 
-	return make_dynamic_window(pdev, pe, page_shift, ilog2(size));
+	return make_dynamic_window(pdev, pe, window->page_shift,
+				   ilog2(window->size));
 }
 
 /* Firmware is told of a PE by any of its devices: take the first of the group */
@@ -422,10 +425,7 @@ static struct pci_dev *get_pci_dev(struct iommu_table_group *table_group)
 /**
  * pseries_create_user_table() - iommu_table_group_ops::create_user_table
  * @table_group: the group
- * @num: number of the window
- * @page_shift: log2 of the size of IOMMU pages
- * @window_size: its size in bytes
- * @levels: ignored, levels are the hypervisor's business
+ * @window: the window; its levels are ignored, they are the hypervisor's business
  * @mm: the process that is charged for the table and whose memory it will map
  * @ptbl: where to put the table, with a reference
  *
@@ -438,8 +438,8 @@ static struct pci_dev *get_pci_dev(struct iommu_table_group *table_group)
  * also when RLIMIT_MEMLOCK would be exceeded; or -ENODEV. After an error there is
  * no window.
  */
-long pseries_create_user_table(struct iommu_table_group *table_group, int num,
-			       __u32 page_shift, __u64 window_size, __u32 levels,
+long pseries_create_user_table(struct iommu_table_group *table_group,
+			       const struct tce_window_config *window,
 			       struct mm_struct *mm, struct iommu_table **ptbl)
 {
 	struct pci_dev *pdev __free(pci_dev_put) = get_pci_dev(table_group);
@@ -448,13 +448,13 @@ long pseries_create_user_table(struct iommu_table_group *table_group, int num,
 
 	if (!pdev)
 		return -ENODEV;
-	if (!is_power_of_2(window_size))
+	if (!is_power_of_2(window->size))
 		return -EINVAL;
 
 	mutex_lock(&dma_win_init_mutex);
-	tbl = make_window(table_group, pdev, num, page_shift, window_size);
+	tbl = make_window(table_group, pdev, window);
 	if (!IS_ERR(tbl))
-		table_group->tables[num] = tbl;
+		table_group->tables[window->num] = tbl;
 	mutex_unlock(&dma_win_init_mutex);
 	if (IS_ERR(tbl))
 		return PTR_ERR(tbl);
@@ -462,7 +462,7 @@ long pseries_create_user_table(struct iommu_table_group *table_group, int num,
 	/* The hypervisor has the TCEs; the tree has their shadows only */
 	ret = pseries_tce_init_table(tbl, mm);
 	if (ret) {
-		pseries_unset_window(table_group, num);
+		pseries_unset_window(table_group, window->num);
 		return ret;
 	}
 	*ptbl = iommu_tce_table_get(tbl);

@@ -66,8 +66,8 @@ void pseries_make_host_window(struct iommu_table_group *table_group,
 			      struct pci_dev *pdev);
 long pseries_remove_host_windows(struct iommu_table_group *table_group,
 				 struct pci_dev *pdev);
-long pseries_create_user_table(struct iommu_table_group *table_group, int num,
-			       __u32 page_shift, __u64 window_size, __u32 levels,
+long pseries_create_user_table(struct iommu_table_group *table_group,
+			       const struct tce_window_config *window,
 			       struct mm_struct *mm, struct iommu_table **ptbl);
 long pseries_unset_window(struct iommu_table_group *table_group, int num);
 

@@ -284,13 +284,17 @@ TEST_F(domain, several_groups)
 /* A container has windows there, or a domain is */
 TEST_F(domain, windows_of_a_container)
 {
+	static const struct tce_window_config windows[] = {
+		{ .num = 0, .page_shift = 16, .size = SZ_1G, .levels = 1 },
+		{ .num = 1, .page_shift = 16, .size = SZ_1G, .levels = 1 },
+	};
 	struct iommu_table_group *group = group_of(self->dev);
 	struct iommu_table *tbl;
 	int num;
 
 	for (num = 0; num < 2; num++) {
 		EXPECT_EQ(block(self->dev), 0);
-		EXPECT_EQ(group->ops->create_user_table(group, num, 16, SZ_1G, 1,
+		EXPECT_EQ(group->ops->create_user_table(group, &windows[num],
 							self->mm, &tbl), 0);
 		EXPECT_EQ(group->ops->set_window(group, num, tbl), 0);
 		EXPECT_EQ(tce_domain_attach(self->d, self->dev), -EBUSY);

@@ -168,6 +168,11 @@ TEST_F(firmware, dynamic_window)
 /* What is wrong with a window is found before there is one, and nothing is left of it */
 TEST_F(firmware, refused)
 {
+	const struct tce_window_config good = {
+		.num = 1, .page_shift = 16, .size = MB, .levels = 1
+	}, odd = {
+		.num = 1, .page_shift = 16, .size = 3 * K64, .levels = 1
+	};
 	struct iommu_table_group *group = &lpar_pe.pe.table_group;
 	struct iommu_group *devices = group->group;
 	struct iommu_table *tbl;
@@ -175,11 +180,10 @@ TEST_F(firmware, refused)
 
 	come(&self->c);
 	/* A container asks for nothing of that kind */
-	EXPECT_EQ(group->ops->create_user_table(group, 1, 16, 3 * K64, 1, self->mm, &tbl),
-		  -EINVAL);
+	EXPECT_EQ(group->ops->create_user_table(group, &odd, self->mm, &tbl), -EINVAL);
 	/* All devices of the group have gone */
 	group->group = NULL;
-	EXPECT_EQ(group->ops->create_user_table(group, 1, 16, MB, 1, self->mm, &tbl), -ENODEV);
+	EXPECT_EQ(group->ops->create_user_table(group, &good, self->mm, &tbl), -ENODEV);
 	EXPECT_EQ(group->ops->unset_window(group, 0), -ENODEV);
 	group->group = devices;
 	EXPECT_EQ(group->ops->unset_window(group, 0), 0);

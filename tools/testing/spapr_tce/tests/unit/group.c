@@ -168,6 +168,10 @@ TEST_F(world, ownership_without_a_window)
 /* A PE whose last device was pulled out, whoever has it */
 TEST_F(world, unplug)
 {
+	static const struct tce_window_config windows[] = {
+		{ .num = 0, .page_shift = 16, .size = SZ_1G, .levels = 1 },
+		{ .num = 1, .page_shift = 16, .size = SZ_1G, .levels = 1 },
+	};
 	struct host_pe *hpe = host_pes + 1;
 	struct iommu_table_group *group = &hpe->pe.table_group;
 	struct iommu_table *tbl, *used[2];
@@ -187,7 +191,7 @@ TEST_F(world, unplug)
 	/* a process: whoever else has a reference keeps its tables */
 	EXPECT_EQ(group->ops->take_ownership(group, &host_device), 0);
 	for (num = 0; num < 2; num++) {
-		EXPECT_EQ(group->ops->create_user_table(group, num, 16, SZ_1G, 1,
+		EXPECT_EQ(group->ops->create_user_table(group, &windows[num],
 							current->mm, &tbl), 0);
 		EXPECT_EQ(group->ops->set_window(group, num, tbl), 0);
 		used[num] = tbl;

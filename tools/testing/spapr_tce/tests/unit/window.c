@@ -319,27 +319,20 @@ TEST_F(world, window_remove_waits_for_no_other)
 TEST_F(world, table_bad_arguments)
 {
 	struct iommu_table_group *group = &host_pes[0].pe.table_group;
-	static const struct {
-		u32 page_shift;
-		u64 size;
-		u32 levels;
-	} bad[] = {
-		{ 16, MB, 0 },
-		{ 16, MB, 6 },
-		{ 64, MB, 1 },
-		{ 16, MB + K64, 1 },
-		{ 16, 0, 1 },
-		{ 16, K64 / 2, 1 },
+	static const struct tce_window_config bad[] = {
+		{ 1, 16, MB, 0 },
+		{ 1, 16, MB, 6 },
+		{ 1, 64, MB, 1 },
+		{ 1, 16, MB + K64, 1 },
+		{ 1, 16, 0, 1 },
+		{ 1, 16, K64 / 2, 1 },
 	};
 	struct iommu_table *tbl;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		EXPECT_FAILS(-EINVAL,
-			     group->ops->create_user_table(group, 1,
-							   bad[i].page_shift,
-							   bad[i].size,
-							   bad[i].levels,
+			     group->ops->create_user_table(group, &bad[i],
 							   self->mm, &tbl));
 }
 
