@@ -300,9 +300,9 @@ static int tce_debugfs_regions_show(struct seq_file *m, void *v)
 	if (!mm_iommu_next_region(user->mm, ua, &info) || info.ua != ua)
 		return SEQ_SKIP;
 
-	seq_printf(m, "ua=%#lx size=%#lx used=%u mapped=%lu unit_shift=%u device=%d written=%d\n",
+	seq_printf(m, "ua=%#lx size=%#lx used=%u mapped=%lu granule_shift=%u written=%d\n",
 		   info.ua, info.size, info.registrations, info.map_refs, info.granule_shift,
-		   info.device, info.written);
+		   info.written);
 
 	return 0;
 }

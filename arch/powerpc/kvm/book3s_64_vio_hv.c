@@ -317,7 +317,7 @@ static const __be64 *kvmppc_rm_find_list(struct kvm_vcpu *vcpu,
 	ua = __gfn_to_hva_memslot(slot, tce_list >> PAGE_SHIFT) +
 		offset_in_page(tce_list);
 	if (!mm_iommu_find_bounds_rm(vcpu->kvm->mm, &vcpu->arch.tce->hint, ua, &bounds) ||
-	    !mm_iommu_is_ram(bounds.mem) ||
+	    !mm_iommu_is_pinned(bounds.mem) ||
 	    mm_iommu_ua_to_hpa(bounds.mem, ua, ilog2(SZ_4K), &hpa))
 		return NULL;
 	*pmem = bounds.mem;
@@ -339,7 +339,7 @@ static bool kvmppc_rm_read_list(struct kvm_vcpu *vcpu, unsigned long tce_list,
 		tces[i] = tce_load(list + i);
 
 	/* Recheck that the region is still pinned */
-	return mm_iommu_is_ram(mem);
+	return mm_iommu_is_pinned(mem);
 }
 
 static long kvmppc_rm_put_tce_indirect(struct kvm_vcpu *vcpu,

@@ -64,7 +64,6 @@ struct mm_iommu_hint {
  * @map_refs: how many IOMMU pages map it
  * @registrations: number of registrations
  * @granule_shift: log2 of the size of its smallest granule
- * @device: device memory
  * @written: a device was allowed to write
  */
 struct mm_iommu_region_info {
@@ -73,7 +72,6 @@ struct mm_iommu_region_info {
 	unsigned long map_refs;
 	unsigned int registrations;
 	unsigned int granule_shift;
-	bool device;
 	bool written;
 };
 
@@ -89,9 +87,6 @@ static inline void mm_iommu_destroy(struct mm_struct *mm) { }
 /* Register and unregister: iommu_api.c */
 long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
 		  struct mm_iommu_table_group_mem_t **pmem);
-long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
-		     unsigned long entries, unsigned long dev_hpa,
-		     struct mm_iommu_table_group_mem_t **pmem);
 long mm_iommu_unregister(struct mm_struct *mm,
 			 struct mm_iommu_table_group_mem_t *mem, bool unmapped);
 void mm_iommu_release(struct mm_struct *mm,
@@ -119,12 +114,10 @@ bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem, unsigned long nr,
 void mm_iommu_unref(struct mm_iommu_table_group_mem_t *mem, unsigned long nr);
 bool mm_iommu_try_unref(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long nr);
-struct mm_iommu_table_group_mem_t *
-mm_iommu_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size);
 long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 			unsigned long ua, unsigned int pageshift,
 			unsigned long *hpa);
-bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem);
+bool mm_iommu_is_pinned(struct mm_iommu_table_group_mem_t *mem);
 
 /* References and translation of batches: iommu_batch.c */
 long mm_iommu_ref_batch(struct tce_batch *batch, unsigned int page_shift);

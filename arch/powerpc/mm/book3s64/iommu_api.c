@@ -55,9 +55,6 @@
 
 #include <trace/events/spapr_tce.h>
 
-/* In place of the real address of device memory: the region is ordinary memory */
-#define MM_IOMMU_NO_DEVICE	(~0UL)
-
 /* Frees removed regions, and removes abandoned ones */
 static struct workqueue_struct *mm_iommu_wq;
 
@@ -117,8 +114,6 @@ static void region_retire(struct mm_iommu_table_group_mem_t *mem)
 /* Unpin and uncharge a region. Without the registry's lock (R5) */
 static void region_unpin_all(struct mm_iommu_table_group_mem_t *mem)
 {
-	if (mem->device)
-		return;
 	region_unpin(mem, mem->npages);
 	tce_uncharge(mem->mm, mem->npages);
 }
@@ -279,9 +274,9 @@ static bool region_abandoned(const struct mm_iommu_table_group_mem_t *mem)
 }
 
 static bool region_is(const struct mm_iommu_table_group_mem_t *mem,
-		      unsigned long ua, unsigned long npages, bool device)
+		      unsigned long ua, unsigned long npages)
 {
-	return mem->ua == ua && mem->npages == npages && mem->device == device;
+	return mem->ua == ua && mem->npages == npages;
 }
 
 /* The first region that is being made or taken apart and overlaps the range */
@@ -320,7 +315,7 @@ static int registry_wait(struct mm_iommu_registry *reg)
  * would be in the way.
  */
 static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
-			   unsigned long npages, bool device)
+			   unsigned long npages)
 {
 	unsigned long start, last = ua + (npages << PAGE_SHIFT) - 1;
 	struct mm_iommu_table_group_mem_t *mem;
@@ -339,7 +334,7 @@ static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
 		mem = registry_find_changing(reg, ua, last);
 		if (!mem)
 			return 0;
-		if (!mem->removed && !region_is(mem, ua, npages, device))
+		if (!mem->removed && !region_is(mem, ua, npages))
 			return -EINVAL;
 		ret = registry_wait(reg);
 	}
@@ -353,19 +348,19 @@ static int registry_settle(struct mm_iommu_registry *reg, unsigned long ua,
  * must hold the registry's lock.
  */
 static int region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
-			unsigned long npages, bool device,
+			unsigned long npages,
 			struct mm_iommu_table_group_mem_t **pmem)
 {
 	unsigned long start = ua, last = ua + (npages << PAGE_SHIFT) - 1;
 	struct mm_iommu_table_group_mem_t *mem;
 	int ret;
 
-	ret = registry_settle(reg, ua, npages, device);
+	ret = registry_settle(reg, ua, npages);
 	if (ret)
 		return ret;
 
 	mem = mt_find(&reg->regions, &start, last);
-	if (mem && !region_is(mem, ua, npages, device))
+	if (mem && !region_is(mem, ua, npages))
 		return -EINVAL;
 	/* Abandoned: something still maps it */
 	if (mem && !mem->registrations)
@@ -436,17 +431,11 @@ static int region_publish(struct mm_iommu_registry *reg,
  * lock, which is dropped in between.
  */
 static int region_make_known(struct mm_iommu_registry *reg,
-			     struct mm_iommu_table_group_mem_t *mem,
-			     unsigned long dev_hpa)
+			     struct mm_iommu_table_group_mem_t *mem)
 {
 	int ret;
 
 	lockdep_assert_held(&reg->lock);
-	if (dev_hpa != MM_IOMMU_NO_DEVICE) {
-		ret = region_set_device(mem, dev_hpa);
-		return ret ? ret : region_publish(reg, mem);
-	}
-
 	region_changing(reg, mem);
 	mutex_unlock(&reg->lock);
 	ret = region_make(mem);
@@ -470,13 +459,12 @@ static int region_make_known(struct mm_iommu_registry *reg,
  */
 static struct mm_iommu_table_group_mem_t *
 region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
-		     unsigned long ua, unsigned long npages,
-		     unsigned long dev_hpa)
+		     unsigned long ua, unsigned long npages)
 {
 	struct mm_iommu_table_group_mem_t *mem;
 	int ret;
 
-	ret = region_reuse(reg, ua, npages, dev_hpa != MM_IOMMU_NO_DEVICE, &mem);
+	ret = region_reuse(reg, ua, npages, &mem);
 	if (ret)
 		return ERR_PTR(ret);
 	if (mem)
@@ -485,7 +473,7 @@ region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 	mem = region_alloc(mm, ua, npages);
 	if (!mem)
 		return ERR_PTR(-ENOMEM);
-	ret = region_make_known(reg, mem, dev_hpa);
+	ret = region_make_known(reg, mem);
 	if (ret) {
 		region_free(mem);
 		/* Not the last reference: the caller has one */
@@ -494,36 +482,6 @@ region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 	}
 
 	return mem;
-}
-
-static long region_register(struct mm_struct *mm, unsigned long ua,
-			    unsigned long npages, unsigned long dev_hpa,
-			    struct mm_iommu_table_group_mem_t **pmem)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-	struct mm_iommu_registry *reg;
-	unsigned long size, end;
-	long ret;
-
-	if (!npages || !PAGE_ALIGNED(ua) ||
-	    check_shl_overflow(npages, PAGE_SHIFT, &size) ||
-	    check_add_overflow(ua, size - 1, &end))
-		return -EINVAL;
-
-	reg = registry_get(mm);
-	if (!reg)
-		return -ENOMEM;
-
-	if (mutex_lock_killable(&reg->lock))
-		return -EINTR;
-	mem = region_reuse_or_make(reg, mm, ua, npages, dev_hpa);
-	ret = PTR_ERR_OR_ZERO(mem);
-	trace_tce_region_register(ua, size, ret ? 0 : mem->registrations, ret);
-	mutex_unlock(&reg->lock);
-	if (!ret)
-		*pmem = mem;
-
-	return ret;
 }
 
 /**
@@ -549,40 +507,37 @@ static long region_register(struct mm_struct *mm, unsigned long ua,
 long mm_iommu_new(struct mm_struct *mm, unsigned long ua, unsigned long entries,
 		  struct mm_iommu_table_group_mem_t **pmem)
 {
-	return region_register(mm, ua, entries, MM_IOMMU_NO_DEVICE,
-			       pmem);
+	struct mm_iommu_table_group_mem_t *mem;
+	struct mm_iommu_registry *reg;
+	unsigned long size, end;
+	long ret;
+
+	if (!entries || !PAGE_ALIGNED(ua) ||
+	    check_shl_overflow(entries, PAGE_SHIFT, &size) ||
+	    check_add_overflow(ua, size - 1, &end))
+		return -EINVAL;
+
+	reg = registry_get(mm);
+	if (!reg)
+		return -ENOMEM;
+
+	if (mutex_lock_killable(&reg->lock))
+		return -EINTR;
+	mem = region_reuse_or_make(reg, mm, ua, entries);
+	ret = PTR_ERR_OR_ZERO(mem);
+	trace_tce_region_register(ua, size, ret ? 0 : mem->registrations, ret);
+	mutex_unlock(&reg->lock);
+	if (!ret)
+		*pmem = mem;
+
+	return ret;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_new);
 
 /**
- * mm_iommu_newdev() - register memory of a device that the process has mapped
- * @mm: the process's mm
- * @ua: user address, aligned to the system page size
- * @entries: size in system pages
- * @dev_hpa: its real address; the memory must be contiguous and must not move
- * @pmem: set to the region
- *
- * Neither pins nor charges.
- *
- * Context: process, may sleep.
- *
- * Return: 0; or -EINVAL, -EBUSY, -ENOMEM or -EINTR as mm_iommu_new().
- */
-long mm_iommu_newdev(struct mm_struct *mm, unsigned long ua,
-		     unsigned long entries, unsigned long dev_hpa,
-		     struct mm_iommu_table_group_mem_t **pmem)
-{
-	if (!PAGE_ALIGNED(dev_hpa))
-		return -EINVAL;
-
-	return region_register(mm, ua, entries, dev_hpa, pmem);
-}
-EXPORT_SYMBOL_GPL(mm_iommu_newdev);
-
-/**
  * mm_iommu_unregister() - unregister memory unless it is mapped
  * @mm: as registered
- * @mem: the region, from mm_iommu_new() or mm_iommu_newdev()
+ * @mem: the region, from mm_iommu_new()
  * @unmapped: the caller has checked that no table of its own maps the region
  *
  * Context: process, may sleep.
@@ -628,7 +583,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_unregister);
 /**
  * mm_iommu_release() - unregister memory for good
  * @mm: as registered
- * @mem: the region, from mm_iommu_new() or mm_iommu_newdev()
+ * @mem: the region, from mm_iommu_new()
  *
  * For a container that is closed. When this is the last registration and
  * something still maps the region, the region is removed with its last reference.
@@ -690,7 +645,6 @@ bool mm_iommu_next_region(struct mm_struct *mm, unsigned long ua,
 		/* One of them is for being registered */
 		info->map_refs = map_refs - (map_refs && info->registrations);
 		info->granule_shift = mem->granule_shift;
-		info->device = mem->device;
 		info->written = READ_ONCE(mem->written);
 	}
 	rcu_read_unlock();

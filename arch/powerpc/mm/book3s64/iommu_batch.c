@@ -216,7 +216,7 @@ region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
  *
  * As mm_iommu_find_bounds(), with a hint that needs no registration.
  *
- * Context: as mm_iommu_lookup(). The caller must exclude other users of @hint.
+ * Context: as mm_iommu_find_bounds(). The caller must exclude other users of @hint.
  *
  * Return: true, or false when @ua is in no region.
  */
@@ -266,7 +266,7 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
 	if (!mem || !region_has(mem, ua))
 		return false;
 	piece = region_piece(mem, ua);
-	if (size > 1UL << piece->backs)
+	if (size > 1UL << piece->shift)
 		return false;
 	before = (ua >> piece->shift) - piece->first;
 	if (piece->in_blocks)
@@ -293,7 +293,7 @@ static noinline bool region_find_part(const struct mm_iommu_table_group_mem_t *m
  * Takes no references. Each page must be contiguous in real memory and aligned there, so
  * that it can be mapped by IOMMU pages of any size up to its own.
  *
- * Context: as mm_iommu_lookup(). The caller must exclude other users of @hint.
+ * Context: as mm_iommu_find_bounds(). The caller must exclude other users of @hint.
  *
  * Return: true; false when a page is in no region or in another one, or is not
  * contiguous or not aligned.
@@ -361,7 +361,7 @@ bool mm_iommu_ref_page_rm(struct mm_struct *mm, struct mm_iommu_hint *hint,
 	if (!mem || region_last(mem) - ua < size - 1 || (ua & (size - 1)))
 		return false;
 	piece = region_piece(mem, ua);
-	if (piece->backs < page_shift)
+	if (piece->shift < page_shift)
 		return false;
 	*tce = piece_hpa(piece, ua) | perm;
 

@@ -70,9 +70,6 @@ static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
 {
 	unsigned long nr;
 
-	if (mem->device)
-		return false;
-
 	for (; npages; npages -= nr, ua += nr << page_shift) {
 		nr = 1;
 		if (page_shift <= region_piece(mem, ua)->shift)
@@ -95,7 +92,7 @@ static noinline bool region_backs_all(struct mm_iommu_table_group_mem_t *mem,
  * An IOMMU page that is larger than its folio would let a device reach memory
  * outside of the region.
  *
- * Context: as mm_iommu_lookup().
+ * Context: as mm_iommu_find_bounds().
  *
  * Return: true if each IOMMU page is a contiguous, aligned part of one folio.
  */
@@ -441,8 +438,9 @@ bool mm_iommu_unref_page(struct mm_struct *mm,
  *
  * Lets callers drop references of many pages in batches, one per region.
  *
- * Context: any, real mode included. The caller must be in an RCU section; the
- * bounds are valid until it ends (R3).
+ * Context: any, real mode included. The caller must be in an RCU section, which in
+ * real mode means that interrupts are off and RCU waits for this CPU. The region and
+ * the bounds may be used only inside that section, or with a reference (R3).
  *
  * Return: true, or false when @ua is in no region.
  */
@@ -477,39 +475,13 @@ void mm_iommu_unref(struct mm_iommu_table_group_mem_t *mem,
 }
 
 /**
- * mm_iommu_lookup() - find the region of a range
- * @mm: whose memory
- * @ua: user address
- * @size: size in bytes, at least 1
- *
- * Context: any, real mode included. The caller must be in an RCU section, which
- * in real mode means that interrupts are off and RCU waits for this CPU. The
- * region may be used only inside that section, or with a reference of it (R3).
- *
- * Return: the region in which all of the range lies, or NULL.
- */
-struct mm_iommu_table_group_mem_t *mm_iommu_lookup(struct mm_struct *mm,
-						   unsigned long ua,
-						   unsigned long size)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-
-	rcu_read_lock();
-	mem = region_at(mm, ua);
-	rcu_read_unlock();
-
-	return mem && mm_iommu_covers(mem, ua, size) ? mem : NULL;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_lookup);
-
-/**
  * mm_iommu_ua_to_hpa() - translate one address
  * @mem: the region
  * @ua: user address in it
  * @pageshift: log2 of the size of the IOMMU page that begins there
  * @hpa: set to the real address of @ua
  *
- * Context: as mm_iommu_lookup().
+ * Context: as mm_iommu_find_bounds().
  *
  * Return: 0, or -EFAULT when the IOMMU page is not in the region or is larger than
  * what backs it.
@@ -532,24 +504,24 @@ long mm_iommu_ua_to_hpa(struct mm_iommu_table_group_mem_t *mem,
 EXPORT_SYMBOL_GPL(mm_iommu_ua_to_hpa);
 
 /**
- * mm_iommu_is_ram() - test if the kernel may read the memory of a region
+ * mm_iommu_is_pinned() - test if the kernel may read the memory of a region
  * @mem: the region
  *
  * The caller must test again after it has read: the memory of a region that lost
  * its last reference meanwhile may belong to somebody else by then.
  *
- * Context: as mm_iommu_lookup().
+ * Context: as mm_iommu_find_bounds().
  *
- * Return: true if the region is ordinary memory and still pinned.
+ * Return: true if the region is still pinned.
  */
-bool mm_iommu_is_ram(struct mm_iommu_table_group_mem_t *mem)
+bool mm_iommu_is_pinned(struct mm_iommu_table_group_mem_t *mem)
 {
 	/* Pairs with the full barrier of the atomic that drops the last reference */
 	smp_rmb();
 
-	return !mem->device && atomic64_read(&mem->map_refs);
+	return atomic64_read(&mem->map_refs);
 }
-EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
+EXPORT_SYMBOL_GPL(mm_iommu_is_pinned);
 
 /**
  * mm_iommu_ref() - reference IOMMU pages of one region
@@ -557,7 +529,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_ram);
  * @nr: how many
  * @write: a device may write to them
  *
- * Context: as mm_iommu_lookup().
+ * Context: as mm_iommu_find_bounds().
  *
  * Return: true, or false when the region is being removed (R2).
  */
@@ -580,7 +552,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_ref);
  *
  * For real mode, which must not drop the last reference (R20).
  *
- * Context: as mm_iommu_lookup().
+ * Context: as mm_iommu_find_bounds().
  *
  * Return: true; or false with no reference dropped, because one of them is the
  * last.

@@ -127,7 +127,7 @@ static int piece_set_shift(struct mm_iommu_table_group_mem_t *mem,
 			   unsigned int shift)
 {
 	unsigned long mask = (1UL << shift) - 1, start, last, ua;
-	struct region_piece new = { .shift = shift, .backs = shift };
+	struct region_piece new = { .shift = shift };
 
 	piece_bounds(mem, end, &start, &last);
 	new.first = start >> shift;
@@ -333,39 +333,6 @@ int region_pin(struct mm_iommu_table_group_mem_t *mem)
 		mem->whole_shift = mem->granule_shift;
 
 	return ret;
-}
-
-/**
- * region_set_device() - give a region of device memory its one granule
- * @mem: a new region
- * @hpa: real address of the memory, which is contiguous
- *
- * Only the alignment of the memory limits the size of IOMMU pages.
- *
- * Context: process, may sleep. The region is in no tree.
- *
- * Return: 0 or -ENOMEM.
- */
-int region_set_device(struct mm_iommu_table_group_mem_t *mem,
-		      unsigned long hpa)
-{
-	struct region_piece *piece = mem->pieces;
-	unsigned long differ = mem->ua ^ hpa;
-
-	mem->piece_shift = GRANULE_SHIFT_ANY;
-	mem->first_piece = mem->ua >> GRANULE_SHIFT_ANY;
-	piece->shift = GRANULE_SHIFT_ANY;
-	piece->first = mem->ua >> GRANULE_SHIFT_ANY;
-	piece->nr = 1;
-	if (piece_alloc_granules(piece))
-		return -ENOMEM;
-
-	piece->granules[0] = hpa - piece_offset(piece, mem->ua);
-	piece->backs = differ ? __ffs(differ) : GRANULE_SHIFT_ANY;
-	mem->whole_shift = piece->backs;
-	mem->device = true;
-
-	return 0;
 }
 
 /**

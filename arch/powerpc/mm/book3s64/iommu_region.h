@@ -67,8 +67,6 @@
  * @nr: number of granules
  * @shift: log2 of the size of a granule: every part of the piece of this size
  *	   that is naturally aligned in user addresses is physically contiguous
- * @backs: IOMMU pages up to this size (log2) are backed, everywhere in the piece: as
- *	   @shift, but that of device memory is limited by the alignment of the memory
  * @in_blocks: @blocks is in use, not @granules
  */
 struct region_piece {
@@ -79,7 +77,6 @@ struct region_piece {
 	unsigned long first;
 	u32 nr;
 	u8 shift;
-	u8 backs;
 	bool in_blocks;
 };
 
@@ -101,7 +98,6 @@ struct region_piece {
  * @granule_shift: that of the smallest granule of any piece
  * @whole_shift: all IOMMU pages up to this size are backed, everywhere in the
  *		 region; larger ones must be checked one by one
- * @device: device memory: neither pinned nor charged
  * @written: a device was allowed to write
  * @removed: was removed from the tree
  * @reaped: the worker has taken it off the list of abandoned regions while
@@ -123,7 +119,6 @@ struct mm_iommu_table_group_mem_t {
 	u8 piece_shift;
 	u8 granule_shift;
 	u8 whole_shift;
-	bool device;
 	bool written;
 	bool removed;
 	bool reaped;
@@ -266,8 +261,6 @@ int region_add_pages(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,
 		     struct page **pages, unsigned long nr);
 int region_pin(struct mm_iommu_table_group_mem_t *mem);
 void region_unpin(struct mm_iommu_table_group_mem_t *mem, unsigned long npages);
-int region_set_device(struct mm_iommu_table_group_mem_t *mem,
-		      unsigned long hpa);
 
 /* iommu_refs.c */
 bool region_backs(struct mm_iommu_table_group_mem_t *mem, unsigned long ua,

@@ -231,20 +231,6 @@ static void pieces_and_blocks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
-/* Device memory is one granule, and backs what is aligned in both addresses */
-static void device_memory(struct kunit *test)
-{
-	struct mm_iommu_table_group_mem_t *mem = new_region(test, UA + SZ_1M, 64);
-
-	KUNIT_ASSERT_EQ(test, region_set_device(mem, SZ_1G + SZ_2M + SZ_1M), 0);
-	KUNIT_EXPECT_TRUE(test, mem->device);
-	KUNIT_EXPECT_EQ(test, mem->whole_shift, 21);
-	KUNIT_EXPECT_EQ(test, region_hpa(mem, UA + SZ_1M + 8),
-			SZ_1G + SZ_2M + SZ_1M + 8);
-	KUNIT_EXPECT_TRUE(test, region_backs(mem, UA + SZ_1M, 1, 21));
-	KUNIT_EXPECT_FALSE(test, region_backs(mem, UA + SZ_1M, 1, 22));
-}
-
 static struct kunit_case iommu_region_cases[] = {
 	KUNIT_CASE(granule_of_a_folio),
 	KUNIT_CASE(granule_of_a_part),
@@ -252,7 +238,6 @@ static struct kunit_case iommu_region_cases[] = {
 	KUNIT_CASE(granules_in_batches),
 	KUNIT_CASE(one_small_page),
 	KUNIT_CASE(pieces_and_blocks),
-	KUNIT_CASE(device_memory),
 	{}
 };
 

@@ -14,7 +14,6 @@ static void glue_region(struct mm_iommu_table_group_mem_t *mem,
 		.mapped = atomic64_read(&mem->map_refs),
 		.used = mem->registrations,
 		.granule_shift = mem->granule_shift,
-		.device = mem->device,
 	};
 }
 

@@ -281,13 +281,22 @@ struct host_region {
 	long mapped;
 	unsigned int used;
 	unsigned int granule_shift;
-	bool device;
 };
 
 unsigned long glue_regions(struct mm_struct *mm, struct host_region *regions,
 			   unsigned long max);
 bool glue_region_at(struct mm_struct *mm, unsigned long ua,
 		    struct host_region *region);
+
+/* The region in which all of the range lies, or NULL */
+static inline struct mm_iommu_table_group_mem_t *
+host_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size)
+{
+	struct host_region region;
+
+	return glue_region_at(mm, ua, &region) &&
+		mm_iommu_covers(region.mem, ua, size) ? region.mem : NULL;
+}
 
 struct glue_container {
 	struct mm_struct *mm;

@@ -41,10 +41,8 @@ static struct process *process_of(struct mm_struct *mm)
 	p->nr = glue_regions(mm, regions, MAX_REGIONS);
 	for (i = 0; i < p->nr; i++) {
 		p->counts[i] = (struct count) { .region = regions[i] };
-		if (!regions[i].device) {
-			p->charge += regions[i].npages;
-			p->pins += regions[i].npages;
-		}
+		p->charge += regions[i].npages;
+		p->pins += regions[i].npages;
 	}
 
 	return p;

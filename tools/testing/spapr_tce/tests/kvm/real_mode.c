@@ -91,8 +91,6 @@ TEST_F(kvm, real_mode_marks_dirty)
 
 TEST_F(kvm, too_hard_for_real_mode)
 {
-	struct mm_iommu_table_group_mem_t *mem;
-
 	PREPARE();
 	/* Of two regions, of none, of one that is none of the guest's */
 	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, P4, 20);
@@ -103,13 +101,10 @@ TEST_F(kvm, too_hard_for_real_mode)
 	write_one(self->kvm, GPA_LIST, 0, GPA_STRANGE | TCE_RW);
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_LIST, 20));
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA_STRANGE | TCE_RW, 0));
-	/* A list that is not registered, or is device memory */
+	/* A list that is not registered */
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_STRANGE, 20));
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_NOTHING, 20));
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_INVALID, 20));
-	ASSERT_EQ(mm_iommu_newdev(self->mm, UA(UA_MEDIUM), 512, 5UL << 40, &mem), 0);
-	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE_INDIRECT, LIOBN, 0, GPA_STRANGE, 20));
-	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 	/* Where levels are missing */
 	EXPECT_FAILS(H_TOO_HARD, IN_REAL_MODE(H_PUT_TCE, LIOBN, 4000 * P4, GPA(1) | TCE_RW, 0));
 	write_list(self->kvm, GPA_LIST, GPA(1) | TCE_RW, P4, 512);

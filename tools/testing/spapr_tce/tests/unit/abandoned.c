@@ -12,7 +12,7 @@ static void leave_mapped(struct mm_struct *mm, struct host_container *c,
 
 	for (i = first; i < first + nr; i++) {
 		WARN_ON(req_register(c, UA(i), PG));
-		WARN_ON(!mm_iommu_ref(mm_iommu_lookup(mm, UA(i), PG), 1, true));
+		WARN_ON(!mm_iommu_ref(host_lookup(mm, UA(i), PG), 1, true));
 	}
 	vfio_close(c);
 }
@@ -161,6 +161,6 @@ TEST_F(world, abandoned_region_is_replaced)
 	EXPECT_GE(host_works(), 1);
 	host_run_works();
 	EXPECT_EQ(self->mm->locked_vm, 16);
-	EXPECT_NE(mm_iommu_lookup(self->mm, UA(8), 16 * PG), NULL);
+	EXPECT_NE(host_lookup(self->mm, UA(8), 16 * PG), NULL);
 	world_check();
 }

@@ -9,18 +9,18 @@ TEST_F(world, region_lookup)
 	struct mm_iommu_table_group_mem_t *mem;
 	struct host_region region;
 
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(0), PG), NULL);
+	EXPECT_EQ(host_lookup(self->mm, UA(0), PG), NULL);
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
-	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	mem = host_lookup(self->mm, UA(8), PG);
 	ASSERT_NE(mem, NULL);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), 8 * PG), mem);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8) + 1, 8 * PG - 1), mem);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8) + 1, 8 * PG), NULL);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(15), PG), mem);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(15), PG + 1), NULL);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(7), PG), NULL);
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(16), PG), NULL);
-	EXPECT_EQ(mm_iommu_lookup(self->other, UA(8), PG), NULL);
+	EXPECT_EQ(host_lookup(self->mm, UA(8), 8 * PG), mem);
+	EXPECT_EQ(host_lookup(self->mm, UA(8) + 1, 8 * PG - 1), mem);
+	EXPECT_EQ(host_lookup(self->mm, UA(8) + 1, 8 * PG), NULL);
+	EXPECT_EQ(host_lookup(self->mm, UA(15), PG), mem);
+	EXPECT_EQ(host_lookup(self->mm, UA(15), PG + 1), NULL);
+	EXPECT_EQ(host_lookup(self->mm, UA(7), PG), NULL);
+	EXPECT_EQ(host_lookup(self->mm, UA(16), PG), NULL);
+	EXPECT_EQ(host_lookup(self->other, UA(8), PG), NULL);
 
 	EXPECT_TRUE(mm_iommu_ref(mem, 3, false));
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), -EBUSY);
@@ -39,7 +39,7 @@ TEST_F(world, region_outlives_its_container)
 	struct host_region region;
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
-	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	mem = host_lookup(self->mm, UA(8), PG);
 	EXPECT_TRUE(mm_iommu_ref(mem, 2, true));
 	vfio_close(self->c);
 	host_settle();
@@ -55,9 +55,9 @@ TEST_F(world, region_outlives_its_container)
 	EXPECT_TRUE(glue_region_at(self->mm, UA(8), &region));
 	/* The last count cannot be raised again */
 	rcu_read_lock();
-	EXPECT_TRUE(mm_iommu_is_ram(mem));
+	EXPECT_TRUE(mm_iommu_is_pinned(mem));
 	host_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
-	EXPECT_FALSE(mm_iommu_is_ram(mem));
+	EXPECT_FALSE(mm_iommu_is_pinned(mem));
 	EXPECT_FALSE(mm_iommu_ref(mem, 1, true));
 	EXPECT_EQ(host_ref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
 	rcu_read_unlock();
@@ -75,12 +75,12 @@ TEST_F(world, region_goes_under_a_reader)
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	rcu_read_lock();
-	mem = mm_iommu_lookup(self->mm, UA(8), PG);
+	mem = host_lookup(self->mm, UA(8), PG);
 	EXPECT_EQ(req_unregister(self->c, UA(8), 8 * PG), 0);
 	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(8), PAGE_SHIFT, &hpa), 0);
 	EXPECT_FALSE(mm_iommu_ref(mem, 1, true));
-	EXPECT_FALSE(mm_iommu_is_ram(mem));
-	EXPECT_EQ(mm_iommu_lookup(self->mm, UA(8), PG), NULL);
+	EXPECT_FALSE(mm_iommu_is_pinned(mem));
+	EXPECT_EQ(host_lookup(self->mm, UA(8), PG), NULL);
 	rcu_read_unlock();
 	world_check();
 }
@@ -93,7 +93,7 @@ TEST_F(world, region_counted_is_dirty)
 
 	for (write = 0; write < 2; write++) {
 		EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
-		mem = mm_iommu_lookup(self->mm, UA(8), PG);
+		mem = host_lookup(self->mm, UA(8), PG);
 		EXPECT_TRUE(mm_iommu_ref(mem, 1, write));
 		host_unref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT);
 		EXPECT_WORKS(req_unregister(self->c, UA(8), 8 * PG));
@@ -109,8 +109,8 @@ TEST_F(world, region_abandoned)
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	EXPECT_WORKS(req_register(self->c, UA(16), 8 * PG));
-	a = mm_iommu_lookup(self->mm, UA(8), PG);
-	b = mm_iommu_lookup(self->mm, UA(16), PG);
+	a = host_lookup(self->mm, UA(8), PG);
+	b = host_lookup(self->mm, UA(16), PG);
 	EXPECT_TRUE(mm_iommu_ref(a, 1, true));
 	EXPECT_TRUE(mm_iommu_ref(b, 1, true));
 	vfio_close(self->c);
@@ -181,69 +181,7 @@ TEST_F(world, region_first_two)
 	EXPECT_EQ(mm_iommu_new(self->mm, UA(0), 4, &mem), 0);
 	EXPECT_EQ(self->mm->locked_vm, 5);
 	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, false), 0);
-	mem = mm_iommu_lookup(self->mm, UA(100), PG);
+	mem = host_lookup(self->mm, UA(100), PG);
 	ASSERT_NE(mem, NULL);
 	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, false), 0);
-}
-
-TEST_F(world, device_memory)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-	unsigned long hpa, n;
-
-	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, (5UL << 40) + 1, &mem), -EINVAL);
-	/* The list of regions, then the region, its unit, its place in the list */
-	for (n = 0; n < 4; n++) {
-		fail_arm_from(max(n, 1UL));
-		EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -ENOMEM);
-		fail_arm(0);
-		EXPECT_EQ(mm_iommu_lookup(self->mm, UA(0), PG), NULL);
-	}
-	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), 0);
-	EXPECT_EQ(self->mm->locked_vm, 0);
-	EXPECT_EQ(mm_iommu_ua_to_hpa(mem, UA(3) + 4, PAGE_SHIFT, &hpa), 0);
-	EXPECT_EQ(hpa, (5UL << 40) + 3 * PG + 4);
-	EXPECT_FALSE(mm_iommu_is_ram(mem));
-	/* Neither is ordinary memory device memory nor the other way round */
-	EXPECT_EQ(req_register(self->c, UA(0), 8 * PG), -EINVAL);
-	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
-	EXPECT_WORKS(req_register(self->c, UA(0), 8 * PG));
-	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 8, 5UL << 40, &mem), -EINVAL);
-	EXPECT_TRUE(mm_iommu_is_ram(mm_iommu_lookup(self->mm, UA(0), PG)));
-}
-
-/* An IOMMU page is backed when user and real address are alike enough */
-TEST_F(world, device_memory_alignment)
-{
-	struct mm_iommu_table_group_mem_t *mem;
-
-	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES,
-				  (5UL << 40) + MB, &mem), 0);
-	EXPECT_EQ(host_ref_range(self->mm, mem, UA(0), 1, 20, true), 0);
-	host_unref_range(self->mm, NULL, UA(0), 1, 20);
-	EXPECT_EQ(host_ref_range(self->mm, mem, UA(0), 1, 21, true), -EPERM);
-	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
-}
-
-/* The same for those who do not sleep: a page, and a list with one */
-TEST_F(world, device_memory_alignment_without_sleep)
-{
-	unsigned long ua = UA(0) | TCE_PCI_WRITE, hpa = (5UL << 40) + MB, got;
-	struct tce_batch batch = { .mm = self->mm, .uas = &ua, .hpas = &got, .nr = 1 };
-	struct mm_iommu_table_group_mem_t *mem;
-	struct mm_iommu_hint hint = { };
-
-	EXPECT_EQ(mm_iommu_newdev(self->mm, UA(0), 2 * HOST_2M_PAGES, hpa, &mem), 0);
-	rcu_read_lock();
-	EXPECT_TRUE(mm_iommu_ref_page_rm(self->mm, &hint, ua, 20, &got));
-	EXPECT_EQ(got, hpa | TCE_PCI_WRITE);
-	EXPECT_TRUE(mm_iommu_try_unref_page_rm(self->mm, &hint, UA(0)));
-	EXPECT_FALSE(mm_iommu_ref_page_rm(self->mm, &hint, ua, 21, &got));
-	batch.page_shift = 20;
-	EXPECT_TRUE(mm_iommu_resolve_batch_rm(&hint, &batch));
-	EXPECT_EQ(got, hpa | TCE_PCI_WRITE);
-	batch.page_shift = 21;
-	EXPECT_FALSE(mm_iommu_resolve_batch_rm(&hint, &batch));
-	rcu_read_unlock();
-	EXPECT_EQ(mm_iommu_unregister(self->mm, mem, true), 0);
 }

@@ -116,7 +116,7 @@ static void sibling_does_all(void)
 	sibling_mm->stuck = false;
 	sibling_mm->stuck_fault = false;
 	/* Nobody sees a region that is not complete, or not any more */
-	WARN_ON(mm_iommu_lookup(sibling_mm, ua, PG));
+	WARN_ON(host_lookup(sibling_mm, ua, PG));
 	WARN_ON(mm_iommu_next_region(sibling_mm, 0, &sibling_info));
 	WARN_ON(req_register(c, UA(UA_HUGE), 32 * PG));
 	WARN_ON(req_map(c, 0, UA(UA_HUGE), 4 * PG, RW));
@@ -211,7 +211,7 @@ static void somebody_unlocked(void)
 	struct mm_struct *mine = current->mm;
 	void (*fn)(void) = when_removed;
 
-	if (!fn || mm_iommu_lookup(sibling_mm, UA(sibling_page), PG))
+	if (!fn || host_lookup(sibling_mm, UA(sibling_page), PG))
 		return;
 	when_removed = NULL;
 	fn();
