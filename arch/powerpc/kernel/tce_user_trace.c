@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Trace points of user tables, registered memory and guests: of all layers, so
- * in a file of their own.
+ * Trace points of user tables and guests: of several layers, so in a file of their own.
  */
 #include <linux/tracepoint.h>
 

@@ -77,7 +77,6 @@ kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 		kfree(stt);
 		return ERR_PTR(ret);
 	}
-	mmgrab(kvm->mm);
 	kvm_get_kvm(kvm);
 
 	return stt;
@@ -85,12 +84,10 @@ kvmppc_tce_alloc(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 
 static void kvmppc_tce_free(struct kvmppc_spapr_tce_table *stt)
 {
-	struct mm_struct *mm = stt->account.mm;
 	struct kvm *kvm = stt->kvm;
 
 	kvmppc_tce_free_links(&stt->links);
 	tce_tree_destroy(&stt->guest_tces);
-	mmdrop(mm);
 	kfree(stt);
 	/* May be the last */
 	kvm_put_kvm(kvm);
@@ -118,7 +115,7 @@ static void kvmppc_tce_readers_gone(struct rcu_head *rcu)
  */
 static bool kvmppc_tce_may_wait(struct kvmppc_spapr_tce_table *stt)
 {
-	struct mm_struct *mm = stt->account.mm;
+	struct mm_struct *mm = stt->kvm->mm;
 
 	/*
 	 * Whoever exits closes its files without an mm, as kernel threads do. If the
@@ -152,10 +149,10 @@ static int kvmppc_tce_release(struct inode *inode, struct file *file)
  */
 static bool kvmppc_tce_over_limit(struct kvmppc_spapr_tce_table *stt)
 {
-	unsigned long pages = stt->guest_tces.levels - 1;
+	unsigned long pages = tce_tree_levels(&stt->guest_tces) - 1;
 
 	return !capable(CAP_IPC_LOCK) &&
-		READ_ONCE(stt->account.mm->locked_vm) + pages >
+		READ_ONCE(stt->kvm->mm->locked_vm) + pages >
 		rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 }
 
@@ -172,7 +169,7 @@ static vm_fault_t kvmppc_tce_fault_make(struct vm_fault *vmf,
 {
 	struct file *file = vmf->vma->vm_file;
 
-	if (current->mm != stt->account.mm)
+	if (current->mm != stt->kvm->mm)
 		return VM_FAULT_SIGBUS;
 	/* The lock must be kept then, and nothing may wait */
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
@@ -199,7 +196,7 @@ static vm_fault_t kvmppc_tce_fault(struct vm_fault *vmf)
 	if (vmf->pgoff >= DIV_ROUND_UP(stt->size, per_page))
 		return VM_FAULT_SIGBUS;
 
-	if (stt->guest_tces.prepaid) {
+	if (tce_tree_is_prepaid(&stt->guest_tces)) {
 		leaf = tce_tree_make(&stt->guest_tces, index, GFP_KERNEL);
 		if (!leaf)
 			return VM_FAULT_OOM;

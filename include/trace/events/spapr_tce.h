@@ -56,44 +56,6 @@ TRACE_EVENT(kvm_tce_hcall,
 		  __entry->ret, __entry->real)
 );
 
-/* A request to (un)register memory has ended; used: registrations afterwards */
-DECLARE_EVENT_CLASS(tce_region,
-
-	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
-		 long ret),
-
-	TP_ARGS(ua, size, used, ret),
-
-	TP_STRUCT__entry(
-		__field(unsigned long,	ua)
-		__field(unsigned long,	size)
-		__field(unsigned int,	used)
-		__field(long,		ret)
-	),
-
-	TP_fast_assign(
-		__entry->ua	= ua;
-		__entry->size	= size;
-		__entry->used	= used;
-		__entry->ret	= ret;
-	),
-
-	TP_printk("ua=0x%lx size=0x%lx used=%u ret=%ld",
-		  __entry->ua, __entry->size, __entry->used, __entry->ret)
-);
-
-DEFINE_EVENT(tce_region, tce_region_register,
-	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
-		 long ret),
-	TP_ARGS(ua, size, used, ret)
-);
-
-DEFINE_EVENT(tce_region, tce_region_unregister,
-	TP_PROTO(unsigned long ua, unsigned long size, unsigned int used,
-		 long ret),
-	TP_ARGS(ua, size, used, ret)
-);
-
 /* A container has made a window, or failed to (tbl is NULL) */
 TRACE_EVENT(tce_window_create,
 

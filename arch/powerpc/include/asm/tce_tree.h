@@ -249,6 +249,17 @@ static inline void tce_store(__be64 *entry, unsigned long value)
 #endif
 }
 
+static inline unsigned int tce_tree_levels(const struct tce_tree *tree)
+{
+	return tree->levels;
+}
+
+/* Are all levels charged, whether they are there or not? */
+static inline bool tce_tree_is_prepaid(const struct tce_tree *tree)
+{
+	return tree->prepaid;
+}
+
 /* log2 of the number of entries in one level */
 static inline unsigned int tce_tree_level_bits(const struct tce_tree *tree)
 {

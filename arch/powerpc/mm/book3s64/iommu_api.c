@@ -53,7 +53,7 @@
 
 #include "iommu_region.h"
 
-#include <trace/events/spapr_tce.h>
+#include <trace/events/mm_iommu.h>
 
 /* Frees removed regions, and removes abandoned ones */
 static struct workqueue_struct *mm_iommu_wq;

@@ -61,7 +61,7 @@ verifier() {
 	rm -rf "${w:?}/$name"
 	mkdir -p "$w/$name"
 	# shellcheck disable=SC2086 # flags
-	(cd "$w/$name" && cp "$spin_dir/$model" . && spin -a "$@" $model &&
+	(cd "$w/$name" && cp "$spin_dir"/*.pml . && spin -a "$@" $model &&
 	 gcc -w $cflags pan.c -o pan) >"$w/$name/build.log" 2>&1
 }
 
@@ -121,7 +121,7 @@ never() {
 	awk '
 	/^unreached in proctype/ { proc = $4; runs[proc]++ }
 	/^unreached in (init|claim)/ { proc = "" }
-	proc && match($0, /region\.pml:[0-9]+, state [0-9]+, /) && !/"-end-"/ {
+	proc && match($0, /reg(ion|istry)\.pml:[0-9]+, state [0-9]+, /) && !/"-end-"/ {
 		key = proc " " substr($0, RSTART, RLENGTH)
 		text[key] = proc " " substr($0, RSTART + RLENGTH)
 		of[key] = proc

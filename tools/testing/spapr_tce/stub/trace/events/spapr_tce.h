@@ -12,8 +12,6 @@ void trace_kvm_tce_hcall(unsigned int hcall, unsigned long liobn,
 			 bool real);
 
 /* The others: counted by nobody, but not in real mode */
-#define trace_tce_region_register(...)		host_traced_event(__VA_ARGS__)
-#define trace_tce_region_unregister(...)	host_traced_event(__VA_ARGS__)
 #define trace_tce_window_create(...)		host_traced_event(__VA_ARGS__)
 #define trace_tce_window_remove(...)		host_traced_event(__VA_ARGS__)
 #define trace_tce_map(...)			host_traced_event(__VA_ARGS__)
