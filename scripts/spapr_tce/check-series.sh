@@ -8,6 +8,8 @@
 # nothing to say of them, and it is known who gets the patches.  Details are in
 # build/log/series-NAME.log.
 #
+# What has passed is not done again, so a run that was stopped goes on where it was.
+#
 # ONLY=objects compiles what the patches touch, and boots nothing.  STEPS="38 39"
 # checks only these patches, on top of those before.
 #
@@ -188,18 +190,41 @@ for config in $configs; do
 	kmake "$config" -s KCONFIG_ALLCONFIG="$work/obj-$config/fragment" allnoconfig
 done
 [ "$part" = series ] || return 0
+# step NR: patch $p
+step() {
+	apply_patch
+	[ -n "$ONLY" ] || ! touches_kernel "$p" ||
+		verdict "$1-boot" "$1 boots, and its tests pass" boots "$(tests_of_step)"
+}
+
+# A step that has passed is not done again while nothing changes that it depends on:
+# the base, the patches up to it, its tests, and what builds and boots them.
+sum() { sha256sum | cut -c 1-40; }
+ingredients() {
+	cat "$build/base.id"
+	echo "$configs $ONLY $LONG"
+	"${CROSS_COMPILE}gcc" --version
+	qemu-system-ppc64 --version
+	cd "$top" || exit
+	repo_files | grep -E "^(scripts/spapr_tce|configs|$selftests)/" | xargs cat
+}
+passed=$cache/series
+mkdir -p "$passed"
+key=$(ingredients | sum)
 for p in "$patches"/0*.patch; do
 	nr=${p##*/}
 	nr=${nr%%-*}
 	[ "$nr" != 0000 ] || continue
+	key=$({ echo "$key"; cat "$p"; } | sum)
 	programs | sort >"$tmp/before"
-	if [ -n "$STEPS" ] && ! echo " $STEPS " | grep -q " ${nr#"${nr%%[1-9]*}"} "; then
+	if [ -s "$passed/$key" ] ||
+	   { [ -n "$STEPS" ] && ! echo " $STEPS " | grep -q " ${nr#"${nr%%[1-9]*}"} "; }; then
+		[ ! -s "$passed/$key" ] || cat "$passed/$key"
 		patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 		continue
 	fi
-	apply_patch
-	[ -n "$ONLY" ] || ! touches_kernel "$p" ||
-		verdict "$nr-boot" "$nr boots, and its tests pass" boots "$(tests_of_step)"
+	{ (step "$nr") || echo "not ok  series: $nr (ended with $?)"; } | tee "$tmp/step"
+	grep -q '^not ok' "$tmp/step" || cp "$tmp/step" "$passed/$key"
 done
 [ -z "$STEPS" ] || exit 0
 verdict same	"all of them are what is in the tree"	same_as_tree
