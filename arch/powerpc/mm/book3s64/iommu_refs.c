@@ -336,17 +336,6 @@ region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
 	return hint && region_has(hint, ua) ? hint : region_find(mm, ua);
 }
 
-static __always_inline bool region_ref_one(struct mm_iommu_table_group_mem_t *mem,
-					   unsigned long perm)
-{
-	if (!region_ref(mem, 1))
-		return false;
-	if ((perm & TCE_PCI_WRITE) && !READ_ONCE(mem->written))
-		WRITE_ONCE(mem->written, true);
-
-	return true;
-}
-
 /* mm_iommu_ref_page() of any page. The caller must be in an RCU section */
 static noinline long region_find_page(const struct mm_iommu_range *range,
 				      unsigned long perm, unsigned long *tce)
@@ -360,7 +349,7 @@ static noinline long region_find_page(const struct mm_iommu_range *range,
 		return -EINVAL;
 	if (!region_backs(mem, ua, 1, page_shift))
 		return -EPERM;
-	if (!region_ref_one(mem, perm))
+	if (!region_ref(mem, 1, perm & TCE_PCI_WRITE))
 		return -EINVAL;
 	*tce = region_hpa(mem, ua) | perm;
 
@@ -391,7 +380,7 @@ long mm_iommu_ref_page(const struct mm_iommu_range *range, unsigned long perm,
 	if (likely(mem && region_has(mem, ua) &&
 		   region_pages(mem, ua, 1, range->page_shift) &&
 		   range->page_shift <= mem->whole_shift)) {
-		if (!region_ref_one(mem, perm))
+		if (!region_ref(mem, 1, perm & TCE_PCI_WRITE))
 			return -EINVAL;
 		*tce = region_hpa(mem, ua) | perm;
 		return 0;
@@ -536,12 +525,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_pinned);
 bool mm_iommu_ref(struct mm_iommu_table_group_mem_t *mem,
 		  unsigned long nr, bool write)
 {
-	if (!region_ref(mem, nr))
-		return false;
-	if (write && !READ_ONCE(mem->written))
-		WRITE_ONCE(mem->written, true);
-
-	return true;
+	return region_ref(mem, nr, write);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_ref);
 

@@ -235,11 +235,19 @@ static inline struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 	return reg ? region_walk(&reg->regions, ua) : NULL;
 }
 
-/* Add references. Returns false when there is none left: the region is going (R2) */
-static inline bool region_ref(struct mm_iommu_table_group_mem_t *mem,
-			      unsigned long nr)
+/*
+ * Add references; with @write a device may write. Returns false when there is none left:
+ * the region is going (R2).
+ */
+static __always_inline bool region_ref(struct mm_iommu_table_group_mem_t *mem,
+				       unsigned long nr, bool write)
 {
-	return atomic64_add_unless(&mem->map_refs, nr, 0);
+	if (!atomic64_add_unless(&mem->map_refs, nr, 0))
+		return false;
+	if (write && !READ_ONCE(mem->written))
+		WRITE_ONCE(mem->written, true);
+
+	return true;
 }
 
 void region_abandon(struct mm_iommu_table_group_mem_t *mem);
