@@ -193,6 +193,7 @@ static inline bool atomic64_add_unless(atomic64_t *v, s64 n, s64 unless)
 #define sleeper_only(what)	do { } while (0)
 #define local_irq_save(flags)	do { (flags) = 0; } while (0)
 #define local_irq_restore(flags) do { (void)(flags); } while (0)
+#define irqs_disabled()		true
 #else
 extern __thread bool host_real_mode;
 void virtual_only(const char *what);
@@ -204,6 +205,7 @@ void sleeper_only(const char *what);
 	host_irqs_off = true;						\
 } while (0)
 #define local_irq_restore(flags)	do { host_irqs_off = (flags); } while (0)
+#define irqs_disabled()		host_irqs_off
 #endif
 #define MSR_DR			BIT(4)
 #define mfmsr()			(host_real_mode ? 0 : MSR_DR)
@@ -265,9 +267,16 @@ bool lock_is_mine(const void *lock);
 #ifdef HOST_BENCH
 #define lockdep_assert_held(m)	((void)(m))
 #define lockdep_assert_held_write(m)	((void)(m))
+#define lockdep_assert_not_held(m)	((void)(m))
+#define lockdep_assert(cond)	do { } while (0)
+#define lockdep_is_held(m)	((void)(m), true)
 #else
+#define CONFIG_PROVE_LOCKING	1
 #define lockdep_assert_held(m)	WARN_ON(!lock_is_mine(m))
 #define lockdep_assert_held_write(sem)	WARN_ON(!mutex_is_mine(&(sem)->m))
+#define lockdep_assert_not_held(m)	WARN_ON(lock_is_mine(m))
+#define lockdep_assert(cond)	WARN_ON(!(cond))
+#define lockdep_is_held(m)	lock_is_mine(m)
 #endif
 
 /*

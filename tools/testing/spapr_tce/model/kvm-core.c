@@ -64,14 +64,22 @@ void srcu_read_unlock(struct srcu_struct *srcu, int idx)
 	pthread_rwlock_unlock(&srcu->lock);
 }
 
-void synchronize_srcu(struct srcu_struct *srcu)
+bool srcu_read_lock_held(const struct srcu_struct *srcu)
 {
 	int i;
 
-	virtual_only(__func__);
 	for (i = 0; i < srcu_depth; i++)
 		if (srcu_held[i] == srcu)
-			host_die("a reader waits for itself\n");
+			return true;
+
+	return false;
+}
+
+void synchronize_srcu(struct srcu_struct *srcu)
+{
+	virtual_only(__func__);
+	if (srcu_read_lock_held(srcu))
+		host_die("a reader waits for itself\n");
 	another_thread(host_preempt);
 	pthread_rwlock_wrlock(&srcu->lock);
 	pthread_rwlock_unlock(&srcu->lock);
@@ -456,16 +464,19 @@ static long hcall_early(struct kvm_vcpu *vcpu, unsigned int hcall,
 			const unsigned long *args)
 {
 	long ret = H_TOO_HARD;
+	unsigned long flags;
 	int i;
 
 	vcpu->arch.gpr[3] = hcall;
 	for (i = 0; i < 4; i++)
 		vcpu->arch.gpr[4 + i] = args[i];
 	local_paca->kvm_hstate.in_guest = KVM_GUEST_MODE_HV_P9;
+	local_irq_save(flags);
 	rcu_read_lock();
 	if (kvmppc_tce_hcall_early(vcpu))
 		ret = vcpu->arch.gpr[3];
 	rcu_read_unlock();
+	local_irq_restore(flags);
 	if (local_paca->kvm_hstate.in_guest != KVM_GUEST_MODE_HV_P9)
 		host_die("an interrupt would not know that the guest's state is there\n");
 	local_paca->kvm_hstate.in_guest = KVM_GUEST_MODE_NONE;

@@ -29,6 +29,7 @@ struct srcu_struct {
 
 int srcu_read_lock(struct srcu_struct *srcu);
 void srcu_read_unlock(struct srcu_struct *srcu, int idx);
+bool srcu_read_lock_held(const struct srcu_struct *srcu);
 void synchronize_srcu(struct srcu_struct *srcu);
 void call_srcu(struct srcu_struct *srcu, struct rcu_head *head,
 	       void (*func)(struct rcu_head *head));

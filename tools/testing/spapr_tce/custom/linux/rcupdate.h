@@ -70,6 +70,13 @@ void __tsan_release(void *addr);
 
 #endif /* HOST_URCU */
 
+#ifdef HOST_BENCH
+#define RCU_LOCKDEP_WARN(cond, what)	do { } while (0)
+#else
+#define rcu_read_lock_held()		(rcu_read_ongoing() != 0)
+#define RCU_LOCKDEP_WARN(cond, what)	WARN_ON(cond)
+#endif
+
 /* Callers exclude each other */
 #define rcu_replace_pointer(p, v, c) ({				\
 	typeof(p) _rcu_old = (p);				\

@@ -145,6 +145,19 @@ TEST_F(kvm, real_mode_while_virtual_mode_sleeps)
 static struct tce_lock *kept_lock;
 static unsigned int waits;
 
+/* Another thread takes a lock, with interrupts off there */
+static bool keep(struct tce_lock *lock)
+{
+	unsigned long flags;
+	bool kept;
+
+	local_irq_save(flags);
+	kept = tce_trylock_rm(lock);
+	local_irq_restore(flags);
+
+	return kept;
+}
+
 static void let_go(void)
 {
 	waits++;
@@ -163,7 +176,7 @@ TEST_F(kvm, virtual_mode_waits_for_real_mode)
 		if (what == RACED_CLOSE)
 			continue;
 		waits = 0;
-		EXPECT_EQ(tce_trylock_rm(kept_lock), true);
+		EXPECT_TRUE(keep(kept_lock));
 		host_waits = let_go;
 		EXPECT_EQ(raced_request(self->c, self->vcpu, what), 0);
 		host_waits = NULL;
@@ -185,7 +198,7 @@ TEST_F(kvm, real_mode_waits_for_real_mode)
 			    glue_kvm_lock(self->kvm, LIOBN);
 		srcu_read_unlock(&self->kvm->srcu, idx);
 		waits = 0;
-		EXPECT_EQ(tce_trylock_rm(kept_lock), true);
+		EXPECT_TRUE(keep(kept_lock));
 		host_waits = let_go;
 		EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, table * P4,
 					  GPA(1) | TCE_RW, 0));
@@ -225,14 +238,14 @@ TEST_F(kvm, real_mode_tries_the_second_table)
 
 	kept_lock = first;
 	waits = 0;
-	EXPECT_EQ(tce_trylock_rm(first), true);
+	EXPECT_TRUE(keep(first));
 	host_waits = let_go;
 	EXPECT_WORKS(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(1) | TCE_RW, 0));
 	host_waits = NULL;
 	EXPECT_EQ(waits, 1);
 	EXPECT_WORKS(IN_REAL_MODE(H_STUFF_TCE, LIOBN, 0, 0, 1));
 
-	EXPECT_EQ(tce_trylock_rm(second), true);
+	EXPECT_TRUE(keep(second));
 	EXPECT_EQ(IN_REAL_MODE(H_PUT_TCE, LIOBN, 0, GPA(1) | TCE_RW, 0), H_TOO_HARD);
 	EXPECT_EQ(second->word, TCE_LOCK_SPINS);
 	EXPECT_EQ(first->word, 0);

@@ -125,7 +125,9 @@ static void kill_at_barrier(void)
 	joins.calls++;
 	joins.kills = joins.hpe->kills;
 	/* another thread has changed a TCE, and looks who is there */
+	rcu_read_lock();
 	joins.tbl->it_ops->tce_kill(joins.tbl, joins.index, 1);
+	rcu_read_unlock();
 }
 
 TEST_F(world, killed_while_it_joins)
