@@ -114,6 +114,7 @@ static void region_retire(struct mm_iommu_table_group_mem_t *mem)
 /* Unpin and uncharge a region. Without the registry's lock (R5) */
 static void region_unpin_all(struct mm_iommu_table_group_mem_t *mem)
 {
+	lockdep_assert_not_held(&mem->mm->context.iommu_registry->lock);
 	region_unpin(mem, mem->npages);
 	tce_uncharge(mem->mm, mem->npages);
 }
@@ -235,6 +236,7 @@ void region_abandon(struct mm_iommu_table_group_mem_t *mem)
 {
 	struct mm_iommu_registry *reg = mem->mm->context.iommu_registry;
 
+	region_assert_rcu();
 	if (llist_add(&mem->abandoned, &reg->abandoned))
 		queue_work(mm_iommu_wq, &reg->reap);
 }
@@ -355,6 +357,7 @@ static int region_reuse(struct mm_iommu_registry *reg, unsigned long ua,
 	struct mm_iommu_table_group_mem_t *mem;
 	int ret;
 
+	lockdep_assert_held(&reg->lock);
 	ret = registry_settle(reg, ua, npages);
 	if (ret)
 		return ret;
@@ -398,6 +401,7 @@ static int region_make(struct mm_iommu_table_group_mem_t *mem)
 {
 	int ret;
 
+	lockdep_assert_not_held(&mem->mm->context.iommu_registry->lock);
 	ret = region_check_size(mem);
 	if (ret)
 		return ret;
@@ -464,6 +468,7 @@ region_reuse_or_make(struct mm_iommu_registry *reg, struct mm_struct *mm,
 	struct mm_iommu_table_group_mem_t *mem;
 	int ret;
 
+	lockdep_assert_held(&reg->lock);
 	ret = region_reuse(reg, ua, npages, &mem);
 	if (ret)
 		return ERR_PTR(ret);

@@ -193,6 +193,7 @@ region_hinted_at(struct mm_struct *mm, struct mm_iommu_hint *hint,
 {
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
 
+	region_assert_rcu();
 	if (unlikely(!reg))
 		return NULL;
 	if (likely(hint->mem &&

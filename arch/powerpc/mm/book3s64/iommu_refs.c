@@ -141,6 +141,7 @@ static __always_inline void region_part_first(struct region_part *part,
 {
 	struct mm_iommu_table_group_mem_t *hint = range->hint;
 
+	region_assert_rcu();
 	part->ua = range->ua;
 	part->left = range->npages;
 	if (likely(hint && region_has(hint, range->ua))) {
@@ -333,6 +334,8 @@ static __always_inline struct mm_iommu_table_group_mem_t *
 region_hinted(struct mm_struct *mm, struct mm_iommu_table_group_mem_t *hint,
 	      unsigned long ua)
 {
+	region_assert_rcu();
+
 	return hint && region_has(hint, ua) ? hint : region_find(mm, ua);
 }
 
@@ -460,6 +463,7 @@ bool mm_iommu_find_bounds(struct mm_struct *mm,
 void mm_iommu_unref(struct mm_iommu_table_group_mem_t *mem,
 		    unsigned long nr)
 {
+	region_assert_rcu();
 	region_unref(mem, nr);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
@@ -224,6 +225,15 @@ static inline struct mm_iommu_table_group_mem_t *region_walk(struct maple_tree *
 }
 
 /*
+ * Assert that a region that was found stays (R3). In real mode KVM has turned lockdep
+ * off, and also where it answers hypercalls early: interrupts are off instead.
+ */
+static __always_inline void region_assert_rcu(void)
+{
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "registered memory used without RCU");
+}
+
+/*
  * The region of @ua, or NULL. The caller must be in an RCU section (R3). Runs in
  * real mode as well: mas_walk() has no tracepoint, and nodes are slab objects.
  */
@@ -231,6 +241,8 @@ static inline struct mm_iommu_table_group_mem_t *region_at(struct mm_struct *mm,
 							   unsigned long ua)
 {
 	struct mm_iommu_registry *reg = READ_ONCE(mm->context.iommu_registry);
+
+	region_assert_rcu();
 
 	return reg ? region_walk(&reg->regions, ua) : NULL;
 }
