@@ -331,6 +331,7 @@ void tce_debugfs_add_table(struct user_table *user)
 {
 	char name[32];
 
+	lockdep_assert_not_held(&user_tables_mutex);
 	snprintf(name, sizeof(name), "table-%lu", user->id);
 	user->dir = debugfs_create_dir(name, tce_debugfs_root);
 	debugfs_create_file("info", 0400, user->dir, user,
@@ -353,6 +354,7 @@ void tce_debugfs_add_table(struct user_table *user)
  */
 void tce_debugfs_remove_table(struct user_table *user)
 {
+	lockdep_assert_not_held(&user_tables_mutex);
 	debugfs_remove(user->dir);
 }
 

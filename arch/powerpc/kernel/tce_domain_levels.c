@@ -131,6 +131,7 @@ bool tce_domain_leave(struct tce_domain *d, unsigned long nr)
 void tce_domain_levels_made(struct tce_domain *d, unsigned long index,
 			    unsigned long nr, unsigned long made)
 {
+	lockdep_assert(atomic_long_read(&d->busy) > 0);
 	spin_lock(&d->lock);
 	d->levels += made;
 	d->first = min(d->first, index);
@@ -153,6 +154,7 @@ void tce_domain_levels_take(struct tce_domain *d, unsigned long index,
 	unsigned int bits = tce_tree_level_bits(&d->tbl->it_tree);
 	unsigned long piece = 1UL << 2 * bits, end = index + nr, at, next;
 
+	lockdep_assert(atomic_long_read(&d->busy) > 0);
 	/* Others wait for the lock: hold it for one level and its leaves at a time */
 	for (at = index; at < end; at = next) {
 		next = min(ALIGN(at + 1, piece), end);

@@ -162,6 +162,7 @@ static __always_inline __be64 *user_table_tce(struct iommu_table *tbl,
 {
 	struct tce_iter *place = &tbl->it_user->place;
 
+	tce_lock_assert_owned(&tbl->it_user->lock);
 	if (likely(index - place->start < place->size) ||
 	    tce_iter_has(place, index, 1))
 		return place->leaf + (index - place->start);
@@ -175,6 +176,7 @@ static inline void user_table_take_levels(struct iommu_table *tbl,
 					  unsigned long npages, bool look,
 					  struct tce_spares *taken)
 {
+	tce_lock_assert_held(&tbl->it_user->lock);
 	tbl->it_user->place.size = 0;
 	tce_tree_trim(&tbl->it_tree, index, npages, look, taken);
 }

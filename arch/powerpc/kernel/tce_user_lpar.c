@@ -35,6 +35,21 @@ __be64 shadow_to_tce(struct iommu_table *tbl, unsigned long shadow)
 	return tce;
 }
 
+#ifdef CONFIG_PROVE_LOCKING
+/**
+ * user_table_assert_locked() - assert that the caller may change the TCEs of a table
+ * @tbl: a user table
+ *
+ * For platforms, to which struct user_table is not known.
+ *
+ * Context: process. The caller must hold the lock of @tbl.
+ */
+void user_table_assert_locked(struct iommu_table *tbl)
+{
+	tce_lock_assert_held(&tbl->it_user->lock);
+}
+#endif
+
 /**
  * user_table_unmap_batches() - unmap a range
  * @tbl: a user table that is not in memory

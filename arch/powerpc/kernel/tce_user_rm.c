@@ -57,6 +57,7 @@ bool user_table_trylock_rm(struct iommu_table *tbl)
  */
 void user_table_unlock_rm(struct iommu_table *tbl)
 {
+	tce_lock_assert_owned(&tbl->it_user->lock);
 	tce_unlock_rm(&tbl->it_user->lock);
 }
 
@@ -119,6 +120,7 @@ bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
 {
 	unsigned long found = 0;
 
+	tce_lock_assert_owned(&tbl->it_user->lock);
 	if (tbl->it_user->revoked || !user_table_usable_rm(tbl))
 		return false;
 
@@ -144,6 +146,8 @@ bool user_table_can_store_rm(struct iommu_table *tbl, struct tce_iter *iter,
  */
 bool user_table_resolve_rm(struct iommu_table *tbl, struct tce_batch *batch)
 {
+	tce_lock_assert_owned(&tbl->it_user->lock);
+
 	return mm_iommu_resolve_batch_rm(&tbl->it_user->hint, batch);
 }
 
@@ -213,6 +217,7 @@ void user_table_store_batch_rm(struct iommu_table *tbl, struct tce_iter *iter,
 	unsigned int split = batch->page_shift - tbl->it_page_shift;
 	unsigned long npages = batch->nr << split, page = 0;
 
+	tce_lock_assert_owned(&tbl->it_user->lock);
 	for_each_tce_leaf(iter, entry - tbl->it_offset, npages) {
 		if (split)
 			user_table_store_parts_rm(tbl, iter->entry, iter->nr,
@@ -329,6 +334,7 @@ bool user_table_unmap_rm(struct iommu_table *tbl, unsigned long entry,
 	unsigned long index = entry - tbl->it_offset;
 	bool any = false;
 
+	tce_lock_assert_owned(&tbl->it_user->lock);
 	if (!user_table_usable_rm(tbl))
 		return false;
 
@@ -370,6 +376,7 @@ bool user_table_map_page_rm(struct iommu_table *tbl, unsigned long entry,
 	__be64 *leaf, *shadow;
 	unsigned long tce;
 
+	tce_lock_assert_owned(&user->lock);
 	if (user->revoked || !user_table_usable_rm(tbl))
 		return false;
 	leaf = user_table_tce(tbl, entry - tbl->it_offset);
@@ -402,6 +409,7 @@ bool user_table_unmap_page_rm(struct iommu_table *tbl, unsigned long entry)
 	__be64 *leaf, *shadow;
 	unsigned long old;
 
+	tce_lock_assert_owned(&user->lock);
 	if (!user_table_usable_rm(tbl))
 		return false;
 	leaf = user_table_tce(tbl, entry - tbl->it_offset);

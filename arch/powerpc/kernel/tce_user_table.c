@@ -217,6 +217,7 @@ noinline void shadow_refs_next(struct iommu_table *tbl,
 			       struct mm_iommu_table_group_mem_t *hint,
 			       struct shadow_refs *refs, unsigned long shadow)
 {
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "references of a region without RCU");
 	shadow_refs_drop(refs);
 	WARN_ON_ONCE(!mm_iommu_find_bounds(tbl->it_user->mm, hint,
 					   shadow & ~TCE_SHADOW_FLAGS,
@@ -240,6 +241,7 @@ static noinline void shadow_put_pin(unsigned long shadow)
  */
 noinline void shadow_unpin(struct shadow_refs *refs, unsigned long shadow)
 {
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "references of a region without RCU");
 	shadow_refs_drop(refs);
 	rcu_read_unlock();
 	shadow_put_pin(shadow);
@@ -323,6 +325,7 @@ user_table_set_tce(struct iommu_table *tbl, unsigned long entry,
 	__be64 *shadow = tce_tree_shadow(&tbl->it_tree, tce);
 	unsigned long old = tce_load(shadow);
 
+	tce_lock_assert_owned(&tbl->it_user->lock);
 	tce_store(tce, new);
 	user_table_kill(tbl, entry, 1);
 	shadow_replace(tbl, shadow, old,

@@ -7,9 +7,12 @@
 #define _ASM_POWERPC_TCE_LOCK_H
 
 #include <linux/atomic.h>
+#include <linux/irqflags.h>
 #include <linux/lockdep.h>
 #include <linux/mutex.h>
 #include <linux/processor.h>
+
+#include <asm/reg.h>
 
 /**
  * struct tce_lock - the right to change the TCEs of a table
@@ -35,9 +38,19 @@ static inline void tce_lock_init(struct tce_lock *lock)
 	lock->word = 0;
 }
 
+/*
+ * For assertions that real mode may come by: it has no lockdep and cannot warn. Not
+ * lockdep_assert_irqs_disabled(): lockdep takes interrupts for enabled while a guest
+ * runs, and so where its hypercalls are answered early.
+ */
+#define tce_assert_virtual(cond) \
+	lockdep_assert(!(mfmsr() & MSR_DR) || (cond))
+
 /* For owners with interrupts off. Returns false if somebody else has the lock */
 static inline bool tce_trylock_rm(struct tce_lock *lock)
 {
+	tce_assert_virtual(irqs_disabled());
+
 	return !cmpxchg_acquire(&lock->word, 0UL, TCE_LOCK_SPINS);
 }
 
@@ -62,6 +75,7 @@ static inline void tce_unlock_rm(struct tce_lock *lock)
 /* With the mutex held, wait for an owner that does not sleep */
 static inline void tce_lock_bit(struct tce_lock *lock)
 {
+	lockdep_assert_held(&lock->lock);
 	while (unlikely(cmpxchg_acquire(&lock->word, 0UL, TCE_LOCK_SLEEPS)))
 		cpu_relax();
 }
@@ -94,6 +108,13 @@ static inline void tce_unlock(struct tce_lock *lock)
 static inline void tce_lock_assert_held(struct tce_lock *lock)
 {
 	lockdep_assert_held(&lock->lock);
+}
+
+/* Assert that the caller owns the lock, by tce_lock() or with interrupts off */
+static inline void tce_lock_assert_owned(struct tce_lock *lock)
+{
+	tce_assert_virtual(READ_ONCE(lock->word) == TCE_LOCK_SPINS ?
+			   irqs_disabled() : lockdep_is_held(&lock->lock));
 }
 
 #endif /* _ASM_POWERPC_TCE_LOCK_H */

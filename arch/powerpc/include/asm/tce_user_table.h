@@ -165,6 +165,15 @@ static inline void user_tables_forget(struct iommu_group *grp)
 }
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 
+/* Assert that the caller may change TCEs, and sleep: tce_user_lpar.c */
+#if defined(CONFIG_SPAPR_TCE_IOMMU) && defined(CONFIG_PROVE_LOCKING)
+void user_table_assert_locked(struct iommu_table *tbl);
+#else
+static inline void user_table_assert_locked(struct iommu_table *tbl)
+{
+}
+#endif
+
 /* Show in debugfs who can reach a table: tce_debugfs.c */
 #if defined(CONFIG_SPAPR_TCE_IOMMU) && defined(CONFIG_DEBUG_FS)
 void tce_debug_ref_add(struct iommu_table *tbl, struct tce_debug_ref *ref,

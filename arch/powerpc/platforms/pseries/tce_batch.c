@@ -106,6 +106,7 @@ int pseries_tce_store_batch(struct iommu_table *tbl, unsigned long entry,
 {
 	long rc = H_PARTIAL;
 
+	user_table_assert_locked(tbl);
 	if (npages > 1 && firmware_has_feature(FW_FEATURE_PUT_TCE_IND)) {
 		do {
 			rc = plpar_tce_put_indirect(tbl->it_index,
@@ -137,6 +138,7 @@ int pseries_tce_clear_batch(struct iommu_table *tbl, unsigned long entry,
 	int ret = 0;
 	long rc;
 
+	user_table_assert_locked(tbl);
 	for (; npages && !ret; npages -= nr, entry += nr) {
 		nr = min_t(unsigned long, npages, TCE_BATCH_MAX);
 		rc = H_PARTIAL;
