@@ -248,7 +248,7 @@ static __be64 *shadow_clear_region_rm(__be64 *shadow, __be64 *stop,
 				break;
 			continue;
 		}
-		*shadow = 0;
+		WRITE_ONCE(*shadow, 0);
 		++*nr;
 	}
 
@@ -279,7 +279,7 @@ static bool shadow_drop_region_rm(struct iommu_table *tbl, __be64 **pshadow,
 
 	*pshadow = shadow_clear_region_rm(first + 1, stop, &bounds, &nr);
 	if (likely(mm_iommu_try_unref(bounds.mem, nr))) {
-		*first = 0;
+		WRITE_ONCE(*first, 0);
 		return true;
 	}
 	/* One is the last (R20): keep it for the first shadow, drop the rest */
@@ -425,7 +425,7 @@ bool user_table_unmap_page_rm(struct iommu_table *tbl, unsigned long entry)
 	if (!mm_iommu_try_unref_page_rm(user->mm, &user->hint,
 					old & ~TCE_SHADOW_FLAGS))
 		return false;
-	*shadow = 0;
+	WRITE_ONCE(*shadow, 0);
 
 	return true;
 }
