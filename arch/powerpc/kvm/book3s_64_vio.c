@@ -235,6 +235,7 @@ static unsigned long kvmppc_tce_part(struct kvmppc_spapr_tce_table *stt,
 	struct kvmppc_tce_link *link = NULL;
 	unsigned int split = 0;
 
+	tce_lock_assert_held(&stt->lock);
 	if (nr == 1)
 		return 1;
 	while ((link = kvmppc_tce_next_table(stt, link)))

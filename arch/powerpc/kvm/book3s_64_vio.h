@@ -144,6 +144,7 @@ kvmppc_tce_next_table(struct kvmppc_spapr_tce_table *stt,
 {
 	struct iommu_table *tbl = link ? link->tbl : NULL;
 
+	tce_lock_assert_owned(&stt->lock);
 	link = list_prepare_entry(link, &stt->links, node);
 	list_for_each_entry_continue(link, &stt->links, node)
 		if (link->tbl != tbl)
@@ -152,7 +153,10 @@ kvmppc_tce_next_table(struct kvmppc_spapr_tce_table *stt,
 	return NULL;
 }
 
-/* The caller must be in an SRCU section of the guest, in an RCU section or in real mode */
+/*
+ * The caller must be in an SRCU section of the guest, in an RCU section or in real mode;
+ * or hold kvm_arch::spapr_tce_lock.
+ */
 static inline struct kvmppc_spapr_tce_table *
 kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 {
@@ -160,6 +164,9 @@ kvmppc_tce_find(struct kvm *kvm, unsigned long liobn)
 	struct kvmppc_spapr_tce_table *stt;
 	struct hlist_head *head;
 
+	RCU_LOCKDEP_WARN(!srcu_read_lock_held(&kvm->srcu) && !rcu_read_lock_held() &&
+			 !lockdep_is_held(&kvm->arch.spapr_tce_lock),
+			 "look for a TCE table that may go");
 	/* A LIOBN has 32 bits */
 	head = &kvm->arch.spapr_tce_tables[hash_32(liobn, bits)];
 	hlist_for_each_entry_srcu(stt, head, node, true)
@@ -338,7 +345,7 @@ static inline u64 kvmppc_tce_load(struct kvmppc_spapr_tce_table *stt,
 	return entry ? READ_ONCE(*entry) : 0;
 }
 
-/* H_GET_TCE in both modes; the caller is in an RCU section, or in real mode */
+/* H_GET_TCE in both modes. The caller as of kvmppc_tce_find() */
 static inline long kvmppc_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 				  unsigned long ioba)
 {

@@ -143,6 +143,7 @@ static bool kvmppc_rm_put_tables(struct kvmppc_spapr_tce_table *stt,
 	struct iommu_table *tbl;
 	unsigned long refs = 0, nr;
 
+	tce_lock_assert_owned(&stt->lock);
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		tbl = link->tbl;
 		nr = batch->nr << kvmppc_tce_split(stt, tbl);
@@ -196,6 +197,7 @@ static bool kvmppc_rm_clear_tables(struct kvmppc_spapr_tce_table *stt,
 	bool all = true;
 	unsigned long nr;
 
+	tce_lock_assert_owned(&stt->lock);
 	while ((link = kvmppc_tce_next_table(stt, link))) {
 		nr = npages << kvmppc_tce_split(stt, link->tbl);
 		all &= nr <= KVMPPC_TCE_RM_MAX &&
@@ -613,6 +615,7 @@ bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu)
 long kvmppc_tce_try_put(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, u64 tce)
 {
+	lockdep_assert(srcu_read_lock_held(&vcpu->kvm->srcu));
 	if (kvmppc_tce_traced())
 		return H_TOO_HARD;
 	guard(irqsave)();
@@ -638,6 +641,7 @@ long kvmppc_tce_try_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 				 unsigned long ioba, unsigned long tce_list,
 				 unsigned long npages)
 {
+	lockdep_assert(srcu_read_lock_held(&vcpu->kvm->srcu));
 	if (kvmppc_tce_traced())
 		return H_TOO_HARD;
 	guard(irqsave)();
