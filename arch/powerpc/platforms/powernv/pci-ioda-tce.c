@@ -452,6 +452,8 @@ void pnv_pci_ioda2_tce_invalidate(struct iommu_table *tbl, unsigned long index,
 {
 	struct iommu_table_group_link *tgl;
 
+	RCU_LOCKDEP_WARN(tbl->it_user && !rcu_read_lock_held(),
+			 "kill TCEs of PEs that may leave");
 	/*
 	 * The stores of TCEs must be visible before the list is read: to the bridges
 	 * that are on it, and to a PE that is added after the list was read. Pairs
@@ -607,12 +609,13 @@ static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
 }
 
 static long pnv_ioda2_take_ownership(struct iommu_table_group *table_group,
-				     struct device *dev __maybe_unused)
+				     struct device *dev)
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
 	enum pnv_pe_owner was = pe->owner;
 	long ret = 0;
 
+	iommu_group_mutex_assert(dev);
 	pe->owner = PNV_PE_BLOCKED;
 	if (was == PNV_PE_HOST)
 		ret = pe->window_stuck ? -EIO : pnv_pe_park(pe, NULL);
@@ -631,6 +634,7 @@ static void pnv_ioda2_release_ownership(struct iommu_table_group *table_group,
 {
 	struct pnv_ioda_pe *pe = pnv_group_pe(table_group);
 
+	iommu_group_mutex_assert(dev);
 	if (pe->owner != PNV_PE_HOST) {
 		if (pe->host_table) {
 			pnv_pe_unpark(pe);

@@ -93,6 +93,7 @@ static long pseries_take_ownership(struct iommu_table_group *table_group,
 {
 	long ret = 0;
 
+	iommu_group_mutex_assert(dev);
 	mutex_lock(&dma_win_init_mutex);
 	if (!table_group->user_owned)
 		ret = pseries_remove_host_windows(table_group, to_pci_dev(dev));
@@ -117,6 +118,7 @@ static void pseries_release_ownership(struct iommu_table_group *table_group,
 	struct iommu_table *left[IOMMU_TABLE_GROUP_MAX_TABLES] = { };
 	int num;
 
+	iommu_group_mutex_assert(dev);
 	mutex_lock(&dma_win_init_mutex);
 	if (table_group->user_owned) {
 		/* Windows that could not be removed, the reset removes */

@@ -101,6 +101,7 @@ struct property *pseries_reuse_property(struct device_node *np,
 {
 	struct property *dead;
 
+	lockdep_assert_held(&dma_win_init_mutex);
 	dead = fresh ? find_dead_property(np, fresh->name, fresh->length) : NULL;
 	if (!dead)
 		return fresh;
@@ -127,6 +128,7 @@ void pseries_copy_property(struct device_node *np, const char *from,
 	struct property *src = of_find_property(np, from, NULL);
 	struct property *copy;
 
+	lockdep_assert_held(&dma_win_init_mutex);
 	if (!src || of_property_present(np, to))
 		return;
 
