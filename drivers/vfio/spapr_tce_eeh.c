@@ -148,6 +148,7 @@ long tce_eeh(struct tce_container *c, struct tce_param *param)
 	struct vfio_eeh_pe_op op;
 	long ret;
 
+	lockdep_assert_not_held(&c->lock);
 	ret = tce_eeh_copy(&op, param->user);
 	if (ret)
 		return ret;

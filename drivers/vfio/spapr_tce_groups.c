@@ -48,6 +48,7 @@ static int tce_set_windows(struct tce_container *c, struct tce_group *grp)
 	long ret;
 	int num;
 
+	lockdep_assert_held_write(&c->lock);
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
 		if (!c->tables[num])
 			continue;

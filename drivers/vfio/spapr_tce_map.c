@@ -139,6 +139,7 @@ long tce_map(struct tce_container *c, struct tce_param *param)
 	struct iommu_table *tbl;
 	int num, ret;
 
+	lockdep_assert_held(&c->lock);
 	direction = tce_map_direction(map->flags);
 	if (map->argsz < sizeof(*map) || direction == DMA_NONE ||
 	    tce_bad_range(map->iova, map->size) ||
@@ -210,6 +211,7 @@ long tce_unmap(struct tce_container *c, struct tce_param *param)
 	unsigned long npages;
 	int num, ret;
 
+	lockdep_assert_held(&c->lock);
 	if (unmap->argsz < minsz || unmap->flags ||
 	    tce_bad_range(unmap->iova, unmap->size))
 		return -EINVAL;

@@ -30,6 +30,7 @@ long tce_enable_v1(struct tce_container *c, struct tce_param *param)
 	unsigned long npages;
 	int ret;
 
+	lockdep_assert_held_write(&c->lock);
 	if (c->enabled)
 		return -EBUSY;
 

@@ -59,6 +59,7 @@ static void tce_unset_window(struct tce_container *c, int num,
 {
 	struct tce_group *grp;
 
+	lockdep_assert_held_write(&c->lock);
 	list_for_each_entry(grp, &c->groups, node) {
 		if (grp == end)
 			break;
@@ -72,6 +73,7 @@ static int tce_set_window(struct tce_container *c, int num,
 	struct tce_group *grp;
 	long ret;
 
+	lockdep_assert_held_write(&c->lock);
 	list_for_each_entry(grp, &c->groups, node) {
 		ret = tce_group_set_window(grp, num, tbl);
 		if (ret) {
@@ -128,6 +130,7 @@ void tce_remove_windows(struct tce_container *c)
 {
 	int num;
 
+	lockdep_assert_held_write(&c->lock);
 	for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
 		if (c->tables[num])
 			tce_remove_window(c, num);
@@ -225,6 +228,7 @@ noinline int tce_make_default(struct tce_container *c)
 	};
 	int ret;
 
+	lockdep_assert_held_write(&c->lock);
 	ret = tce_create_table(c, &window);
 	if (!ret)
 		c->default_pending = false;
@@ -256,6 +260,7 @@ long tce_get_info(struct tce_container *c, struct tce_param *param)
 	struct vfio_iommu_spapr_tce_info info = { };
 	u32 argsz = param->info.argsz;
 
+	lockdep_assert_held(&c->lock);
 	if (argsz < minsz)
 		return -EINVAL;
 
@@ -295,6 +300,7 @@ long tce_create(struct tce_container *c, struct tce_param *param)
 	u32 max_levels;
 	int num, ret;
 
+	lockdep_assert_held_write(&c->lock);
 	if (create.argsz < minsz || create.flags)
 		return -EINVAL;
 
@@ -355,6 +361,7 @@ long tce_remove(struct tce_container *c, struct tce_param *param)
 	const struct vfio_iommu_spapr_tce_remove *remove = &param->remove;
 	int num;
 
+	lockdep_assert_held_write(&c->lock);
 	if (remove->argsz < minsz || remove->flags)
 		return -EINVAL;
 
