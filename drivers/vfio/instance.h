@@ -16,8 +16,10 @@
 
 #include <linux/err.h>
 #include <linux/kref.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 
 #include "vfio.h"
@@ -94,12 +96,15 @@ static inline void vfio_instance_put(struct vfio_instance *instance)
 /**
  * vfio_instance_drop() - drop the container's reference
  * @slot: the container's pointer to its instance, not NULL; set to NULL
+ * @group_lock: the container's group_lock, which the caller must hold
  *
- * Context: process, may sleep. The caller must hold the container's group_lock.
+ * Context: process, may sleep.
  */
-static inline void vfio_instance_drop(struct vfio_instance __rcu **slot)
+static inline void vfio_instance_drop(struct vfio_instance __rcu **slot,
+				      struct rw_semaphore *group_lock)
 {
-	vfio_instance_put(rcu_replace_pointer(*slot, NULL, true));
+	vfio_instance_put(rcu_replace_pointer(*slot, NULL,
+					      lockdep_is_held(group_lock)));
 }
 
 /**
