@@ -438,7 +438,7 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
 }
 
 /**
- * tce_spares_fill() - charge and allocate spare levels (R10)
+ * tce_spares_reserve() - charge and allocate spare levels (R10)
  * @tree: the tree that they are for
  * @spares: where to put them
  * @nr: how many of each kind there shall be
@@ -451,8 +451,8 @@ static int tce_spares_alloc(struct tce_tree *tree, struct tce_spares *spares,
  * when the process is being killed. After an error there are no spares, and nothing
  * more is charged.
  */
-int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
-		    const unsigned long *nr, gfp_t gfp)
+int tce_spares_reserve(struct tce_tree *tree, struct tce_spares *spares,
+		       const unsigned long *nr, gfp_t gfp)
 {
 	enum tce_kind kind;
 	int ret;

@@ -15,8 +15,8 @@ void tce_tree_refund(struct tce_tree *tree);
 __be64 *tce_spares_pop(struct tce_spares *spares, enum tce_kind kind);
 void tce_spares_push(struct tce_spares *spares, enum tce_kind kind,
 		     __be64 *level);
-int tce_spares_fill(struct tce_tree *tree, struct tce_spares *spares,
-		    const unsigned long *nr, gfp_t gfp);
+int tce_spares_reserve(struct tce_tree *tree, struct tce_spares *spares,
+		       const unsigned long *nr, gfp_t gfp);
 void tce_records_free(struct tce_tree *tree, struct hlist_head *head);
 
 #endif /* _POWERPC_KERNEL_TCE_LEVEL_H */

@@ -285,7 +285,7 @@ static long tce_tree_reserve(struct tce_tree *tree, unsigned long index,
 	if (ret || !missing[TCE_LEAF])
 		return ret;
 
-	ret = tce_spares_fill(tree, &spares, missing, gfp);
+	ret = tce_spares_reserve(tree, &spares, missing, gfp);
 	if (ret)
 		return ret;
 
@@ -483,7 +483,7 @@ static int tce_tree_make_root(struct tce_tree *tree)
 	int ret;
 
 	nr[kind] = 1;
-	ret = tce_spares_fill(tree, &spares, nr, GFP_KERNEL_ACCOUNT);
+	ret = tce_spares_reserve(tree, &spares, nr, GFP_KERNEL_ACCOUNT);
 	if (!ret)
 		tree->root = tce_spares_pop(&spares, kind);
 

@@ -295,7 +295,7 @@ static long kvmppc_tce_stuff(struct kvmppc_spapr_tce_table *stt,
 		ret = kvmppc_tce_unmap(stt, ioba, part);
 		if (ret)
 			break;
-		kvmppc_tce_fill(&iter, index, part, tce);
+		kvmppc_tce_set(&iter, index, part, tce);
 		ioba += part << stt->page_shift;
 		index += part;
 		nr -= part;

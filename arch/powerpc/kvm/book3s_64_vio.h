@@ -325,8 +325,8 @@ static inline void kvmppc_tce_store(struct tce_iter *iter, unsigned long index,
 }
 
 /* The same with one value for all of them */
-static inline void kvmppc_tce_fill(struct tce_iter *iter, unsigned long index,
-				   unsigned long nr, u64 tce)
+static inline void kvmppc_tce_set(struct tce_iter *iter, unsigned long index,
+				  unsigned long nr, u64 tce)
 {
 	u64 *leaf, *end;
 

@@ -220,7 +220,7 @@ static long kvmppc_rm_stuff(struct kvmppc_spapr_tce_table *stt,
 		return H_TOO_HARD;
 	if ((!tce || kvmppc_rm_has_guest_tces(&iter, index, npages)) &&
 	    kvmppc_rm_clear_tables(stt, ioba, npages)) {
-		kvmppc_tce_fill(&iter, index, npages, tce);
+		kvmppc_tce_set(&iter, index, npages, tce);
 		ret = H_SUCCESS;
 	}
 	kvmppc_rm_unlock(stt, NULL);
