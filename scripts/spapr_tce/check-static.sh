@@ -80,7 +80,8 @@ layers() {
 		arch/powerpc/kernel/tce_tree.c arch/powerpc/kernel/tce_trim.c \
 		arch/powerpc/kernel/tce_level.* \
 		arch/powerpc/include/asm/tce_lock.h
-	included "$users" arch/powerpc/include/asm/mm_iommu.h arch/powerpc/mm/book3s64/iommu_*
+	included "$users|spapr_tce" arch/powerpc/include/asm/mm_iommu.h \
+		include/trace/events/mm_iommu.h arch/powerpc/mm/book3s64/iommu_*
 	included "$users|mm_iommu|asm/iommu[.]h|tce_tree" \
 		arch/powerpc/include/asm/tce_charge.h arch/powerpc/kernel/tce_charge.c
 	# Domains stand beside tables of users, and platforms above both.
@@ -89,7 +90,8 @@ layers() {
 	included "$upper|tce_user[.]h" arch/powerpc/platforms/powernv/pci-ioda-tce.c \
 		arch/powerpc/platforms/pseries/tce_*
 	included "$upper" arch/powerpc/include/asm/tce_user_table.h arch/powerpc/kernel/tce_*
-	grep -nE -- '->it_(tree|user)|"tce_user|"iommu_region' drivers/vfio/spapr_tce* \
+	fields='->it_(tree|user)|(guest_tces|account)[.][a-z]|"tce_user|"iommu_region'
+	grep -nE -- "$fields" drivers/vfio/spapr_tce* \
 		arch/powerpc/kvm/book3s_64_vio* || :
 }
 included() {
