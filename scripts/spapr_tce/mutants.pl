@@ -51,7 +51,7 @@ my @operators = (
 
 # Of no effect that a test should see, or not for this machine to judge
 my $boring = qr/^\s*(?:[\/ ]?\*|\#|$)|\b(?:WARN_ON\w*|RCU_LOCKDEP_WARN|pr_\w+|trace_\w+|lockdep_\w+|
-	\w*assert_\w+|user_table_check|cond_resched|MODULE_\w+|EXPORT_\w+|
+	\w*assert\w*|user_table_check|cond_resched|MODULE_\w+|EXPORT_\w+|
 	module_param\w*|seq_\w+|BUILD_BUG_ON|cpu_relax|might_sleep|__maybe_unused)\b|"/x;
 my $declaration = qr/^\t+(?:const|static|struct|unsigned|union|enum|bool|int|long|
 	void|u8|u32|u64|__be64|size_t|gfn_t|phys_addr_t|s64|__u32|__u64|[A-Z]\w*_HEAD\()\b/x;

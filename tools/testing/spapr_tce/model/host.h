@@ -288,16 +288,6 @@ unsigned long glue_regions(struct mm_struct *mm, struct host_region *regions,
 bool glue_region_at(struct mm_struct *mm, unsigned long ua,
 		    struct host_region *region);
 
-/* The region in which all of the range lies, or NULL */
-static inline struct mm_iommu_table_group_mem_t *
-host_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size)
-{
-	struct host_region region;
-
-	return glue_region_at(mm, ua, &region) &&
-		mm_iommu_covers(region.mem, ua, size) ? region.mem : NULL;
-}
-
 struct glue_container {
 	struct mm_struct *mm;
 	bool v2;

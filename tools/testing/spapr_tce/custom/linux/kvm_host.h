@@ -252,7 +252,13 @@ extern __thread struct host_paca host_paca;
 #define radix_enabled()		true
 #define SPRN_AMR		13
 #define mfspr(nr)		0UL
-#define mtspr(nr, value)	((void)(value))
+
+/* As in the kernel, a name of a register and nothing else */
+#define mtspr(nr, value)	host_mtspr_##nr(value)
+static inline void host_mtspr_SPRN_AMR(unsigned long value)
+{
+}
+
 #define isync()			do { } while (0)
 bool kvmppc_tce_hcall_early(struct kvm_vcpu *vcpu);
 

@@ -145,4 +145,14 @@ static struct iommu_table *table_of(struct host_container *c, unsigned int num)
 	check_all();							\
 } while (0)
 
+/* The region in which all of the range lies, or NULL */
+static inline struct mm_iommu_table_group_mem_t *
+host_lookup(struct mm_struct *mm, unsigned long ua, unsigned long size)
+{
+	struct host_region region;
+
+	return glue_region_at(mm, ua, &region) &&
+		mm_iommu_covers(region.mem, ua, size) ? region.mem : NULL;
+}
+
 #endif /* _SPAPR_TCE_UNIT_H */
