@@ -108,6 +108,20 @@ void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, .
 				    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
 	_o; })
 #define cmpxchg_acquire(p, old, new)	cmpxchg(p, old, new)
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+/*
+ * What hangs on a load comes after it. host.c says that for all volatile loads, but
+ * just before they are made, when what they see may not have been there yet.
+ */
+void __tsan_acquire(void *addr);
+#undef READ_ONCE
+#define READ_ONCE(x) ({							\
+	typeof(x) _loaded = *(const volatile typeof(x) *)&(x);		\
+	__tsan_acquire((void *)&(x));					\
+	_loaded; })
+#endif
+#endif
 #undef smp_load_acquire
 /* What follows comes after the load */
 #define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
