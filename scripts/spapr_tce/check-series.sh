@@ -150,12 +150,12 @@ recipients() (
 	cd "$tree" || exit
 	set -- "$patches"/0*.patch
 	shift
-	for p in "$@"; do
+	for mail in "$@"; do
 		to=$(perl scripts/get_maintainer.pl --no-git --no-git-fallback \
-			--no-rolestats "$p") || exit
-		echo "$to" | grep -q 'linux-kernel@' || echo "${p##*/}: for nobody"
+			--no-rolestats "$mail") || exit
+		echo "$to" | grep -q 'linux-kernel@' || echo "${mail##*/}: for nobody"
 		echo "$to" | grep -qE 'linuxppc-dev|kvm@|kselftest' ||
-			echo "${p##*/}: no list of a subsystem"
+			echo "${mail##*/}: no list of a subsystem"
 	done
 	sed -n '/^+VFIO SPAPR TCE/,/^+$/s/^+F:\t//p' "$top/MAINTAINERS.diff" >"$tmp/entry"
 	while read -r pattern; do

@@ -117,9 +117,10 @@ void __attribute__((noreturn, format(printf, 1, 2))) host_die(const char *fmt, .
 void __tsan_acquire(void *addr);
 #undef READ_ONCE
 #define READ_ONCE(x) ({							\
-	typeof(x) _loaded = *(const volatile typeof(x) *)&(x);		\
+	union { typeof(x) value; char bytes[1]; } _loaded = { .bytes = { 0 } }; \
+	__read_once_size(&(x), _loaded.bytes, sizeof(x));		\
 	__tsan_acquire((void *)&(x));					\
-	_loaded; })
+	_loaded.value; })
 #endif
 #endif
 #undef smp_load_acquire
