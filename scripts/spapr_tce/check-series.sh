@@ -206,20 +206,28 @@ ingredients() {
 	"${CROSS_COMPILE}gcc" --version
 	qemu-system-ppc64 --version
 	cd "$top" || exit
-	repo_files | grep -E "^(scripts/spapr_tce|configs|$selftests)/" | xargs cat
+	repo_files | grep -E "^(scripts/spapr_tce/|configs/|$selftests/|tools/testing/spapr_tce/init\.c)" |
+		xargs cat
 }
 passed=$cache/series
 mkdir -p "$passed"
 key=$(ingredients | sum)
+# is_to_do NR: STEPS says which, whether they have passed or not
+is_to_do() {
+	if [ -n "$STEPS" ]; then
+		echo " $STEPS " | grep -q " ${1#"${1%%[1-9]*}"} "
+	else
+		[ ! -s "$passed/$key" ]
+	fi
+}
 for p in "$patches"/0*.patch; do
 	nr=${p##*/}
 	nr=${nr%%-*}
 	[ "$nr" != 0000 ] || continue
 	key=$({ echo "$key"; cat "$p"; } | sum)
 	programs | sort >"$tmp/before"
-	if [ -s "$passed/$key" ] ||
-	   { [ -n "$STEPS" ] && ! echo " $STEPS " | grep -q " ${nr#"${nr%%[1-9]*}"} "; }; then
-		[ ! -s "$passed/$key" ] || cat "$passed/$key"
+	if ! is_to_do "$nr"; then
+		[ -n "$STEPS" ] || sed 's/$/ # before/' "$passed/$key"
 		patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 		continue
 	fi

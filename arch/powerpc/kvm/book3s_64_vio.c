@@ -446,7 +446,10 @@ void kvmppc_tce_trace_calls(struct kvm_vcpu *vcpu)
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_trace_calls);
 
-/* Trace a hypercall. Allocates where real mode records the next ones */
+/*
+ * Trace a hypercall. Allocates where real mode records the next ones. Inlined: without a
+ * trace nothing is stored in @call.
+ */
 static __always_inline void kvmppc_tce_trace(struct kvm_vcpu *vcpu,
 					     const struct kvmppc_tce_call *call)
 {

@@ -68,7 +68,10 @@ static bool kvmppc_rm_begin(struct kvm_vcpu *vcpu)
 	return kvmppc_rm_may_run(vcpu);
 }
 
-/* Undo kvmppc_rm_begin(), and record the hypercall to be traced. Returns its answer */
+/*
+ * Undo kvmppc_rm_begin(), and record the hypercall to be traced. Returns its answer.
+ * Inlined: without a trace nothing is stored in @call.
+ */
 static __always_inline long kvmppc_rm_end(struct kvm_vcpu *vcpu,
 					  const struct kvmppc_tce_call *call)
 {

@@ -39,9 +39,9 @@ static inline void tce_lock_init(struct tce_lock *lock)
 }
 
 /*
- * For assertions that real mode may come by: it has no lockdep and cannot warn. Not
- * lockdep_assert_irqs_disabled(): lockdep takes interrupts for enabled while a guest
- * runs, and so where its hypercalls are answered early.
+ * For assertions in code that runs in real mode as well, where nothing can warn. Test
+ * irqs_disabled(), not lockdep_assert_irqs_disabled(): to lockdep interrupts are
+ * enabled while a guest runs, and still are where its hypercalls are answered early.
  */
 #define tce_assert_virtual(cond) \
 	lockdep_assert(!(mfmsr() & MSR_DR) || (cond))
