@@ -224,7 +224,8 @@ for p in "$patches"/0*.patch; do
 	nr=${p##*/}
 	nr=${nr%%-*}
 	[ "$nr" != 0000 ] || continue
-	key=$({ echo "$key"; cat "$p"; } | sum)
+	# But for when it was made, and its commit
+	key=$({ echo "$key"; sed '/^From [0-9a-f]* /d; /^Date: /d' "$p"; } | sum)
 	programs | sort >"$tmp/before"
 	if ! is_to_do "$nr"; then
 		[ -n "$STEPS" ] || sed 's/$/ # before/' "$passed/$key"
