@@ -325,6 +325,16 @@ static inline long host_ref_range(struct mm_struct *mm,
 	return mm_iommu_ref_range(&range, write);
 }
 
+static inline long host_ref_page(struct mm_struct *mm,
+				 struct mm_iommu_table_group_mem_t *hint,
+				 unsigned long ua, unsigned int page_shift,
+				 unsigned long perm, unsigned long *tce)
+{
+	struct mm_iommu_range range = { mm, hint, ua, 1, page_shift };
+
+	return mm_iommu_ref_page(&range, perm, tce);
+}
+
 static inline void host_unref_range(struct mm_struct *mm,
 				    struct mm_iommu_table_group_mem_t *hint,
 				    unsigned long ua, unsigned long npages,

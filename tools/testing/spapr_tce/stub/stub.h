@@ -25,11 +25,23 @@ host_no_printk(const char *fmt, ...)
 #define __exit
 
 /* Files of debugfs are shown by hand: see seq_file */
-#define debugfs_create_dir(name, parent) \
-	((void)(name), (void)(parent), (struct dentry *)NULL)
-#define debugfs_create_file(name, mode, dir, data, fops) \
-	((void)(dir), (void)(fops))
-#define debugfs_remove(dir)	((void)(dir))
+struct dentry;
+struct file_operations;
+
+static inline struct dentry *debugfs_create_dir(const char *name, struct dentry *parent)
+{
+	return NULL;
+}
+
+static inline void debugfs_create_file(const char *name, unsigned int mode,
+				       struct dentry *dir, void *data,
+				       const struct file_operations *fops)
+{
+}
+
+static inline void debugfs_remove(struct dentry *dir)
+{
+}
 
 /* All that a process has mapped is device DAX, or nothing is */
 struct vm_area_struct;

@@ -37,6 +37,7 @@ TEST_F(world, region_outlives_its_container)
 	struct host_container *b = second(self->c);
 	struct mm_iommu_table_group_mem_t *mem;
 	struct host_region region;
+	unsigned long tce = 0;
 
 	EXPECT_WORKS(req_register(self->c, UA(8), 8 * PG));
 	mem = host_lookup(self->mm, UA(8), PG);
@@ -60,6 +61,8 @@ TEST_F(world, region_outlives_its_container)
 	EXPECT_FALSE(mm_iommu_is_pinned(mem));
 	EXPECT_FALSE(mm_iommu_ref(mem, 1, true));
 	EXPECT_EQ(host_ref_range(self->mm, NULL, UA(8), 1, PAGE_SHIFT, true), -EINVAL);
+	EXPECT_EQ(host_ref_page(self->mm, NULL, UA(8), PAGE_SHIFT, TCE_PCI_WRITE, &tce), -EINVAL);
+	EXPECT_EQ(tce, 0);
 	rcu_read_unlock();
 	host_settle();
 	EXPECT_FALSE(glue_region_at(self->mm, UA(8), &region));
