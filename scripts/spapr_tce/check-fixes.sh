@@ -152,12 +152,18 @@ kernels() {
 	done
 }
 
+apply_and_compile() {
+	apply_patch
+	# shellcheck disable=SC2086 # a list of words
+	! touches_kernel "$p" || builds $configs
+}
+
 # alone_step NR: patch $p, with a kernel before it and one after
 alone_step() {
 	alone "$1" >"$tmp/alone"
 	[ ! -s "$tmp/alone" ] || kernels "before $1"
 	boots before oops=panic <"$tmp/alone"
-	apply_patch
+	apply_and_compile
 	[ -s "$tmp/alone" ] || return 0
 	kernels "after $1"
 	boots after oops=panic <"$tmp/alone"
@@ -179,7 +185,7 @@ while read -r name; do
 	nr=${nr%%-*}
 	case $LONG:" $STEPS " in
 	*" $nr "* | 1:"  ") alone_step "$nr" ;;
-	:"  ")	apply_patch ;;
+	:"  ")	apply_and_compile ;;
 	*)	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply" ;;
 	esac
 	[ -n "$part_only" ] || ! grep -q "{ ${nr#0}, " "$tree/tools/testing/spapr_tce/bench/fixes.c" ||

@@ -53,11 +53,11 @@ quiet() {
 	grep -E "$pattern" "$make_log" || :
 }
 
-# boots TESTS
+# boots CONFIG TESTS
 boots() {
 	rc=0
-	MACHINE=powernv9 TIMEOUT=600 "$here/boot.sh" "$work/obj-default/vmlinux" \
-		"$build/initrd.cpio" "spapr_tce.timeout=240 spapr_tce.tests=$1" \
+	MACHINE=powernv9 TIMEOUT=600 "$here/boot.sh" "$work/obj-$1/vmlinux" \
+		"$build/initrd.cpio" "spapr_tce.timeout=240 spapr_tce.tests=$2" \
 		>"$logs/series-console.log" 2>&1 || rc=$?
 	"$here/results.pl" series "$rc" "$logs/series-console.log" | grep '^not ok' || :
 }
@@ -98,12 +98,9 @@ touches_kernel() {
 	sed -n 's|^+++ b/||p' "$1" | grep -qE '^(arch|drivers|include|virt)/'
 }
 
-# apply_patch: $p, of number $nr
-apply_patch() {
-	verdict "$nr-checkpatch" "$nr checkpatch" checkpatch "$p"
-	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
-	touches_kernel "$p" || return 0
-	for config in $configs; do
+# builds CONFIG...: patch $p, of number $nr
+builds() {
+	for config; do
 		[ -z "$ONLY" ] || {
 			verdict "$nr-$config" "$nr: its objects compile ($config, W=1)" compile_objects "$config"
 			continue
@@ -112,6 +109,11 @@ apply_patch() {
 		verdict "$nr-$config" "$nr builds ($config)" \
 			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $targets
 	done
+}
+
+apply_patch() {
+	verdict "$nr-checkpatch" "$nr checkpatch" checkpatch "$p"
+	patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 }
 
 # But for who answers for them
@@ -190,11 +192,18 @@ for config in $configs; do
 	kmake "$config" -s KCONFIG_ALLCONFIG="$work/obj-$config/fragment" allnoconfig
 done
 [ "$part" = series ] || return 0
-# step NR: patch $p
+# step: one kernel boots while the others are built
 step() {
 	apply_patch
-	[ -n "$ONLY" ] || ! touches_kernel "$p" ||
-		verdict "$1-boot" "$1 boots, and its tests pass" boots "$(tests_of_step)"
+	touches_kernel "$p" || return 0
+	# shellcheck disable=SC2086 # a list of words
+	set -- $configs
+	builds "$1"
+	[ -n "$ONLY" ] ||
+		verdict "$nr-boot" "$nr boots, and its tests pass" boots "$1" "$(tests_of_step)" &
+	shift
+	builds "$@"
+	wait
 }
 
 # A step that has passed is not done again while nothing changes that it depends on:
@@ -206,9 +215,10 @@ ingredients() {
 	"${CROSS_COMPILE}gcc" --version
 	qemu-system-ppc64 --version
 	cd "$top" || exit
-	repo_files | grep -E "^(scripts/spapr_tce/|configs/|$selftests/|tools/testing/spapr_tce/init\.c)" |
+	repo_files | grep -E "^(scripts/spapr_tce/($builders)\.|configs/|$selftests/|tools/testing/spapr_tce/init\.c)" |
 		xargs cat
 }
+builders="lib|check-series|initrd|boot|results"
 passed=$cache/series
 mkdir -p "$passed"
 key=$(ingredients | sum)
@@ -232,13 +242,13 @@ for p in "$patches"/0*.patch; do
 		patch -d "$work" -p1 -F0 -N -s <"$p" || die "${p##*/} does not apply"
 		continue
 	fi
-	{ (step "$nr") || echo "not ok  series: $nr (ended with $?)"; } | tee "$tmp/step"
+	{ (step) || echo "not ok  series: $nr (ended with $?)"; } | tee "$tmp/step"
 	grep -q '^not ok' "$tmp/step" || cp "$tmp/step" "$passed/$key"
 done
 [ -z "$STEPS" ] || exit 0
 verdict same	"all of them are what is in the tree"	same_as_tree
 [ -z "$ONLY" ] || exit 0
-verdict last	"the tests pass after the last"		boots dma,prereg,window,kvm
+verdict last	"the tests pass after the last"		boots "${configs%% *}" dma,prereg,window,kvm
 verdict allmod	"our files in allmodconfig, W=1" \
 	of_ours quiet allmodconfig 'warning:|error:' allmodconfig
 verdict cocci	"coccinelle" of_ours quiet coccinelle '^[^ ]+:[0-9]+:[0-9-]+:' coccicheck
