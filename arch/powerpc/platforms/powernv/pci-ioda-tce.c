@@ -338,12 +338,12 @@ long pnv_pci_ioda2_set_window(struct iommu_table_group *table_group, int num,
 
 	/* A kill must find the PE from its first translation on (R17) */
 	pnv_pci_link_table(table_group, tbl, pe->phb->hose->node);
-	table_group->tables[num] = tbl;
+	WRITE_ONCE(table_group->tables[num], tbl);
 
 	ret = pnv_pe_map_window(pe, num, tbl);
 	if (ret) {
 		pe_err(pe, "Failed to set DMA window#%d, err %ld\n", num, ret);
-		table_group->tables[num] = NULL;
+		WRITE_ONCE(table_group->tables[num], NULL);
 		pnv_pci_unlink_table(table_group, tbl);
 	}
 
@@ -371,7 +371,7 @@ long pnv_pci_ioda2_unset_window(struct iommu_table_group *table_group, int num)
 		pe_info(pe, "Removing DMA window #%d\n", num);
 
 	ret = pnv_pe_map_window(pe, num, NULL);
-	table_group->tables[num] = NULL;
+	WRITE_ONCE(table_group->tables[num], NULL);
 	if (ret) {
 		/* The PE may still use the table, so never free it (R9) */
 		pe_err(pe, "Failed to remove DMA window#%d, err %ld\n", num,
@@ -581,7 +581,7 @@ static long pnv_pe_park(struct pnv_ioda_pe *pe, struct iommu_table *tbl)
 		return ret;
 	}
 
-	pe->table_group.tables[0] = NULL;
+	WRITE_ONCE(pe->table_group.tables[0], NULL);
 
 	return 0;
 }
@@ -600,7 +600,7 @@ static void pnv_pe_unpark(struct pnv_ioda_pe *pe)
 		if (old)
 			pnv_pci_ioda2_unset_window(table_group, 0);
 	} else {
-		table_group->tables[0] = pe->host_table;
+		WRITE_ONCE(table_group->tables[0], pe->host_table);
 		if (old)
 			pnv_pci_unlink_table(table_group, old);
 	}
@@ -696,7 +696,7 @@ static long pnv_ioda2_set_domain(struct iommu_table_group *table_group,
 		return ret;
 	}
 
-	table_group->tables[0] = tbl;
+	WRITE_ONCE(table_group->tables[0], tbl);
 	if (was == PNV_PE_DOMAIN)
 		pnv_pci_unlink_table(table_group, old);
 

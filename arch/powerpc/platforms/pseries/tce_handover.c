@@ -122,8 +122,10 @@ static void pseries_release_ownership(struct iommu_table_group *table_group,
 	mutex_lock(&dma_win_init_mutex);
 	if (table_group->user_owned) {
 		/* Windows that could not be removed, the reset removes */
-		for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++)
-			swap(left[num], table_group->tables[num]);
+		for (num = 0; num < IOMMU_TABLE_GROUP_MAX_TABLES; num++) {
+			left[num] = table_group->tables[num];
+			WRITE_ONCE(table_group->tables[num], NULL);
+		}
 		pseries_make_host_window(table_group, to_pci_dev(dev));
 		table_group->user_owned = false;
 	}

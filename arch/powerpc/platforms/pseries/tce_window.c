@@ -153,7 +153,7 @@ static void put_table(struct iommu_table_group *table_group, int num)
 {
 	if (table_group->tables[num])
 		iommu_tce_table_put(table_group->tables[num]);
-	table_group->tables[num] = NULL;
+	WRITE_ONCE(table_group->tables[num], NULL);
 }
 
 static void describe_window(struct iommu_table *tbl, struct pci_controller *phb,
@@ -245,7 +245,7 @@ void pseries_make_host_window(struct iommu_table_group *table_group,
 		return;
 
 	restore_default_window(pdev, pe);
-	table_group->tables[0] = make_default_table(pe, ULONG_MAX);
+	WRITE_ONCE(table_group->tables[0], make_default_table(pe, ULONG_MAX));
 }
 
 /**
@@ -456,7 +456,7 @@ long pseries_create_user_table(struct iommu_table_group *table_group,
 	mutex_lock(&dma_win_init_mutex);
 	tbl = make_window(table_group, pdev, window);
 	if (!IS_ERR(tbl))
-		table_group->tables[window->num] = tbl;
+		WRITE_ONCE(table_group->tables[window->num], tbl);
 	mutex_unlock(&dma_win_init_mutex);
 	if (IS_ERR(tbl))
 		return PTR_ERR(tbl);
