@@ -63,16 +63,24 @@ whole() {
 	}'
 }
 
+# Of a line of the data: its patch and programs, then what whole() calls the machine
+# shellcheck disable=SC2016 # awk's own
+name_of_boot='function name_of_boot(name) {
+	name = $1 "." $7 "-" $3 "-" $4 "-" $5 "-" $6
+	gsub(/[+=,]/, "", name)
+	return name
+}
+'
+
 # alone [NR]: a boot for each line of the data, or of patch NR, with its tests alone
 alone() {
-	wanted_tests | awk -v nr="${1:-}" 'nr == "" || $1 == nr {
+	wanted_tests | awk -v nr="${1:-}" "$name_of_boot"'nr == "" || $1 == nr {
 		tests = ""
 		for (i = 8; i <= NF; i++)
 			if ($i != "console")
 				tests = tests ":" $i
+		name = name_of_boot()
 		gsub(",", tests ",", $7)
-		name = $1 "-" $3 "-" $4 "-" $5 "-" $6
-		gsub(/[+=]/, "", name)
 		print name, $3, $4, $5, $6, $7 tests
 	}'
 }
@@ -89,9 +97,8 @@ passed() {
 # red NR WHEN: the tests of this patch that pass, or that were not even begun: a
 # machine that has not come up would be red for any reason
 red() {
-	wanted_tests | awk -v nr="$1" '$1 == nr {
-		name = $1 "-" $3 "-" $4 "-" $5 "-" $6
-		gsub(/[+=]/, "", name)
+	wanted_tests | awk -v nr="$1" "$name_of_boot"'$1 == nr {
+		name = name_of_boot()
 		for (i = 8; i <= NF; i++)
 			print name, $i
 	}' | while read -r name test; do
@@ -107,7 +114,7 @@ red() {
 green() {
 	nr=$1
 	shift
-	passed ok "$@" | sed 's/^[0-9]*-p/p/' >"$tmp/passed"
+	passed ok "$@" | sed 's/^[0-9.a-z_]*-p/p/' >"$tmp/passed"
 	wanted_tests | awk -v nr="$nr" '$1 == nr {
 		name = $3 "-" $4 "-" $5 "-" $6
 		gsub(/[+=]/, "", name)
@@ -121,7 +128,7 @@ red_and_green() {
 }
 alone_red_and_green() {
 	red "$1" before
-	green "$1" "$logs/fixes-after-$1"-*.results
+	green "$1" "$logs/fixes-after-$1".*.results
 }
 no_worse() {
 	passed ok "$logs"/fixes-base-*.results >"$tmp/passed"

@@ -33,7 +33,7 @@ checkpatch() {
 	ignore=$ignore,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG,ARCH_INCLUDE_LINUX,MACRO_ARG_REUSE
 	perl scripts/checkpatch.pl --strict -q --terse --showfile --no-summary \
 		--ignore "$ignore" "$1" |
-		grep -vE '^(tools/testing/spapr_tce/((custom|dup|stub|bench/base)/|tests/fuzz\.c)|include/trace/|[^:]*/(harness|abi)\.h)' || :
+		grep -vE '^(tools/testing/spapr_tce/((custom|dup|stub|bench/base|clients)/|bench/generic-pt\.h|tests/fuzz\.c)|include/trace/|[^:]*/(harness|abi)\.h)' || :
 }
 
 # kmake CONFIG ARGUMENT...
@@ -98,9 +98,17 @@ touches_kernel() {
 	sed -n 's|^+++ b/||p' "$1" | grep -qE '^(arch|drivers|include|virt)/'
 }
 
+# configure CONFIG: with what there is to be configured by now
+configure() {
+	[ -n "$(find "$tmp/configured-$1" -newer "$tmp/kconfig" 2>/dev/null)" ] ||
+		kmake "$1" -s KCONFIG_ALLCONFIG="$work/obj-$1/fragment" allnoconfig
+	touch "$tmp/configured-$1"
+}
+
 # builds CONFIG...: patch $p, of number $nr
 builds() {
 	for config; do
+		configure "$config" >"$logs/$part-configure.log" 2>&1
 		[ -z "$ONLY" ] || {
 			verdict "$nr-$config" "$nr: its objects compile ($config, W=1)" compile_objects "$config"
 			continue
@@ -186,10 +194,11 @@ rm -rf "$work"
 cp -al "$base" "$work"
 rm -rf "$work"/obj-*
 configs=${CONFIG:-default 4k}
+touch "$tmp/kconfig"
 for config in $configs; do
 	mkdir -p "$work/obj-$config"
 	fragments "$config" >"$work/obj-$config/fragment"
-	kmake "$config" -s KCONFIG_ALLCONFIG="$work/obj-$config/fragment" allnoconfig
+	configure "$config"
 done
 [ "$part" = series ] || return 0
 # step: one kernel boots while the others are built
@@ -235,6 +244,7 @@ for p in "$patches"/0*.patch; do
 	nr=${nr%%-*}
 	[ "$nr" != 0000 ] || continue
 	# But for when it was made, and its commit
+	! grep -q '^+++ b/.*/Kconfig' "$p" || touch "$tmp/kconfig"
 	key=$({ echo "$key"; sed '/^From [0-9a-f]* /d; /^Date: /d' "$p"; } | sum)
 	programs | sort >"$tmp/before"
 	if ! is_to_do "$nr"; then

@@ -317,7 +317,8 @@ TEST_F(abi, unmap_makes_no_window)
 	EXPECT_EQ(vmlck, sys_vmlck());
 	EXPECT_EQ(self->s.leak.tables, tce_tables(NULL, 0));
 	EXPECT_EQ(0, tce_map(self->s.c, self->s.base, self->s.buf, UNIT, DMA_RW));
-	EXPECT_EQ(self->s.leak.tables + 1, tce_tables(NULL, 0));
+	if (self->s.leak.tables >= 0)
+		EXPECT_EQ(self->s.leak.tables + 1, tce_tables(NULL, 0));
 }
 
 /* ---- ENABLE, DISABLE ---------------------------------------------------- */

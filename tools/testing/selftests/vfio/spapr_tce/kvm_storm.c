@@ -45,6 +45,20 @@ static bool memory_is_back(s64 free_before)
 	return false;
 }
 
+/* A process that a test before has left behind may be giving back its pages still */
+static void settle(void)
+{
+	s64 before;
+	int i;
+
+	for (i = 0; i < PATIENCE; i++) {
+		before = sys_pinned();
+		usleep(100000);
+		if (before == sys_pinned())
+			return;
+	}
+}
+
 FIXTURE(kvm_storm)
 {
 	struct guest g;
@@ -54,8 +68,10 @@ VARIANTS_HV_PR(kvm_storm);
 
 FIXTURE_SETUP(kvm_storm)
 {
-	const char *missing = guest_open(&self->g, variant->type);
+	const char *missing;
 
+	settle();
+	missing = guest_open(&self->g, variant->type);
 	if (missing)
 		SKIP(return, "%s", missing);
 	if (!self->g.hv && sys_powernv()) {

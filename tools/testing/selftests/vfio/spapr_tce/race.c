@@ -433,12 +433,10 @@ static int ask(int c, int want)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 2;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, sizeof(text));
 	close(fd);
-	if (n <= 0)
-		return 3;
-	text[n] = 0;
-	return strstr(text, "tce_version:") ? 0 : 4;
+	/* What it says is in observe.c */
+	return n > 0 ? 0 : 3;
 }
 
 /* A child that asks when it is told to */
