@@ -607,6 +607,21 @@ struct file_operations {
 	int (*release)(struct inode *inode, struct file *file);
 };
 
+static inline struct dentry *debugfs_create_dir(const char *name, struct dentry *parent)
+{
+	return NULL;
+}
+
+static inline void debugfs_create_file(const char *name, unsigned int mode,
+				       struct dentry *dir, void *data,
+				       const struct file_operations *fops)
+{
+}
+
+static inline void debugfs_remove(struct dentry *dir)
+{
+}
+
 void __attribute__((format(printf, 2, 3)))
 seq_printf(struct seq_file *m, const char *fmt, ...);
 #define DEFINE_SHOW_ATTRIBUTE(name) \

@@ -24,25 +24,6 @@ host_no_printk(const char *fmt, ...)
 #define __init
 #define __exit
 
-/* Files of debugfs are shown by hand: see seq_file */
-struct dentry;
-struct file_operations;
-
-static inline struct dentry *debugfs_create_dir(const char *name, struct dentry *parent)
-{
-	return NULL;
-}
-
-static inline void debugfs_create_file(const char *name, unsigned int mode,
-				       struct dentry *dir, void *data,
-				       const struct file_operations *fops)
-{
-}
-
-static inline void debugfs_remove(struct dentry *dir)
-{
-}
-
 /* All that a process has mapped is device DAX, or nothing is */
 struct vm_area_struct;
 extern bool host_dax;
