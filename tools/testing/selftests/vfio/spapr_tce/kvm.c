@@ -393,6 +393,44 @@ TEST_F(kvm, list_all_or_nothing)
 }
 
 /*
+ * What has no permission clears, in a list, too, wherever it points; the memory that
+ * was mapped is free again.
+ */
+TEST_F(kvm, list_that_clears)
+{
+	static const u64 tces[] = { 0, 0x800, GUEST_PAGE, GUEST_PAGE + 0x800,
+				    GUEST_LOOSE, SZ_256M, BIT_ULL(52) + 0x100 };
+	struct guest *g = &self->g;
+	u64 *list = guest_list_of(g, 0), *view;
+	int fd = guest_plug(g, LIOBN);
+	unsigned int i;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, guest_boot(g));
+	view = view_map(fd, ARRAY_SIZE(tces) + 1);
+	ASSERT_NE(NULL, view);
+	for (i = 0; i <= ARRAY_SIZE(tces); i++)
+		ASSERT_EQ(H_SUCCESS,
+			  guest_hcall(g, H_PUT_TCE, LIOBN,
+				      g->start + (u64)i * BIT_ULL(g->shift),
+				      GUEST_PAGE | TCE_RW, 0));
+	for (i = 0; i < ARRAY_SIZE(tces); i++)
+		list[i] = htobe64(tces[i]);
+	EXPECT_EQ(H_SUCCESS, guest_hcall(g, H_PUT_TCE_INDIRECT, LIOBN, g->start,
+					 guest_list(0), ARRAY_SIZE(tces)));
+	/* what a guest has written it reads, though nothing is mapped there */
+	for (i = 0; i < ARRAY_SIZE(tces); i++)
+		EXPECT_EQ(tces[i], view[i]);
+	EXPECT_EQ(GUEST_PAGE | TCE_RW, view[i]);
+	EXPECT_EQ(-EBUSY, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	EXPECT_EQ(0, tce_unmap(g->c, g->start + (u64)i * BIT_ULL(g->shift),
+			       BIT_ULL(g->shift)));
+	EXPECT_EQ(0, tce_unregister(g->c, g->mem, GUEST_LOOSE));
+	munmap(view, (ARRAY_SIZE(tces) + 1) * sizeof(u64));
+	close(fd);
+}
+
+/*
  * While a guest makes hypercalls, its thread has to leave the processor to
  * another one from time to time. The fixture looks whether registers of user
  * space, and of the guest, outlive that, as in all tests.
