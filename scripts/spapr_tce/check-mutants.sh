@@ -7,7 +7,7 @@
 # everything must stay green.  After those come SAMPLE (300, another number, or all)
 # of the mutants that mutants.pl makes.  Those that may survive are in
 # mutants.survivors with a reason; any other that does is a failure.  NUMBERs choose
-# records, PROGRAMS programs.
+# records, PROGRAMS programs.  --fit only asks whether each record has its place.
 #
 # All of it happens in copies in build/host/mutant, so that neither the good
 # build nor what somebody edits meanwhile comes into it.
@@ -26,6 +26,8 @@ headers=$(sed -n '/^COPIES := /,/[^\]$/p; /^ifeq (.*bench-base/q' "$harness/Make
 	grep -o 'asm/[^ ]*\.h' | sed 's|^|arch/powerpc/include/|' | while read -r h; do
 		[ ! -f "$top/$h" ] || echo "$h"
 	done)
+export top tree work JOBS SAMPLE="${SAMPLE:-300}" PROGRAMS="$programs" FILES="$files $headers"
+[ "$*" != --fit ] || exec "$here/mutants.pl" --fit
 
 # shellcheck disable=SC2086 # lists of words
 {
@@ -44,8 +46,6 @@ headers=$(sed -n '/^COPIES := /,/[^\]$/p; /^ifeq (.*bench-base/q' "$harness/Make
 	grep -v '^#' "$harness/corpus.hex" | work=$work perl -ne 'chomp;
 		open my $out, ">", "$ENV{work}/corpus/$." or die; print $out pack "H*", $_'
 	began=$(date +%s)
-	export top tree work JOBS SAMPLE="${SAMPLE:-300}" PROGRAMS="$programs" \
-		FILES="$files $headers"
 	"$here/mutants.pl" "$@"
 	say "all of it took $(($(date +%s) - began)) s"
 }

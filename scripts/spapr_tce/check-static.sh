@@ -207,6 +207,8 @@ missing_tests() {
 # has_test PROGRAM FIXTURE TEST
 has_test() { grep -qE "^TEST_F(_TIMEOUT)?\\($2, $3[,)]" "$top/$tests/$1.c"; }
 
+mutants_fit() { "$here/check-mutants.sh" --fit 2>&1; }
+
 # Each reason to skip a test is in a class, and a document says what that needs.
 skip_classes() {
 	sed '1,/^__DATA__/d; s/\t.*//' "$here/skips.pl" | while read -r class; do
@@ -264,4 +266,5 @@ verdict base-config	"the base kernel gives what BASE=1 asks for"	base_config
 verdict skips		"what skipped tests need is told"	skip_classes
 verdict generated	"no generated files"			generated
 verdict tests		"tests that documents name are there"	missing_tests
+verdict mutants		"mutants fit the files that they break"	mutants_fit
 verdict series		"patches carry every path as they should" "$here/series.sh" --check

@@ -306,6 +306,7 @@ my @stale = grep {
 	!defined $new || $new eq $text;
 } 1 .. $written;
 die map({ "$_: $records[$_]{'='}\n" } @stale), "these do not fit their files any more\n" if @stale;
+exit if "@ARGV" eq '--fit';
 
 my @chosen = @ARGV ? @ARGV : 0 .. $#records;
 die "there are $#records records\n" if grep { $_ > $#records } @chosen;
