@@ -121,6 +121,16 @@ picture() {
 		grep . | diff "$build/docs-picture" -
 }
 
+# What make run prints of its steps, but for the time that they take
+steps() {
+	sed -nE 's/ +[0-9.]+ ms//; s/^ +([0-9]+  .* B|[0-9]+  .*iB)( .*)$/\1\2/p' "$1" | tr -s ' '
+}
+demo() {
+	steps "$top/README.md" >"$build/docs-steps"
+	grep -q . "$build/docs-steps" || echo "README.md: no steps"
+	steps "$1" | grep -vxF -f - "$build/docs-steps" || :
+}
+
 # printed FILE NAME WHAT COMMAND: nobody has to run a benchmark for documents.
 printed() {
 	if [ -f "$1" ]; then
@@ -142,5 +152,11 @@ verdict shown		"programs that documents show are tests" shown
 verdict picture		"the picture of a window is tce-map's"	picture
 verdict readme		"README has the figures of cost.rst" figures 0 "$cost" "$top/README.md"
 verdict cover		"so has the cover letter"		figures 0 "$cost" "$top/series/00-cover"
+ran=$logs/run-powernv9.log.demo
+if [ -f "$ran" ]; then
+	verdict demo	"README has the steps as make run prints them"	demo "$ran"
+else
+	echo "skip    docs: README has the steps as make run prints them (make run was not run here)"
+fi
 printed "$build/bench.txt" bench "figures are those that make bench printed" bench
 printed "$build/hcalls.txt" hcalls "those of hypercalls are, too" bench-hcalls
