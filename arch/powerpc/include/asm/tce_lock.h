@@ -20,7 +20,7 @@
  * @word: 0, or what its owner may do: %TCE_LOCK_SPINS or %TCE_LOCK_SLEEPS
  *
  * An owner that holds the mutex may sleep. The other owners have interrupts off,
- * hold the lock for some ten thousand instructions at most and are not preempted,
+ * hold the lock for some forty thousand instructions at most and are not preempted,
  * so any thread may spin for them. With interrupts off do not spin for an owner
  * that may sleep, and only try a second lock while holding one.
  */

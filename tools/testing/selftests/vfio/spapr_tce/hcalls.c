@@ -22,7 +22,6 @@
 #define SKIP_CODE	4
 #define TURNS		400
 #define LIST_PAGES	32	/* of 64K, in the memory of the guest */
-#define PARAMETER	"/sys/module/book3s_64_vio_hv/parameters/tce_real_mode"
 
 struct work {
 	const char *what;
@@ -98,7 +97,7 @@ static void write_list(struct guest *g)
 /* False where the kernel has no such choice */
 static bool set_real_mode(const char *value)
 {
-	int fd = open(PARAMETER, O_WRONLY | O_CLOEXEC);
+	int fd = open(GUEST_REAL_MODE, O_WRONLY | O_CLOEXEC);
 	bool ok = fd >= 0 && write(fd, value, 1) == 1;
 
 	if (fd >= 0)

@@ -548,9 +548,9 @@ TEST_F(kvm, real_mode)
 
 	if (sys_trace(EVENT, true))
 		SKIP(return, "no tracefs");
-	if (!g->hv || !sys_powernv()) {
+	if (!guest_takes_early(g)) {
 		sys_trace(EVENT, false);
-		SKIP(return, "hypercalls always leave the run loop on this machine");
+		SKIP(return, "hypercalls always leave the run loop here");
 	}
 	fd = guest_plug(g, LIOBN);
 	ASSERT_LE(0, fd);
@@ -602,9 +602,9 @@ TEST_F(kvm, stays)
 
 	if (sys_trace(EVENT, true))
 		SKIP(return, "no tracefs");
-	if (!g->hv || !sys_powernv()) {
+	if (!guest_takes_early(g)) {
 		sys_trace(EVENT, false);
-		SKIP(return, "hypercalls always leave the run loop on this machine");
+		SKIP(return, "hypercalls always leave the run loop here");
 	}
 	fd = guest_plug(g, LIOBN);
 	ASSERT_LE(0, fd);

@@ -138,11 +138,16 @@ struct guest {
 	struct guest_vcpu vcpu[GUEST_VCPUS];
 };
 
+/* The switch for hypercalls that end before the VCPU leaves its run loop */
+#define GUEST_REAL_MODE	"/sys/module/book3s_64_vio_hv/parameters/tce_real_mode"
+
 /*
  * A VM of @type (KVM_VM_PPC_HV or KVM_VM_PPC_PR) with its memory and no VCPU.
  * Answers NULL, or what is missing on this machine.
  */
 const char *guest_open(struct guest *g, unsigned long type);
+/* Can hypercalls end before the VCPU leaves its run loop? */
+bool guest_takes_early(const struct guest *g);
 /* All of it, whatever of it there is; the leak check is left to the caller. */
 void guest_close(struct guest *g);
 void guest_close_vm(struct guest *g);

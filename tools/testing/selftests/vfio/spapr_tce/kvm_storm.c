@@ -93,14 +93,9 @@ FIXTURE_TEARDOWN(kvm_storm)
  */
 #define EVENT	"spapr_tce/kvm_tce_hcall"
 
-static bool has_real_mode(const struct guest *g)
-{
-	return g->hv && sys_powernv();
-}
-
 static void watch_real_mode(struct __test_metadata *_metadata, struct guest *g)
 {
-	if (has_real_mode(g))
+	if (guest_takes_early(g))
 		ASSERT_EQ(0, sys_trace(EVENT, true));
 }
 
@@ -109,7 +104,7 @@ static void check_real_mode(struct __test_metadata *_metadata, struct guest *g)
 {
 	int done, left;
 
-	if (!has_real_mode(g))
+	if (!guest_takes_early(g))
 		return;
 	done = sys_traced(" ret=0 real=1");
 	left = sys_traced(" ret=0 real=0");

@@ -87,6 +87,11 @@ static const char *open_vm(struct guest *g, unsigned long type)
 	return NULL;
 }
 
+bool guest_takes_early(const struct guest *g)
+{
+	return g->hv && sys_powernv() && !access(GUEST_REAL_MODE, F_OK);
+}
+
 static void close_fd(int *fd)
 {
 	if (*fd >= 0)
