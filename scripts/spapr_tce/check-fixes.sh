@@ -35,7 +35,7 @@ boots() {
 			say "$1: booting $name ($programs)"
 			MACHINE=$machine DEVICES=$devices TIMEOUT=1800 "$here/boot.sh" \
 				"$work/obj-$config/vmlinux" "$build/initrd.cpio" \
-				"${append#-} ${2:-} spapr_tce.timeout=600 spapr_tce.tests=$programs" \
+				"$(echo "${append#-}" | tr , ' ') ${2:-} spapr_tce.timeout=600 spapr_tce.tests=$programs" \
 				>"$out.log" 2>&1 </dev/null || rc=$?
 			"$here/results.pl" "$name" "$rc" "$out.log" >"$out.results"
 		done &
@@ -57,7 +57,7 @@ whole() {
 		for (key in all) {
 			name = key
 			gsub(" ", "-", name)
-			gsub(/[+=]/, "", name)
+			gsub(/[+=,]/, "", name)
 			print name, key, substr(all[key], 2)
 		}
 	}'
@@ -117,7 +117,7 @@ green() {
 	passed ok "$@" | sed 's/^[0-9.a-z_]*-p/p/' >"$tmp/passed"
 	wanted_tests | awk -v nr="$nr" '$1 == nr {
 		name = $3 "-" $4 "-" $5 "-" $6
-		gsub(/[+=]/, "", name)
+		gsub(/[+=,]/, "", name)
 		for (i = 8; i <= NF; i++)
 			print name, $i
 	}' | grep -vxF -f "$tmp/passed" | sed 's/$/: fails with the fix/'

@@ -45,20 +45,6 @@ static bool memory_is_back(s64 free_before)
 	return false;
 }
 
-/* A process that a test before has left behind may be giving back its pages still */
-static void settle(void)
-{
-	s64 before;
-	int i;
-
-	for (i = 0; i < PATIENCE; i++) {
-		before = sys_pinned();
-		usleep(100000);
-		if (before == sys_pinned())
-			return;
-	}
-}
-
 FIXTURE(kvm_storm)
 {
 	struct guest g;
@@ -70,7 +56,6 @@ FIXTURE_SETUP(kvm_storm)
 {
 	const char *missing;
 
-	settle();
 	missing = guest_open(&self->g, variant->type);
 	if (missing)
 		SKIP(return, "%s", missing);

@@ -119,8 +119,23 @@ void tce_leak_start_quick(struct tce_leak *l)
 	l->levels = -1;
 }
 
+/* What a test before this one has unregistered may still be on its way out */
+static void pins_settle(void)
+{
+	struct timespec wait = { .tv_nsec = 200000000 };
+	s64 pinned = sys_pinned(), before = 0;
+	int i;
+
+	for (i = 0; i < 50 && pinned > 0 && pinned != before; i++) {
+		before = pinned;
+		nanosleep(&wait, NULL);
+		pinned = sys_pinned();
+	}
+}
+
 void tce_leak_start(struct tce_leak *l)
 {
+	pins_settle();
 	tce_leak_start_quick(l);
 	l->levels = sys_level_bytes();
 }
