@@ -162,7 +162,7 @@ kernels() {
 apply_and_compile() {
 	apply_patch
 	# shellcheck disable=SC2086 # a list of words
-	! touches_kernel "$p" || builds $configs
+	! touches_kernel "$p" || builds "$targets" $configs
 }
 
 # alone_step NR: patch $p, with a kernel before it and one after

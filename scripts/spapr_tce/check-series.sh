@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The series as somebody gets it who applies it patch by patch: each has to
-# pass checkpatch, and where it changes the kernel, to build with pages of 64K
-# and 4K and to boot and pass the tests that it brings (LONG=1: and all before).
-# After the last one the files of ours compile in allmodconfig, coccinelle has
-# nothing to say of them, and it is known who gets the patches.  Details are in
-# build/log/series-NAME.log.
+# The series as somebody gets it who applies it patch by patch: each has to pass
+# checkpatch, and where it changes the kernel, to build and boot with pages of 64K,
+# pass the tests that it brings (LONG=1: and all before), and compile with pages of
+# 4K what patches touch.  After the last one all is built for both, the files of
+# ours compile in allmodconfig, coccinelle has nothing to say of them, and it is
+# known who gets the patches.  Details are in build/log/series-NAME.log.
 #
 # What has passed is not done again, so a run that was stopped goes on where it was.
 #
@@ -19,6 +19,7 @@
 
 part=${part:-series}
 targets=${targets:-vmlinux modules}	# what each patch must build
+touched="arch/powerpc/ drivers/vfio/"	# and what for the other configurations
 work=$build/$part-tree
 selftests=tools/testing/selftests/vfio/spapr_tce
 patches=$build/$part
@@ -105,8 +106,10 @@ configure() {
 	touch "$tmp/configured-$1"
 }
 
-# builds CONFIG...: patch $p, of number $nr
+# builds TARGETS CONFIG...: patch $p, of number $nr
 builds() {
+	made=$1
+	shift
 	for config; do
 		configure "$config" >"$logs/$part-configure.log" 2>&1
 		[ -z "$ONLY" ] || {
@@ -115,7 +118,7 @@ builds() {
 		}
 		# shellcheck disable=SC2086 # a list of words
 		verdict "$nr-$config" "$nr builds ($config)" \
-			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $targets
+			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $made
 	done
 }
 
@@ -207,11 +210,11 @@ step() {
 	touches_kernel "$p" || return 0
 	# shellcheck disable=SC2086 # a list of words
 	set -- $configs
-	builds "$1"
+	builds "$targets" "$1"
 	[ -n "$ONLY" ] ||
 		verdict "$nr-boot" "$nr boots, and its tests pass" boots "$1" "$(tests_of_step)" &
 	shift
-	builds "$@"
+	builds "$touched" "$@"
 	wait
 }
 
@@ -258,6 +261,10 @@ done
 [ -z "$STEPS" ] || exit 0
 verdict same	"all of them are what is in the tree"	same_as_tree
 [ -z "$ONLY" ] || exit 0
+for config in ${configs#* }; do
+	verdict "last-$config"	"all of it builds ($config)" \
+		quiet "everything ($config)" 'warning:|WARNING:' kmake "$config" vmlinux modules
+done
 verdict last	"the tests pass after the last"		boots "${configs%% *}" dma,prereg,window,kvm
 verdict allmod	"our files in allmodconfig, W=1" \
 	of_ours quiet allmodconfig 'warning:|error:' allmodconfig
