@@ -378,9 +378,9 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 			     stt->offset << stt->page_shift,
 			     stt->size << stt->page_shift);
 	if (IS_ERR(tbl)) {
-		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %ld\n",
+		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %pe\n",
 				     stt->liobn, iommu_group_id(grp),
-				     PTR_ERR(tbl));
+				     tbl);
 		return PTR_ERR(tbl);
 	}
 
