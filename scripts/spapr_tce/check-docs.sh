@@ -131,12 +131,15 @@ demo() {
 	steps "$1" | grep -vxF -f - "$build/docs-steps" || :
 }
 
-# printed FILE NAME WHAT COMMAND: nobody has to run a benchmark for documents.
+# printed FILE NAME WHAT TARGET CHECK...: nobody has to make TARGET, which leaves FILE,
+# for documents.
 printed() {
-	if [ -f "$1" ]; then
-		verdict "$2" "$3" figures 2 "$1" "$cost"
+	file=$1 name=$2 title=$3 target=$4
+	shift 4
+	if [ -f "$file" ]; then
+		verdict "$name" "$title" "$@"
 	else
-		echo "skip    docs: $3 (make $4 was not run here)"
+		echo "skip    docs: $title (make $target was not run here)"
 	fi
 }
 
@@ -152,11 +155,9 @@ verdict shown		"programs that documents show are tests" shown
 verdict picture		"the picture of a window is tce-map's"	picture
 verdict readme		"README has the figures of cost.rst" figures 0 "$cost" "$top/README.md"
 verdict cover		"so has the cover letter"		figures 0 "$cost" "$top/series/00-cover"
-ran=$logs/run-powernv9.log.demo
-if [ -f "$ran" ]; then
-	verdict demo	"README has the steps as make run prints them"	demo "$ran"
-else
-	echo "skip    docs: README has the steps as make run prints them (make run was not run here)"
-fi
-printed "$build/bench.txt" bench "figures are those that make bench printed" bench
-printed "$build/hcalls.txt" hcalls "those of hypercalls are, too" bench-hcalls
+ran=$logs/run-powernv9.log.demo made=$build/bench.txt hcalls=$build/hcalls.txt
+printed "$ran" demo "README has the steps as make run prints them" run demo "$ran"
+printed "$made" bench "figures are those that make bench printed" bench \
+	figures 2 "$made" "$cost"
+printed "$hcalls" hcalls "those of hypercalls are, too" bench-hcalls \
+	figures 2 "$hcalls" "$cost"

@@ -108,7 +108,7 @@ configure() {
 
 # builds TARGETS CONFIG...: patch $p, of number $nr
 builds() {
-	made=$1
+	goals=$1
 	shift
 	for config; do
 		configure "$config" >"$logs/$part-configure.log" 2>&1
@@ -118,7 +118,7 @@ builds() {
 		}
 		# shellcheck disable=SC2086 # a list of words
 		verdict "$nr-$config" "$nr builds ($config)" \
-			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $made
+			quiet "${p##*/} ($config)" 'warning:|WARNING:' kmake "$config" $goals
 	done
 }
 

@@ -379,8 +379,7 @@ static long kvmppc_tce_attach(struct kvmppc_spapr_tce_table *stt,
 			     stt->size << stt->page_shift);
 	if (IS_ERR(tbl)) {
 		pr_debug_ratelimited("LIOBN %llx: group %d has no window like that: error %pe\n",
-				     stt->liobn, iommu_group_id(grp),
-				     tbl);
+				     stt->liobn, iommu_group_id(grp), tbl);
 		return PTR_ERR(tbl);
 	}
 
