@@ -186,7 +186,8 @@ progress() {
 	fi
 	"$@" >>"$log" 2>&1 </dev/null || rc=$?
 	[ "$V" != 1 ] || sleep 1
-	kill $ticker 2>/dev/null || :
+	# A shell that has just been forked may lose a TERM for which its parent has a trap.
+	kill -KILL $ticker 2>/dev/null || :
 	wait $ticker 2>/dev/null || :
 	[ $rc = 0 ] || return $rc
 	say "$what: done, $(($(date +%s) - began)) s"

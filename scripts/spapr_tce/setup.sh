@@ -23,7 +23,8 @@ for group in "$@"; do
 	*)	die "no such group of packages: $group" ;;
 	esac
 done
-[ -n "$KSRC" ] || packages="$packages linux-source-6.12"
+source=linux-source-6.12	# which only Debian has
+[ -n "$KSRC" ] || packages="$packages $source"
 
 # shellcheck disable=SC2086 # a list of words
 missing=$({
@@ -33,8 +34,14 @@ missing=$({
 	$2 == "wanted" && !($1 in have) { printf " %s", $1 }')
 [ -n "$missing" ] || exit 0
 
-[ -z "$as_root" ] || command -v sudo >/dev/null ||
+source_known() {
+	case $missing in *" $source"*) apt-cache show "$source" >/dev/null 2>&1 ;; esac ||
+		die "apt knows no $source: please say KSRC=PATH, a tarball or directory of Linux 6.12 or 7.x"
+}
+[ -z "$as_root" ] || command -v sudo >/dev/null || {
+	source_known
 	die "as root, please: apt-get install --no-install-recommends$missing"
+}
 say "installing$missing"
 apt() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
@@ -44,5 +51,6 @@ apt() {
 # shellcheck disable=SC2086 # a list of words
 if ! progress "apt-get install" "$logs/setup.log" apt install --no-install-recommends $missing; then
 	long "apt-get update" "$logs/setup.log" apt update
+	source_known
 	long "apt-get install" "$logs/setup.log" apt install --no-install-recommends $missing
 fi

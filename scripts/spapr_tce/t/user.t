@@ -15,19 +15,24 @@ t "user: a path with a space" '
 t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
 
-# setup_with APT [sudo]: packages are missing, apt-get does what APT says, as nobody
+# setup_with APT [SUDO [CACHE]]: packages are missing, apt-get does what APT says, and
+# apt-cache what CACHE does; as nobody, who has sudo if SUDO is that
 fake=$w/fake
 setup_with() {
 	mkdir -p "$fake" && for p in awk cat date dirname env grep head mkdir nproc sed sh sleep; do
 		ln -sf "$(command -v "$p")" "$fake"
 	done
-	for p in "apt-get $1" "id echo 1000" "dpkg-query :" ${2:+"$2 exec \"\$@\""}; do
+	for p in "apt-get $1" "id echo 1000" "dpkg-query :" "apt-cache ${3:-:}" ${2:+"$2 exec \"\$@\""}; do
 		printf '#!/bin/sh\n%s\n' "${p#* }" >"$fake/${p%% *}" && chmod +x "$fake/${p%% *}"
 	done
 	PATH=$fake SPAPR_TCE_BUILD=$w/b "$here/setup.sh"
 }
 t "user: without root or sudo, one line to copy" '
 	fails_shortly "as root, please: apt-get install --no-install-recommends gcc " setup_with "exit 1"'
+t "user: where apt has no source, KSRC= is asked for" '
+	fails_shortly "say KSRC=PATH" setup_with "exit 1" "" "exit 100" &&
+	KSRC=$w/k fails_shortly "as root, please" setup_with "exit 1" "" "exit 100" &&
+	fails "say KSRC=PATH" setup_with "[ \$5 = update ]" sudo "exit 100"'
 t "user: no network is not 90 lines" '
 	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" sudo &&
 	[ "$(grep -vc ^+ $w/out)" -lt 12 ]'
@@ -71,6 +76,10 @@ t "user: nothing is left in /tmp by who is killed" '
 	mkdir $w/tmp && TMPDIR=$w/tmp killed TERM "[ -n \"\$(ls -A $w/tmp)\" ]" sh -c \
 		". \"\$0\" && tmp=\$(mktemp -d) && trap \"rm -rf \$tmp\" EXIT && sleep 9" "$here/lib.sh"
 	[ -z "$(ls -A $w/tmp)" ]'
+t "user: what is done at once is not waited for" '
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		SPAPR_TCE_BUILD=$w/b timeout 10 sh -c ". \"\$0\" && progress x \$logs/x true" "$here/lib.sh" || exit 1
+	done'
 t "user: make help has every target" '
 	make -s -C "$top" help >$w/out && sed -n "s/^\([a-z][a-z-]*\):.*/\1/p" "$top/Makefile" |
 	while read -r target; do
