@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What a newcomer meets: in a fresh root of each distribution that a mirror of this
-# machine has, with gcc, make and git, packages are installed, make run does what it
-# promises, and the kernel's files compile for this machine.  The roots are in
-# build/newcomer.
+# machine has, with gcc, make, git and sudo, packages are installed, make run does what
+# it promises, and the kernel's files compile for this machine: as root, through sudo
+# and as somebody who may not use it.  The roots are in build/newcomer.
 
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
@@ -27,17 +27,20 @@ fresh() {
 	$as_root rm -rf "$root"
 	apt-config dump | grep -E '^Acquire::(https?::|Retries)' >"$build/newcomer/apt.conf" || :
 	list=$(sources "$1") && [ -n "$list" ] || return
-	echo "$list" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git \
+	echo "$list" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git,sudo \
 		--aptopt="$build/newcomer/apt.conf" "$1" "$root" - &&
 	$as_root cp /etc/resolv.conf "$root/etc" &&
-	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it"
+	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it" &&
+	$as_root chroot "$root" sh -c 'useradd -m newcomer && chown -R newcomer /srv/it &&
+		echo "newcomer ALL=NOPASSWD: ALL" >/etc/sudoers.d/newcomer'
 }
-# inside COMMANDS: as root in the checkout; user COMMANDS: as one without sudo
+# inside COMMANDS: as root in the checkout; owner: as one who may use sudo; user: may not
 # shellcheck disable=SC2016 # that shell's own
 chrooted() {
 	$as_root unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$@"' "$root" "$@"
 }
 inside() { chrooted "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/it && $1"; }
+owner() { inside "setpriv --reuid newcomer --regid newcomer --clear-groups env HOME=/home/newcomer $1"; }
 user() { chrooted --userspec=65534:65534 "$root" env -i HOME=/nowhere PATH=/usr/bin:/bin sh -c "cd /srv/it && $1"; }
 told() { user "SPAPR_TCE_BUILD=/tmp/b make -s run" 2>&1 | grep 'as root, please: apt-get install --no-install-recommends .*qemu'; }
 quiet() { "$@" >"$logs/newcomer" 2>&1 || { tail -n 20 "$logs/newcomer"; return 1; }; }
@@ -50,8 +53,9 @@ while read -r suite name; do
 		continue
 	fi
 	verdict "$suite-told"	"$name: an ordinary user is told what to install"	quiet told
-	verdict "$suite-setup"	"$name: packages are installed"	quiet inside 'make setup'
-	verdict "$suite-run"	"$name: make run"	quiet inside 'make run'
+	verdict "$suite-setup"	"$name: packages are installed through sudo"	quiet owner 'make setup'
+	verdict "$suite-run"	"$name: make run"	quiet owner 'make run'
+	verdict "$suite-root"	"$name: make run as root"	quiet inside 'make run'
 	verdict "$suite-host"	"$name: the kernel's files compile for this machine"	quiet inside \
 		'scripts/spapr_tce/host.sh asan-16 && build/host/asan-16/tce_tree_kunit'
 done <<'END'

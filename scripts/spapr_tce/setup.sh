@@ -38,7 +38,7 @@ source_known() {
 	case $missing in *" $source"*) apt-cache show "$source" >/dev/null 2>&1 ;; esac ||
 		die "apt knows no $source: please say KSRC=PATH, a tarball or directory of Linux 6.12 or 7.x"
 }
-[ -z "$as_root" ] || command -v sudo >/dev/null || {
+[ -z "$as_root" ] || { command -v sudo >/dev/null && sudo true; } || {
 	source_known
 	die "as root, please: apt-get install --no-install-recommends$missing"
 }

@@ -16,25 +16,26 @@ t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
 
 # setup_with APT [SUDO [CACHE]]: packages are missing, apt-get does what APT says, and
-# apt-cache what CACHE does; as nobody, who has sudo if SUDO is that
+# apt-cache what CACHE does; as nobody, for whom sudo does SUDO
 fake=$w/fake
 setup_with() {
 	mkdir -p "$fake" && for p in awk cat date dirname env grep head mkdir nproc sed sh sleep; do
 		ln -sf "$(command -v "$p")" "$fake"
 	done
-	for p in "apt-get $1" "id echo 1000" "dpkg-query :" "apt-cache ${3:-:}" ${2:+"$2 exec \"\$@\""}; do
+	for p in "apt-get $1" "id echo 1000" "dpkg-query :" "true :" "apt-cache ${3:-:}" ${2:+"sudo $2"}; do
 		printf '#!/bin/sh\n%s\n' "${p#* }" >"$fake/${p%% *}" && chmod +x "$fake/${p%% *}"
 	done
 	PATH=$fake SPAPR_TCE_BUILD=$w/b "$here/setup.sh"
 }
 t "user: without root or sudo, one line to copy" '
-	fails_shortly "as root, please: apt-get install --no-install-recommends gcc " setup_with "exit 1"'
+	fails_shortly "as root, please: apt-get install --no-install-recommends gcc " setup_with "exit 1" &&
+	fails_shortly "as root, please" setup_with "exit 1" "exit 1"'
 t "user: where apt has no source, KSRC= is asked for" '
 	fails_shortly "say KSRC=PATH" setup_with "exit 1" "" "exit 100" &&
 	KSRC=$w/k fails_shortly "as root, please" setup_with "exit 1" "" "exit 100" &&
-	fails "say KSRC=PATH" setup_with "[ \$5 = update ]" sudo "exit 100"'
+	fails "say KSRC=PATH" setup_with "[ \$5 = update ]" "exec \"\$@\"" "exit 100"'
 t "user: no network is not 90 lines" '
-	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" sudo &&
+	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" "exec \"\$@\"" &&
 	[ "$(grep -vc ^+ $w/out)" -lt 12 ]'
 t "user: make series without a name in git" '
 	fails_shortly "set git.s user.name" env HOME=$w/none GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
