@@ -70,7 +70,7 @@ verifier() {
 search() {
 	name=$1
 	shift
-	(cd "$w/$name" && timeout 300 ./pan "$@") >"$w/$name/log" 2>&1
+	(cd "$w/$name" && timeout 1200 ./pan "$@") >"$w/$name/log" 2>&1
 }
 
 # finding NAME: the rule that the search found broken, if any.

@@ -54,9 +54,9 @@ static inline int cdev_open(const char *bdf)
  */
 static inline int dev_no_reset(const char *bdf)
 {
-	char path[256];
+	char path[64];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method", bdf);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.15s/reset_method", bdf);
 
 	return sys_write_file(path, "\n");
 }
