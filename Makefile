@@ -28,6 +28,8 @@ tree:   ## assemble the kernel tree in build/tree: base, our files, our hooks
 	@$S/tree.sh
 kernel: ## build build/vmlinux (build/vmlinux-CONFIG, build/vmlinux-base)
 	@$S/kernel.sh
+tests:  ## build/selftests/: the kselftests, static, to be copied to a POWER host
+	@$S/initrd.sh
 run:    ## boot an emulated POWER9 and show device DMA through on-demand tables
 	@$S/run.sh
 shell:  ## a shell on an emulated host with QEMU, perf, trace-cmd and a disk to pass through
