@@ -38,8 +38,12 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 case $top$build in
-*[[:space:]]*) die "neither make nor the kernel can do with white space in a path: $top, $build" ;;
+*[[:space:]:$%]*)
+	die "neither make nor the kernel can do with white space, ':', '$' or '%' in a path: $top, $build" ;;
 esac
+for name in BASE LONG SMALL V; do
+	eval "[ \"\${$name:-}\" != 0 ] || $name="
+done
 case $MACHINE in
 ''|powernv8|powernv9|powernv10|pseries) ;;
 *) die "MACHINE=$MACHINE: not powernv8, powernv9, powernv10 or pseries" ;;

@@ -50,8 +50,13 @@ unpack_base() {
 			start_over
 		fi
 	elif [ "$have" != "$id" ]; then
-		say "unpacking $src"
 		rm -rf "$base.new"
+		# Unpacked, and a kernel built there
+		needed=$((13 * $(du -m "$src" | cut -f 1)))
+		left=$(df -Pm "$build" | awk 'NR == 2 { print $4 }')
+		[ "$left" -ge "$needed" ] ||
+			die "$build: $left MB are free, $needed MB are needed"
+		say "unpacking $src"
 		mkdir -p "$base.new"
 		tar -C "$base.new" --strip-components=1 -xf "$src"
 		rm -rf "$build/base.id" "$base"

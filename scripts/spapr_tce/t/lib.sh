@@ -7,6 +7,7 @@ set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 w=$(mktemp -d)
 trap 'rm -rf "$w"' EXIT
+trap 'exit 1' INT TERM HUP
 n=0
 export LC_ALL=C
 T=$w/repo/build/tree

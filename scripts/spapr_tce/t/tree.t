@@ -74,6 +74,10 @@ t "tree: a file that is no tarball is refused" 'echo text >$w/text && refused $w
 t "tree: a source that is not there is refused" 'refused $w/none "no such kernel source"'
 t "tree: another version is refused" 'new_base $w/later 9 && sed -i s/12/13/ $w/later/Makefile &&
 	refused $w/later "6.13.9; there are hooks for 6.12 and 7$"'
+t "tree: a disk that is too full is told at once" '
+	new_repo && tar -C $w -cJf $w/a.tar.xz base && mkdir -p $w/full && printf "#!/bin/sh
+		echo Filesystem; echo tmpfs 100 95 5 95%% /x\n" >$w/full/df && chmod +x $w/full/df &&
+	PATH=$w/full:$PATH fails_shortly "5 MB are free, 13 MB are needed" assemble_from $w/a.tar.xz'
 # While the base is laid; the next run starts anew.
 t "tree: an interrupted run" '
 	new_repo && tar -C $w -cJf $w/a.tar.xz base && cp -a $w/base $w/changed &&

@@ -12,6 +12,11 @@ t "user: KSRC= of a failed make source" '
 t "user: a machine that there is not" 'fails_shortly MACHINE=nonsense env MACHINE=nonsense "$here/run.sh"'
 t "user: a path with a space" '
 	mkdir "$w/a b" && fails_shortly "white space" env SPAPR_TCE_BUILD="$w/a b" "$here/tree.sh"'
+t "user: a path that make cannot do with" '
+	for c in : % "\$"; do
+		fails_shortly "white space" env SPAPR_TCE_BUILD="$w/a${c}b" "$here/tree.sh" || exit 1
+	done'
+t "user: BASE=0 is no BASE" '[ -z "$(BASE=0 SPAPR_TCE_BUILD=$w/b sh -c ". \"\$0\" && echo \$BASE" "$here/lib.sh")" ]'
 t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
 
