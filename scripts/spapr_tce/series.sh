@@ -180,7 +180,7 @@ fi
 
 identity() {
 	git -C "$top" -c safe.directory='*' config "user.$1" ||
-		die "set git's user.$1: the patches are signed off by you"
+		die "set git's user.name and user.email: the patches are signed off by you"
 }
 user=$(identity name)
 email=$(identity email)
