@@ -38,7 +38,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 case $top$build in
-*[[:space:]:$%]*)
+*[[:space:]]* | *:* | *%* | *\$*)
 	die "neither make nor the kernel can do with white space, ':', '$' or '%' in a path: $top, $build" ;;
 esac
 for name in BASE LONG SMALL V; do
