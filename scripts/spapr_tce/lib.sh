@@ -41,8 +41,9 @@ case $top$build in
 *[[:space:]]* | *:* | *%* | *\$*)
 	die "neither make nor the kernel can do with white space, ':', '$' or '%' in a path: $top, $build" ;;
 esac
-for name in BASE LONG SMALL V; do
-	eval "[ \"\${$name:-}\" != 0 ] || $name="
+# They are asked whether they are empty, so 0 would be a yes.
+for option in BASE LONG SMALL V; do
+	eval "[ \"\${$option:-}\" != 0 ] || $option="
 done
 case $MACHINE in
 ''|powernv8|powernv9|powernv10|pseries) ;;
