@@ -206,6 +206,28 @@ TEST_F(lpar, large_window)
 	EXPECT_GT(5000, gone);
 }
 
+/*
+ * A window for whose TCEs there is not enough memory, if it is taken at once, is
+ * refused or can be mapped in.
+ */
+TEST_F(lpar, window_larger_than_memory)
+{
+	u32 shift = sys_tce_shift();
+	u64 at, size = BIT_ULL(sys_tce_bits() + shift), vmlck = sys_vmlck();
+	int ret;
+
+	if (!(self->info.ddw.pgsizes & BIT_ULL(shift)))
+		SKIP(return, "no windows of %u-bit pages", shift);
+	ret = tce_create(self->c, shift, size, 1, &at);
+	if (ret) {
+		EXPECT_EQ(-ENOMEM, ret);
+	} else {
+		EXPECT_EQ(0, tce_map(self->c, at + size / 2, self->buf, SZ_64K, DMA_RW));
+		EXPECT_EQ(0, tce_remove(self->c, at));
+	}
+	EXPECT_EQ(vmlck, sys_vmlck());
+}
+
 /* A process that makes windows all the time does not fill the log. */
 TEST_F(lpar, log_is_not_filled)
 {
