@@ -99,13 +99,7 @@ boot_one() {
 	esac
 }
 
-suffix=
-if [ "$CONFIG" != default ]; then
-	suffix=-$CONFIG
-	"$here/kernel.sh" >&2
-fi
-CONFIG=default "$here/kernel.sh" >&2
-"$here/initrd.sh" >&2
+# What a mirror may not have comes before what takes minutes to build.
 rows=$machines machines=
 for m in $rows; do
 	[ "$tests" = shell ] || [ -n "$(tests_on "$m")" ] || continue
@@ -118,6 +112,13 @@ for m in $rows; do
 		exit 1
 	fi
 done
+suffix=
+if [ "$CONFIG" != default ]; then
+	suffix=-$CONFIG
+	"$here/kernel.sh" >&2
+fi
+CONFIG=default "$here/kernel.sh" >&2
+"$here/initrd.sh" >&2
 mkdir -p "$out"
 long "clients" "$logs/clients.log" build_programs
 initramfs "$out/guest" "$out/guest" clients </dev/null

@@ -8,6 +8,15 @@
 
 . "$(dirname "$0")/lib.sh"
 
+# TESTS may be meant for other parts of the check.
+asked=$TESTS
+TESTS=$(echo "$asked" | tr , '\n' | while read -r t; do
+	[ ! -f "$top/tools/testing/selftests/vfio/spapr_tce/$t.c" ] || echo "$t"
+done | paste -sd , -)
+if [ -n "$asked" ] && [ -z "$TESTS" ]; then
+	say "no kselftest is called $asked"
+	exit
+fi
 initrd=$build/$(initrd_name)
 
 # The programs for one boot, with commas between; "all!x": but x

@@ -10,6 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # The tests of these scripts point them at a repository and a build of their own.
 top=${SPAPR_TCE_TOP:-${here%/scripts/spapr_tce}}
 build=${SPAPR_TCE_BUILD:-$top/build}
+case $build in /*) ;; *) build=$PWD/$build ;; esac
 base=$build/base		# the base kernel as it came
 tree=$build/tree		# the base with our files and hooks over it
 logs=$build/log
@@ -40,6 +41,11 @@ trap 'exit 143' TERM HUP
 case $top$build in
 *[[:space:]]* | *:* | *%* | *\$*)
 	die "neither make nor the kernel can do with white space, ':', '$' or '%' in a path: $top, $build" ;;
+esac
+mkdir -p "$build" 2>/dev/null && [ -w "$build" ] ||
+	die "$build cannot be written to: SPAPR_TCE_BUILD=DIR takes another directory"
+case $JOBS in
+*[!0-9]* | 0*) die "JOBS=$JOBS: not a number of jobs" ;;
 esac
 # They are asked whether they are empty, so 0 would be a yes.
 for option in BASE LONG SMALL V; do

@@ -50,7 +50,8 @@ apt() {
 # The package lists may be missing (a fresh image) or too old to fetch from.
 # shellcheck disable=SC2086 # a list of words
 if ! progress "apt-get install" "$logs/setup.log" apt install --no-install-recommends $missing; then
-	long "apt-get update" "$logs/setup.log" apt update
+	progress "apt-get update" "$logs/setup.log" apt update --error-on=any ||
+		say "apt-get update: not all lists came: $(grep -m 1 '^[EW]: ' "$logs/setup.log")"
 	source_known
 	long "apt-get install" "$logs/setup.log" apt install --no-install-recommends $missing
 fi

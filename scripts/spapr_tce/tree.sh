@@ -30,6 +30,12 @@ check_source() {
 		die "$src is kernel $version; there are hooks for $(echo "$bases" | sed 's/\\//g; s/|/ and /g')"
 }
 
+# room_for MIB: the base, and the kernel of make run built in the tree
+room_for() {
+	left=$(df -Pm "$build" | awk 'NR == 2 { print $4 }')
+	[ "$left" -ge "$1" ] || die "$build: $left MB are free, $1 MB are needed"
+}
+
 # start_over: nothing made from another base may be taken for made from this.
 start_over() {
 	rm -rf "$tree" "$build/overlay" "$base"/obj-* "$build/headers"
@@ -39,6 +45,8 @@ start_over() {
 # interrupted run leaves nothing that passes for a whole base.
 unpack_base() {
 	if [ -d "$src" ]; then
+		[ -d "$base" ] || room_for $((13 * $(du -sm --exclude=.git --exclude='obj-*' \
+			--exclude='*.[ao]' "$src" | cut -f 1) / 10))
 		rm -f "$build/base.id"
 		mkdir -p "$base"
 		changed=$(rsync -a --delete --out-format=%n \
@@ -51,11 +59,7 @@ unpack_base() {
 		fi
 	elif [ "$have" != "$id" ]; then
 		rm -rf "$base.new"
-		# A tarball of 145 MiB makes 1.9 GB with the kernel of make run built in it.
-		needed=$((13 * $(du -m "$src" | cut -f 1)))
-		left=$(df -Pm "$build" | awk 'NR == 2 { print $4 }')
-		[ "$left" -ge "$needed" ] ||
-			die "$build: $left MB are free, $needed MB are needed"
+		room_for $((13 * $(du -m "$src" | cut -f 1)))	# 145 MiB make 1.9 GB
 		say "unpacking $src"
 		mkdir -p "$base.new"
 		tar -C "$base.new" --strip-components=1 -xf "$src"

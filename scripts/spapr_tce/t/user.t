@@ -16,6 +16,19 @@ t "user: a path that make cannot do with" '
 	for c in : % "\$"; do
 		fails_shortly "white space" env SPAPR_TCE_BUILD="$w/a${c}b" "$here/tree.sh" || exit 1
 	done'
+t "user: a build that cannot be written to" '
+	fails_shortly "SPAPR_TCE_BUILD=DIR" env SPAPR_TCE_BUILD=/proc/none/b "$here/tree.sh"'
+t "user: a build named from where one is" '
+	[ "$(cd $w && SPAPR_TCE_BUILD=b sh -c ". \"\$0\" && echo \$logs" "$here/lib.sh")" = $w/b/log ]'
+t "user: a number of jobs that is none" '
+	for n in abc 0 -1; do fails_shortly "JOBS=$n: not" env JOBS=$n "$here/tree.sh" || exit 1; done'
+t "user: tests that there are not are not built for" '
+	TESTS=nonsense SPAPR_TCE_BUILD=$w/b "$here/check-qemu.sh" && [ ! -e $w/b/tree ]'
+t "user: what a mirror may not have comes before what takes minutes" '
+	mkdir -p $w/parts && cp "$here/check-clients.sh" "$here/lib.sh" $w/parts &&
+	printf "#!/bin/sh\necho no mirror >&2\nexit 1\n" >$w/parts/clients-root.sh &&
+	printf "#!/bin/sh\ntouch $w/built\n" >$w/parts/kernel.sh && chmod +x $w/parts/*.sh &&
+	fails "no mirror" env SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b $w/parts/check-clients.sh --shell && [ ! -e $w/built ]'
 t "user: BASE=0 is no BASE" '[ -z "$(BASE=0 SPAPR_TCE_BUILD=$w/b sh -c ". \"\$0\" && echo \$BASE" "$here/lib.sh")" ]'
 t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
@@ -41,7 +54,7 @@ t "user: where apt has no source, KSRC= is asked for" '
 	fails "say KSRC=PATH" setup_with "[ \$5 = update ]" "exec \"\$@\"" "exit 100"'
 t "user: no network is not 90 lines" '
 	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" "exec \"\$@\"" &&
-	[ "$(grep -vc ^+ $w/out)" -lt 12 ]'
+	[ "$(grep -vc ^+ $w/out)" -lt 12 ] && grep "not all lists came: E: no 1" $w/out && ! grep "update: done" $w/out'
 t "user: make series without a name in git" '
 	fails_shortly "set git.s user.name" env HOME=$w/none GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
 		SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b "$here/series.sh"'
@@ -82,6 +95,9 @@ t "user: nothing is left in /tmp by who is killed" '
 	mkdir $w/tmp && TMPDIR=$w/tmp killed TERM "[ -n \"\$(ls -A $w/tmp)\" ]" sh -c \
 		". \"\$0\" && tmp=\$(mktemp -d) && trap \"rm -rf \$tmp\" EXIT && sleep 9" "$here/lib.sh"
 	[ -z "$(ls -A $w/tmp)" ]'
+t "user: ... nor by a test of these" '
+	mkdir -p $w/tests && TMPDIR=$w/tests killed TERM "[ -n \"\$(ls -A $w/tests)\" ]" "$here/t/tree.t" >$w/log.t
+	[ -z "$(ls -A $w/tests)" ]'
 t "user: what is done at once is not waited for" '
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		SPAPR_TCE_BUILD=$w/b timeout 10 sh -c ". \"\$0\" && progress x \$logs/x true" "$here/lib.sh" || exit 1

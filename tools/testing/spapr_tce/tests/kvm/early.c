@@ -3,7 +3,7 @@
 #include "kvm-unit.h"
 
 #define EARLY(...)	kvm_hcall(self->vcpu, KVM_EARLY_ONLY, __VA_ARGS__)
-#define TRIED(...)	kvm_hcall(self->vcpu, KVM_TRIED, __VA_ARGS__)
+#define FIRST_TRY(...)	kvm_hcall(self->vcpu, KVM_TRIED, __VA_ARGS__)
 
 /* LIOBN 7 is for the bridge whose translations firmware kills */
 static void prepare_for_firmware(struct __test_metadata *_metadata,
@@ -56,13 +56,13 @@ TEST_F(kvm, tries_with_interrupts_off)
 {
 	prepare_for_firmware(_metadata, self);
 	write_list(self->kvm, GPA_LIST, GPA(3) | TCE_RW, P4, 20);
-	EXPECT_WORKS(TRIED(H_PUT_TCE_INDIRECT, 7, WINDOW1, GPA_LIST, 20));
+	EXPECT_WORKS(FIRST_TRY(H_PUT_TCE_INDIRECT, 7, WINDOW1, GPA_LIST, 20));
 	host_barrier = look_at_irqs;
-	EXPECT_WORKS(TRIED(H_PUT_TCE, 7, WINDOW1, 0, 0));
+	EXPECT_WORKS(FIRST_TRY(H_PUT_TCE, 7, WINDOW1, 0, 0));
 	EXPECT_EQ(looks, 1);
-	EXPECT_WORKS(TRIED(H_STUFF_TCE, 7, WINDOW1, 0, 20));
+	EXPECT_WORKS(FIRST_TRY(H_STUFF_TCE, 7, WINDOW1, 0, 20));
 	EXPECT_EQ(looks, 2);
-	EXPECT_WORKS(TRIED(H_PUT_TCE_INDIRECT, 7, WINDOW1, GPA_LIST, 20));
+	EXPECT_WORKS(FIRST_TRY(H_PUT_TCE_INDIRECT, 7, WINDOW1, GPA_LIST, 20));
 	EXPECT_EQ(looks, 3);
 	host_barrier = NULL;
 	EXPECT_FALSE(irqs_were_on);

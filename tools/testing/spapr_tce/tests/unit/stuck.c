@@ -794,7 +794,7 @@ static void others_kill_me(void)
 
 TEST_F(world, stuck_mm_map_is_killed)
 {
-	unsigned long charges;
+	unsigned long charges = 0;
 	u64 start, far;
 	int ret = 0;
 
