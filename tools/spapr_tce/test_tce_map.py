@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """Tests of tce-map: test_tce_map.py [DUMP...], with files that a kernel wrote."""
+import argparse
 import importlib.machinery
 import importlib.util
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock as mock
 import xml.etree.ElementTree
 import zlib
 
@@ -165,8 +168,8 @@ class Tests(unittest.TestCase):
             out = subprocess.run([TOOL, "--ascii", "--diff", old, new],
                                  check=True, capture_output=True, text=True)
             self.assertIn("1 stayed (=), 1 came (+), 1 went (-)", out.stdout)
-            self.assertIn("- 0x10000..0x1ffff 1 TCEs", out.stdout)
-            self.assertIn("+ 0x30000..0x3ffff 1 TCEs", out.stdout)
+            self.assertIn("- 0x10000..0x1ffff 1 TCE\n", out.stdout)
+            self.assertIn("+ 0x30000..0x3ffff 1 TCE\n", out.stdout)
             subprocess.run([TOOL, "--svg", svg, new], check=True)
             self.assertLess(1000, os.path.getsize(svg))
             bad = subprocess.run([TOOL, TOOL], capture_output=True, text=True,
@@ -188,7 +191,8 @@ class Tests(unittest.TestCase):
             "proc/812/status": "VmPeak:  1 kB\nVmLck:\t   65856 kB\n",
             "proc/812/limits": "Max locked memory  603979776  603979776  bytes\n",
             "dmesg": "spapr_tce: 0x20000 bytes at 0x7fff80000000 are not all "
-                     "registered\nusb 1-1: new\n",
+                     "registered\nusb 1-1: new\npci 0001:01     : [PE# 01] DMA window#0 "
+                     "0..7fffffff, pages of 10000, levels 1\n",
         }
         for event in M.TRACED:
             files["sys/kernel/tracing/instances/tce-map/events/spapr_tce/"
@@ -211,9 +215,10 @@ class Tests(unittest.TestCase):
                      "table 7: 128 TiB at 0x0, 2 of 2,147,483,648 TCEs of 64 KiB in "
                      "use, 36 KiB of levels, 64 KiB charged; qemu-system-ppc (812) "
                      "group 5, qemu-system-ppc (812) guest's 0x80000001",
-                     "process 812: locked 65856 kB, may lock 603979776 bytes",
-                     "the kernel's log: 1 lines, the last:"):
+                     "process 812: 67,436,544 bytes locked, of 603,979,776",
+                     "the kernel's log: 2 lines, the last:"):
             self.assertIn(line + "\n", out)
+        self.assertIn("DMA window#0", out.splitlines()[-1])
 
     def test_watch(self):
         with tempfile.TemporaryDirectory() as where:
@@ -225,9 +230,30 @@ class Tests(unittest.TestCase):
                 self.assertEqual(f.read(), "1")
             # what was asked before is not asked again
             self.assertIn("    0 requests/s for 0 TCEs/s; ", list(M.watch(host, 1, 80))[2])
-        self.assertEqual(lines[0], "1 tables, 65,536 bytes charged")
+        self.assertEqual(lines[0], "1 table, 65,536 bytes charged")
         self.assertIn("    2 requests/s for 258 TCEs/s, 1 FAILED; qemu-system", lines[2])
         self.assertEqual(lines[3], "    ::" + "." * 18)
+
+    def test_events_are_switched_off(self):
+        """... whatever ends a watch, and however often"""
+        def ended_by(number):
+            return lambda *_: os.kill(os.getpid(), number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                with tempfile.TemporaryDirectory() as where, \
+                        mock.patch.object(M.time, "sleep", ended_by(number)), \
+                        mock.patch.object(M.os, "rmdir", side_effect=ended_by(number)) as gone:
+                    self.host(where)
+                    M.live(argparse.Namespace(report=False, root=where, watch=1.0,
+                                              count=-1, width=80))
+                    gone.assert_called_once()
+            except KeyboardInterrupt:
+                self.fail("interrupted while the events are switched off")
+            finally:
+                for handler in handlers.items():
+                    signal.signal(*handler)
 
     def test_no_host(self):
         with tempfile.TemporaryDirectory() as where:
