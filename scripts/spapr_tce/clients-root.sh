@@ -8,7 +8,7 @@
 # clients-root.sh iommufd: build/clients-iommufd.ext4 instead, with what knows
 # /dev/iommu: QEMU for PCs from the backports, since it has to be 9 or newer, a Linux
 # to run there (/pc), and DPDK's testpmd with a driver for QEMU's e1000e.  Fails where
-# no mirror has them.
+# no mirror has them, with 77 where there is no mirror of Debian at all.
 
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
@@ -19,18 +19,17 @@ packages=$packages,linux-perf,trace-cmd
 "$here/setup.sh" clients
 lock clients-root
 mkdir -p "$cache" "$logs"
-as_root=
-[ "$(id -u)" = 0 ] || as_root=sudo
-# shellcheck source=/dev/null
-suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+suite=$codename
 
 # Debian's own archive of this release, without its updates: nobody logs in there.
 sources() { machine_sources "$suite"; }
 if [ -z "$(sources)" ]; then
 	# A third party's archive may fail; what is there then will do.
 	$as_root apt-get -q update >"$logs/clients-root.log" 2>&1 </dev/null || :
-	[ -n "$(sources)" ] ||
-		die "apt knows no archive of Debian $suite; see $logs/clients-root.log"
+	if [ -z "$(sources)" ]; then
+		say "apt knows no archive of Debian $suite; see $logs/clients-root.log"
+		exit 77
+	fi
 fi
 
 kind=${1:-}

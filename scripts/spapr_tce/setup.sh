@@ -34,8 +34,11 @@ missing=$({
 	$2 == "wanted" && !($1 in have) { printf " %s", $1 }')
 [ -n "$missing" ] || exit 0
 
+# Without lists apt knows nothing, and that says nothing.
 source_known() {
-	case $missing in *" $source"*) apt-cache show "$source" >/dev/null 2>&1 ;; esac ||
+	case $missing in *" $source"*) ;; *) return 0 ;; esac
+	[ -n "$(apt-get indextargets 'Created-By: Packages')" ] || return 0
+	apt-cache show "$source" >/dev/null 2>&1 ||
 		die "apt knows no $source: please say KSRC=PATH, a tarball or directory of Linux 6.12 or 7.x"
 }
 [ -z "$as_root" ] || { command -v sudo >/dev/null && sudo true; } || {

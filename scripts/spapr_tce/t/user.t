@@ -29,6 +29,10 @@ t "user: what a mirror may not have comes before what takes minutes" '
 	printf "#!/bin/sh\necho no mirror >&2\nexit 1\n" >$w/parts/clients-root.sh &&
 	printf "#!/bin/sh\ntouch $w/built\n" >$w/parts/kernel.sh && chmod +x $w/parts/*.sh &&
 	fails "no mirror" env SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b $w/parts/check-clients.sh --shell && [ ! -e $w/built ]'
+t "user: without a mirror of Debian the clients are skipped, and nothing is built" '
+	printf "#!/bin/sh\nexit 77\n" >$w/parts/clients-root.sh &&
+	SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b $w/parts/check-clients.sh >$w/out &&
+	[ "$(grep -c "^skip    clients powernv[89].* (this is no Debian" $w/out)" = 2 ] && [ ! -e $w/built ]'
 t "user: BASE=0 is no BASE" '[ -z "$(BASE=0 SPAPR_TCE_BUILD=$w/b sh -c ". \"\$0\" && echo \$BASE" "$here/lib.sh")" ]'
 t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 	sh -c ". \"\$0\" && mkdir -p \$CCACHE_DIR" "$here/lib.sh" && [ -d $w/nohome/cache/ccache ]'
@@ -37,10 +41,10 @@ t "user: no home" 'HOME=/proc/none XDG_CACHE_HOME= SPAPR_TCE_BUILD=$w/nohome \
 # apt-cache what CACHE does; as nobody, for whom sudo does SUDO
 fake=$w/fake
 setup_with() {
-	mkdir -p "$fake" && for p in awk cat date dirname env grep head mkdir nproc sed sh sleep; do
+	rm -rf "$fake" && mkdir -p "$fake" && for p in awk cat date dirname env grep head mkdir nproc sed sh sleep; do
 		ln -sf "$(command -v "$p")" "$fake"
 	done
-	for p in "apt-get $1" "id echo 1000" "dpkg-query :" "true :" "apt-cache ${3:-:}" ${2:+"sudo $2"}; do
+	for p in "apt-get [ \$1 != indextargets ] || { echo ${lists-some}; exit; }; $1" "id echo 1000" "dpkg-query :" "true :" "apt-cache ${3:-:}" ${2:+"sudo $2"}; do
 		printf '#!/bin/sh\n%s\n' "${p#* }" >"$fake/${p%% *}" && chmod +x "$fake/${p%% *}"
 	done
 	PATH=$fake SPAPR_TCE_BUILD=$w/b "$here/setup.sh"
@@ -52,6 +56,8 @@ t "user: where apt has no source, KSRC= is asked for" '
 	fails_shortly "say KSRC=PATH" setup_with "exit 1" "" "exit 100" &&
 	KSRC=$w/k fails_shortly "as root, please" setup_with "exit 1" "" "exit 100" &&
 	fails "say KSRC=PATH" setup_with "[ \$5 = update ]" "exec \"\$@\"" "exit 100"'
+t "user: ... but not where apt has no lists" '
+	lists="" fails_shortly "as root, please" setup_with "exit 1" "" "exit 100"'
 t "user: no network is not 90 lines" '
 	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" "exec \"\$@\"" &&
 	[ "$(grep -vc ^+ $w/out)" -lt 12 ] && grep "not all lists came: E: no 1" $w/out && ! grep "update: done" $w/out'
