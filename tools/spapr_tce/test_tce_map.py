@@ -240,7 +240,9 @@ class Tests(unittest.TestCase):
             return lambda *_: os.kill(os.getpid(), number)
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+            # A shell starts what is in its background without SIGINT.
+            handlers = {n: signal.signal(n, signal.default_int_handler)
+                        for n in (signal.SIGINT, signal.SIGTERM)}
             try:
                 with tempfile.TemporaryDirectory() as where, \
                         mock.patch.object(M.time, "sleep", ended_by(number)), \
