@@ -23,12 +23,15 @@ sources() {
 		apt-get -q update --error-on=any -o Acquire::Retries=0 >&2 && sed 's/ \[[^]]*\]//' "$apt/sources.list")
 	fi
 }
-fresh() {
+# fetch SUITE: fails where no mirror has it
+fetch() {
 	$as_root rm -rf "$root"
 	apt-config dump | grep -E '^Acquire::(https?::|Retries)' >"$build/newcomer/apt.conf" || :
 	list=$(sources "$1") && [ -n "$list" ] || return
-	echo "$list" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git,sudo \
-		--aptopt="$build/newcomer/apt.conf" "$1" "$root" - &&
+	echo "$list" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git,sudo,passwd \
+		--aptopt="$build/newcomer/apt.conf" "$1" "$root" -
+}
+prepare() {
 	$as_root cp /etc/resolv.conf "$root/etc" &&
 	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it" &&
 	$as_root chroot "$root" sh -c 'useradd -m newcomer && chown -R newcomer /srv/it &&
@@ -48,10 +51,12 @@ quiet() { "$@" >"$logs/newcomer" 2>&1 || { tail -n 20 "$logs/newcomer"; return 1
 "$here/setup.sh" clients
 while read -r suite name; do
 	case ,${SUITES:-$suite}, in *",$suite,"*) ;; *) continue ;; esac
-	if ! progress "$name" "$logs/newcomer-$suite.log" fresh "$suite"; then
+	log=$logs/newcomer-$suite.log
+	if ! progress "$name" "$log" fetch "$suite"; then
 		echo "skip    newcomer: $name (network: no mirror here has all of it)"
 		continue
 	fi
+	prepare >>"$log" 2>&1 || die "nobody can work in $root; see $log"
 	verdict "$suite-told"	"$name: an ordinary user is told what to install"	quiet told
 	verdict "$suite-setup"	"$name: packages are installed through sudo"	quiet owner 'make setup'
 	verdict "$suite-run"	"$name: make run"	quiet owner 'make run'

@@ -184,7 +184,7 @@ progress() {
 	mkdir -p "${log%/*}" "${known%/*}"
 	# Few steps are what was left to do then, and no measure.
 	total=$(grep -xE '[0-9]{3,}' "$known" 2>/dev/null) || total=
-	steps='^(  [A-Z]|Get:|Setting up)'
+	steps='^(  [A-Z]|Get:|Setting up|I: )'
 	: >"$log"
 	if [ "$V" = 1 ]; then
 		tail -n +1 -f --pid=$$ "$log" 9>&- & ticker=$!

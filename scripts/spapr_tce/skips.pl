@@ -33,4 +33,4 @@ devices	no edu device|not an edu device|no PCI device to take: .*|no VFIO device
 nodes	one NUMA node only|no memory can be taken offline|memory blocks cannot go offline here
 modules	VFIO is built in
 kernel	no /dev/iommu|no vp-vdpa driver|no debugfs.*|no tracefs|no tracepoint of hypercalls|no memfd|no vm.compact_memory here|physical addresses are not told|no CONFIG_IOMMU_DEBUGFS|.*cgroup.*
-network	no package of Debian's configuration|no Debian root.*|this is no Debian.*|no QEMU with igb
+network	network: .*|no package of Debian's configuration|no Debian root.*|this is no Debian.*|no QEMU with igb
