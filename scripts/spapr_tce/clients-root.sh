@@ -13,8 +13,9 @@
 . "$(dirname "$0")/lib.sh"
 . "$here/apt.sh"
 
-packages=coreutils,dash,grep,mawk,mount,qemu-system-ppc,sed,util-linux
-packages=$packages,linux-perf,trace-cmd
+# In Debian 13 it is base-files that has /bin and /lib.
+basic=base-files,coreutils,dash,grep,mawk,mount,sed,util-linux
+packages=$basic,qemu-system-ppc,linux-perf,trace-cmd
 
 "$here/setup.sh" clients
 lock clients-root
@@ -72,8 +73,7 @@ get_iommufd() {
 	own_apt "$cache/apt-clients" ppc64el "$suite" "$suite-backports" &&
 	apt-get -q update || return
 	cp "$apt/sources.list" "$tmp/sources.list"
-	packages=coreutils,cpio,dash,grep,mawk,mount,sed,util-linux,qemu-system-x86
-	packages=$packages,$(dpdk_packages | paste -sd ,)
+	packages=$basic,cpio,qemu-system-x86,$(dpdk_packages | paste -sd ,)
 	content dpdk-dev "$suite" >"$tmp/testpmd.tar" || return
 	unset APT_CONFIG
 	echo "APT::Default-Release \"$suite-backports\";" >>"$tmp/apt.conf"
