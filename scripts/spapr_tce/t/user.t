@@ -97,6 +97,15 @@ t "user: Ctrl-C ends the emulator" '
 	chmod +x $w/bin/qemu-system-ppc64 && TIMEOUT=60 PATH=$w/bin:$PATH killed INT "[ -s $w/pid ]" \
 		sh -c "\"\$0\" k i; exit" "$here/boot.sh"
 	[ -s $w/pid ] && ! kill $(cat $w/pid)'
+boot_that_fails() {
+	rc=1
+	echo "$1" >>"$w/boots"
+	echo "MCE: CPU1: machine check (Severe)  Unknown  [Not recovered]" >"$w/b/log/x.log"
+}
+t "user: an emulator that loses a register is tried with one thread" '
+	mkdir -p $w/b/log && logs=$w/b/log && say() { :; } &&
+	eval "$(sed -n "/^emulated() {/,/^}/p" "$here/lib.sh")" && emulated x boot_that_fails &&
+	[ "$(paste -sd " " $w/boots)" = "tcg tcg,thread=single" ] && [ -f $logs/x.log.crashed ]'
 t "user: nothing is left in /tmp by who is killed" '
 	mkdir $w/tmp && TMPDIR=$w/tmp killed TERM "[ -n \"\$(ls -A $w/tmp)\" ]" sh -c \
 		". \"\$0\" && tmp=\$(mktemp -d) && trap \"rm -rf \$tmp\" EXIT && sleep 9" "$here/lib.sh"
