@@ -28,7 +28,7 @@ say "failures:"
 grep '^not ok ' "$results" >&2 || say "none"
 count() { grep -c "^$1 " "$results" || :; }
 passed=$(count ok) failed=$(count 'not ok') skipped=$(count skip)
-[ "$passed$failed" != 00 ] || say "nothing was run: CHECKS=, TESTS= or MACHINE= names nothing that is here"
+[ "$passed$failed$skipped" != 000 ] || say "nothing was run: CHECKS=, TESTS= or MACHINE= names nothing that is here"
 [ "$skipped" = 0 ] && skipped='' || skipped=", $skipped skipped"
 echo "$passed passed, $failed failed$skipped"
 [ "$failed" = 0 ] && [ "$passed" != 0 ]

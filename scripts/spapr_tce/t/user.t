@@ -145,6 +145,8 @@ t "total: a part with a configuration" '
 	printf "#!/bin/sh\necho \"ok  \$CONFIG\"\n" >$w/parts/check-x.sh &&
 	SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b $w/parts/check.sh debug:x >$w/out && grep -x "ok  debug" $w/out'
 t "total: nothing run is no success" 'total : "0 passed, 0 failed" 1 && grep "nothing was run" $w/said'
+t "total: nothing but skipped ones is no success either" '
+	total "echo skip  b" "0 passed, 0 failed, 1 skipped" 1 && ! grep "nothing was run" $w/said'
 t "total: a command of one check fails it by what it says" '
 	SPAPR_TCE_BUILD=$w/v sh -c ". \"\$0\"; mkdir -p \$logs; part=x; verdict a A true; verdict b B false
 		verdict c C echo no" "$here/lib.sh" >$w/out
