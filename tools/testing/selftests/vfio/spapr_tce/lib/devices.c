@@ -169,6 +169,24 @@ static int dev_cmp(const void *a, const void *b)
 		      ((const struct tce_dev *)b)->bdf);
 }
 
+/* Can the tests have a device that their user has named? If not, why. */
+static bool dev_can_be_had(const char *bdf)
+{
+	char path[64];
+
+	if (!dev_there(bdf)) {
+		fprintf(stderr, "# VFIO_DEVICE: there is no device %s\n", bdf);
+		return false;
+	}
+	snprintf(path, sizeof(path), "/dev/vfio/%d", dev_group(bdf));
+	if (access(path, F_OK)) {
+		fprintf(stderr, "# VFIO_DEVICE: %s is not bound to vfio-pci: no %s\n",
+			bdf, path);
+		return false;
+	}
+	return true;
+}
+
 int tce_find_devs(struct tce_dev *devs, int max)
 {
 	const char *names = getenv("VFIO_DEVICE");
@@ -182,7 +200,8 @@ int tce_find_devs(struct tce_dev *devs, int max)
 		snprintf(copy, sizeof(copy), "%s", names);
 		for (bdf = strtok_r(copy, ",", &save); bdf && n < max;
 		     bdf = strtok_r(NULL, ",", &save))
-			n = dev_add(devs, n, bdf);
+			if (dev_can_be_had(bdf))
+				n = dev_add(devs, n, bdf);
 		return n;
 	}
 
