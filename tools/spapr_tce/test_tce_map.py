@@ -220,6 +220,13 @@ class Tests(unittest.TestCase):
             self.assertIn(line + "\n", out)
         self.assertIn("DMA window#0", out.splitlines()[-1])
 
+    def test_report_without_windows(self):
+        with tempfile.TemporaryDirectory() as where:
+            os.makedirs(os.path.join(where, "sys/kernel/debug/spapr_tce"))
+            out = subprocess.run([TOOL, "--report", "--root", where], check=True,
+                                 capture_output=True, text=True).stdout
+        self.assertIn("windows: none\n", out)
+
     def test_watch(self):
         with tempfile.TemporaryDirectory() as where:
             host = self.host(where)
@@ -240,12 +247,12 @@ class Tests(unittest.TestCase):
             return lambda *_: os.kill(os.getpid(), number)
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            # A shell starts what is in its background without SIGINT.
-            handlers = {n: signal.signal(n, signal.default_int_handler)
-                        for n in (signal.SIGINT, signal.SIGTERM)}
+            handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+            # the second one as soon as can be, and one more at the end
+            twice = mock.Mock(side_effect=lambda *_: [ended_by(number)() for _ in "12"])
             try:
                 with tempfile.TemporaryDirectory() as where, \
-                        mock.patch.object(M.time, "sleep", ended_by(number)), \
+                        mock.patch.object(M.time, "sleep", twice), \
                         mock.patch.object(M.os, "rmdir", side_effect=ended_by(number)) as gone:
                     self.host(where)
                     M.live(argparse.Namespace(report=False, root=where, watch=1.0,
