@@ -14,7 +14,7 @@
 . "$here/apt.sh"
 
 # In Debian 13 it is base-files that has /bin and /lib.
-basic=base-files,coreutils,dash,grep,libc-bin,mawk,mount,sed,util-linux
+basic="base-files,coreutils,dash,grep,libc-bin,mawk,mount,sed,util-linux"
 packages=$basic,qemu-system-ppc,linux-perf,trace-cmd
 
 "$here/setup.sh" clients

@@ -42,8 +42,9 @@ case $top$build in
 *[[:space:]]* | *:* | *%* | *\$*)
 	die "neither make nor the kernel can do with white space, ':', '$' or '%' in a path: $top, $build" ;;
 esac
-mkdir -p "$build" 2>/dev/null && [ -w "$build" ] ||
+if ! { mkdir -p "$build" 2>/dev/null && [ -w "$build" ]; }; then
 	die "$build cannot be written to: SPAPR_TCE_BUILD=DIR takes another directory"
+fi
 case $JOBS in
 *[!0-9]* | 0*) die "JOBS=$JOBS: not a number of jobs" ;;
 esac

@@ -53,9 +53,9 @@ t "user: without root or sudo, one line to copy" '
 	fails_shortly "as root, please: apt-get install --no-install-recommends gcc " setup_with "exit 1" &&
 	fails_shortly "as root, please" setup_with "exit 1" "exit 1"'
 t "user: where apt has no source, KSRC= is asked for" '
-	fails_shortly "say KSRC=PATH" setup_with "exit 1" "" "exit 100" &&
+	KSRC= fails_shortly "say KSRC=PATH" setup_with "exit 1" "" "exit 100" &&
 	KSRC=$w/k fails_shortly "as root, please" setup_with "exit 1" "" "exit 100" &&
-	fails "say KSRC=PATH" setup_with "[ \$5 = update ]" "exec \"\$@\"" "exit 100"'
+	KSRC= fails "say KSRC=PATH" setup_with "[ \$5 = update ]" "exec \"\$@\"" "exit 100"'
 t "user: ... but not where apt has no lists" '
 	lists="" fails_shortly "as root, please" setup_with "exit 1" "" "exit 100"'
 t "user: no network is not 90 lines" '
