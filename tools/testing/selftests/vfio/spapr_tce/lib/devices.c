@@ -172,15 +172,20 @@ static int dev_cmp(const void *a, const void *b)
 /* Can the tests have a device that their user has named? If not, why. */
 static bool dev_can_be_had(const char *bdf)
 {
+	int group = dev_group(bdf);
 	char path[64];
 
 	if (!dev_there(bdf)) {
 		fprintf(stderr, "# VFIO_DEVICE: there is no device %s\n", bdf);
 		return false;
 	}
-	snprintf(path, sizeof(path), "/dev/vfio/%d", dev_group(bdf));
+	if (group < 0) {
+		fprintf(stderr, "# VFIO_DEVICE: %s is in no IOMMU group\n", bdf);
+		return false;
+	}
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
 	if (access(path, F_OK)) {
-		fprintf(stderr, "# VFIO_DEVICE: %s is not bound to vfio-pci: no %s\n",
+		fprintf(stderr, "# VFIO_DEVICE: %s: its group is not bound to vfio-pci: no %s\n",
 			bdf, path);
 		return false;
 	}
