@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of tce-map: test_tce_map.py [DUMP...], with files that a kernel wrote."""
 import argparse
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import os
 import random
 import signal
@@ -241,28 +243,43 @@ class Tests(unittest.TestCase):
         self.assertIn("    2 requests/s for 258 TCEs/s, 1 FAILED; qemu-system", lines[2])
         self.assertEqual(lines[3], "    ::" + "." * 18)
 
-    def test_events_are_switched_off(self):
-        """... whatever ends a watch, and however often"""
-        def ended_by(number):
-            return lambda *_: os.kill(os.getpid(), number)
+    def check_switched_off(self, number, count=-1, **patches):
+        """A watch that @patches cut short by signals takes its instance away"""
+        ours = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+        handlers = {n: signal.getsignal(n) for n in ours}
+        try:
+            with tempfile.TemporaryDirectory() as where, \
+                    contextlib.redirect_stdout(io.StringIO()), \
+                    mock.patch.object(M.time, "sleep", patches.get("sleep")), \
+                    mock.patch.object(M, "on_signals", patches.get("on_signals", M.on_signals)), \
+                    mock.patch.object(M.os, "open", patches.get("open", os.open)), \
+                    mock.patch.object(M.os, "rmdir", side_effect=patches.get("rmdir")) as gone:
+                self.host(where)
+                M.live(argparse.Namespace(report=False, root=where, watch=1.0,
+                                          count=count, width=80))
+                self.assertEqual(gone.call_count, 1)
+        except KeyboardInterrupt:
+            self.fail(f"signal {number} while the events are switched off")
+        finally:
+            for handler in handlers.items():
+                signal.signal(*handler)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
-            handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
-            # the second one as soon as can be, and one more at the end
-            twice = mock.Mock(side_effect=lambda *_: [ended_by(number)() for _ in "12"])
-            try:
-                with tempfile.TemporaryDirectory() as where, \
-                        mock.patch.object(M.time, "sleep", twice), \
-                        mock.patch.object(M.os, "rmdir", side_effect=ended_by(number)) as gone:
-                    self.host(where)
-                    M.live(argparse.Namespace(report=False, root=where, watch=1.0,
-                                              count=-1, width=80))
-                    gone.assert_called_once()
-            except KeyboardInterrupt:
-                self.fail("interrupted while the events are switched off")
-            finally:
-                for handler in handlers.items():
-                    signal.signal(*handler)
+    def test_events_are_switched_off(self):
+        on_signals = M.on_signals
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            def end(*_, number=number):
+                os.kill(os.getpid(), number)
+
+            # ... and once more before it is ignored
+            def ignored(handler, again=[end]):
+                if handler == signal.SIG_IGN and again:
+                    again.pop()()
+                on_signals(handler)
+
+            self.check_switched_off(number, sleep=end)
+            self.check_switched_off(number, sleep=end, on_signals=ignored)
+            self.check_switched_off(number, count=1, sleep=mock.Mock(), rmdir=end)
+            self.check_switched_off(number, sleep=None, open=end)
 
     def test_no_host(self):
         with tempfile.TemporaryDirectory() as where:
