@@ -106,6 +106,7 @@ for m in $rows; do
 	case $m in *-iommufd) root=iommufd ;; *) root= ;; esac
 	rc=0
 	"$here/clients-root.sh" $root >&2 || rc=$?
+	[ $rc = 0 ] || [ -z "${1:-}" ] || exit 1
 	case $rc,$root in
 	0,*)	machines=${machines:+$machines }$m ;;
 	77,*)	echo "skip    clients $m (this is no Debian: apt has no packages for ppc64el)" ;;

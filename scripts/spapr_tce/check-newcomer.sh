@@ -31,7 +31,11 @@ fetch() {
 	echo "$list" | $as_root mmdebstrap --variant=apt --include=gcc,libc6-dev,make,git,sudo,passwd \
 		--aptopt="$build/newcomer/apt.conf" "$1" "$root" -
 }
+# prepare SUITE: Ubuntu has no source of this kernel
 prepare() {
+	ksrc=
+	[ "$1" != noble ] || ksrc=/srv/linux.tar.xz
+	[ -z "$ksrc" ] || $as_root cp "${KSRC:-/usr/src/linux-source-6.12.tar.xz}" "$root$ksrc" || return
 	$as_root cp /etc/resolv.conf "$root/etc" &&
 	$as_root git -c safe.directory='*' clone -q "$top" "$root/srv/it" &&
 	$as_root chroot "$root" sh -c 'useradd -m newcomer && chown -R newcomer /srv/it &&
@@ -42,9 +46,9 @@ prepare() {
 chrooted() {
 	$as_root unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$@"' "$root" "$@"
 }
-inside() { chrooted "$root" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/it && $1"; }
+inside() { chrooted "$root" env -i KSRC="$ksrc" HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c "cd /srv/it && $1"; }
 owner() { inside "setpriv --reuid newcomer --regid newcomer --clear-groups env HOME=/home/newcomer $1"; }
-user() { chrooted --userspec=65534:65534 "$root" env -i HOME=/nowhere PATH=/usr/bin:/bin sh -c "cd /srv/it && $1"; }
+user() { chrooted --userspec=65534:65534 "$root" env -i KSRC="$ksrc" HOME=/nowhere PATH=/usr/bin:/bin sh -c "cd /srv/it && $1"; }
 told() { user "SPAPR_TCE_BUILD=/tmp/b make -s run" 2>&1 | grep 'as root, please: apt-get install --no-install-recommends .*qemu'; }
 quiet() { "$@" >"$logs/newcomer" 2>&1 || { tail -n 20 "$logs/newcomer"; return 1; }; }
 
@@ -56,7 +60,10 @@ while read -r suite name; do
 		echo "skip    newcomer: $name (network: no mirror here has all of it)"
 		continue
 	fi
-	prepare >>"$log" 2>&1 || die "nobody can work in $root; see $log"
+	if ! prepare "$suite" >>"$log" 2>&1; then
+		echo "not ok  newcomer: $name: somebody can work there (build/log/newcomer-$suite.log)"
+		continue
+	fi
 	verdict "$suite-told"	"$name: an ordinary user is told what to install"	quiet told
 	verdict "$suite-setup"	"$name: packages are installed through sudo"	quiet owner 'make setup'
 	verdict "$suite-run"	"$name: make run"	quiet owner 'make run'

@@ -45,8 +45,8 @@ start_over() {
 # interrupted run leaves nothing that passes for a whole base.
 unpack_base() {
 	if [ -d "$src" ]; then
-		[ -d "$base" ] || room_for $((13 * $(du -sm --exclude=.git --exclude='obj-*' \
-			--exclude='*.[ao]' "$src" | cut -f 1) / 10))
+		[ -d "$base" ] || room_for $((13 * $(cd "$src" && du -sm --exclude=.git \
+			--exclude='obj-*' --exclude='*.[ao]' . | cut -f 1) / 10))
 		rm -f "$build/base.id"
 		mkdir -p "$base"
 		changed=$(rsync -a --delete --out-format=%n \

@@ -58,9 +58,12 @@ t "user: where apt has no source, KSRC= is asked for" '
 	KSRC= fails "say KSRC=PATH" setup_with "[ \$5 = update ]" "exec \"\$@\"" "exit 100"'
 t "user: ... but not where apt has no lists" '
 	lists="" fails_shortly "as root, please" setup_with "exit 1" "" "exit 100"'
+t "user: lists that did not all come are told" '
+	fails "not all lists came: E: no 1" setup_with "case \$* in *update*--error-on=any) echo E: no 1; exit 1 ;;
+		*update*) exit 0 ;; esac; exit 1" "exec \"\$@\"" && ! grep "update: done" $w/out'
 t "user: no network is not 90 lines" '
 	fails "failed; all of it is in" setup_with "for i in 1 2 3; do echo E: no \$i; done; exit 100" "exec \"\$@\"" &&
-	[ "$(grep -vc ^+ $w/out)" -lt 12 ] && grep "not all lists came: E: no 1" $w/out && ! grep "update: done" $w/out'
+	[ "$(grep -vc ^+ $w/out)" -lt 12 ]'
 t "user: make series without a name in git" '
 	fails_shortly "set git.s user.name" env HOME=$w/none GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null \
 		SPAPR_TCE_TOP=$w SPAPR_TCE_BUILD=$w/b "$here/series.sh"'
@@ -103,9 +106,10 @@ boot_that_fails() {
 	echo "MCE: CPU1: machine check (Severe)  Unknown  [Not recovered]" >"$w/b/log/x.log"
 }
 t "user: an emulator that loses a register is tried with one thread" '
-	mkdir -p $w/b/log && logs=$w/b/log && say() { :; } &&
+	mkdir -p $w/b/log && logs=$w/b/log && say() { :; } && qemu_version() { echo 10; } &&
 	eval "$(sed -n "/^emulated() {/,/^}/p" "$here/lib.sh")" && emulated x boot_that_fails &&
-	[ "$(paste -sd " " $w/boots)" = "tcg tcg,thread=single" ] && [ -f $logs/x.log.crashed ]'
+	[ "$(paste -sd " " $w/boots)" = "tcg tcg,thread=single" ] && [ -f $logs/x.log.crashed ] &&
+	qemu_version() { echo 7; } && rm $w/boots && emulated x boot_that_fails && [ "$(cat $w/boots)" = tcg ]'
 t "user: nothing is left in /tmp by who is killed" '
 	mkdir $w/tmp && TMPDIR=$w/tmp killed TERM "[ -n \"\$(ls -A $w/tmp)\" ]" sh -c \
 		". \"\$0\" && tmp=\$(mktemp -d) && trap \"rm -rf \$tmp\" EXIT && sleep 9" "$here/lib.sh"
