@@ -207,8 +207,9 @@ TEST_F(lpar, large_window)
 }
 
 /*
- * The largest window that is not refused can be mapped in, even if there is less
- * memory than all of its TCEs would need at once.
+ * A window that is not refused can be mapped in, even if there is less memory than
+ * all of its TCEs would need at once. In fewer and fewer TCEs, since some kernels
+ * need minutes for many.
  */
 TEST_F(lpar, window_larger_than_memory)
 {
@@ -218,7 +219,7 @@ TEST_F(lpar, window_larger_than_memory)
 
 	if (!(self->info.ddw.pgsizes & BIT_ULL(shift)))
 		SKIP(return, "no windows of %u-bit pages", shift);
-	for (bits = sys_tce_bits(); bits >= 16 && ret; bits--) {
+	for (bits = sys_tce_bits(); bits >= 15 && ret; bits -= 8) {
 		size = BIT_ULL(bits + shift);
 		ret = tce_create(self->c, shift, size, 1, &at);
 		if (ret)
