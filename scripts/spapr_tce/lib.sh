@@ -235,10 +235,10 @@ qemu_version() { "$1" --version | sed -n 's/.* version \([0-9]*\).*/\1/p'; }
 
 # emulated NAME COMMAND...: have COMMAND boot a machine, with its console in
 # log/NAME.log; it is given QEMU's accelerator and sets $rc.  QEMU 7.2 crashes where
-# one thread looks for registers of a device while another moves them.  9 and 10 use
-# a translation after they waited for a lock, when another may be in its place, and
-# the access to a register is a machine check: then once more, with one thread for all
-# processors.
+# one thread looks for registers of a device while another moves them.  From 9 on it
+# waits for a lock between looking up a translation and using it: if that was replaced
+# meanwhile, a good access to a register ends in a machine check.  In both cases it
+# boots once more, with one thread for all processors.
 emulated() {
 	crashed=$1
 	shift
